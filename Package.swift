@@ -1,0 +1,133 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// The folder tree explains the system: see docs/ARCHITECTURE.md for what each target holds and may import.
+// Tests/HouseStyleTests checks those import rules against this file and the sources.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+extension Target.Dependency {
+    static let collections: Self = .product(name: "Collections", package: "swift-collections")
+    static let system: Self = .product(name: "SystemPackage", package: "swift-system")
+    static let nioCore: Self = .product(name: "NIOCore", package: "swift-nio")
+    static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
+    static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
+    static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let logging: Self = .product(name: "Logging", package: "swift-log")
+    static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
+    static let tracing: Self = .product(name: "Tracing", package: "swift-distributed-tracing")
+    static let lifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let lifecycleUnix: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+    static let hummingbird: Self = .product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdTesting: Self = .product(name: "HummingbirdTesting", package: "hummingbird")
+    static let httpClient: Self = .product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
+    static let yams: Self = .product(name: "Yams", package: "Yams")
+    static let x509: Self = .product(name: "X509", package: "swift-certificates")
+    static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+    static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let histogram: Self = .product(name: "Histogram", package: "hdrhistogram-swift")
+}
+
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "spindle",
+    products: [
+        .executable(name: "spindle", targets: ["spindle"]),
+        .library(name: "SpindleClient", targets: ["SpindleClient"]),
+        .library(name: "SpindleWorker", targets: ["SpindleWorker"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // C: the processor's CRC32C instruction, and the two system libraries.
+        .target(name: "CCRC32C"),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+        // The deterministic core: no clock, thread, lock, async, random source, logger, Foundation or NIO.
+        library("SpindleWire", ["CCRC32C"]),
+        library("SpindleQueue", [.collections]),
+        library("SpindleLog", ["CCRC32C", .collections]),
+        library("SpindleNode", ["SpindleWire", "SpindleQueue", "SpindleLog"]),
+
+        // The shells around it.
+        library("SpindleDisk", ["SpindleLog", .system]),
+        library("SpindleObservability", [.logging, .metrics, .tracing]),
+        library("SpindleBroker", [
+            "SpindleNode", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .crypto, .logging, .metrics, .lifecycle,
+        ]),
+        library("SpindleCertificates", [.x509, .crypto]),
+
+        // Those who talk to it.
+        library("SpindleClient", ["SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
+        library("SpindleWorker", ["SpindleClient", .logging, .metrics, .tracing, .lifecycle]),
+        library("SpindleBridge", ["SpindleClient", .hummingbird, .logging, .lifecycle]),
+
+        // The domain.
+        library("Outbox", ["SpindleClient", .grdb, .logging, .lifecycle]),
+        library("MCMS", ["SpindleWorker", "Outbox", .grdb, .logging]),
+        library("MCMSFiles", ["MCMS", "CLibcrypto"]),
+        library("MCMSServer", ["MCMS", "MCMSFiles", "SpindleBridge", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
+
+        // One machine, or several: what runs where, and who starts it.
+        library("SpindleCluster", [.yams, .logging, .lifecycle, .system]),
+
+        .executableTarget(
+            name: "spindle",
+            dependencies: [
+                "SpindleBroker", "SpindleCertificates", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster",
+                "SpindleObservability", "SpindleDisk", "SpindleLog", "MCMS", "MCMSFiles", "MCMSServer", "Outbox",
+                .arguments, .httpClient, .histogram, .lifecycle, .logging,
+            ],
+            swiftSettings: settings
+        ),
+
+        // Fast tests first.
+        tests("HouseStyleTests", []),
+        tests("SpindleWireTests", ["SpindleWire", "CCRC32C"]),
+        tests("SpindleConformanceTests", ["SpindleWire"]),
+        tests("SpindleQueueTests", ["SpindleQueue"]),
+        tests("SpindleLogTests", ["SpindleLog"]),
+        tests("SpindleNodeTests", ["SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
+        tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
+        tests("SpindleClusterTests", ["SpindleCluster"]),
+        tests("SpindleBrokerTests", ["SpindleBroker", "SpindleCertificates", "SpindleClient", .nioCore, .nioPosix]),
+        tests("SpindleClientTests", ["SpindleClient", "SpindleBroker"]),
+        tests("SpindleWorkerTests", ["SpindleWorker"]),
+        tests("SpindleBridgeTests", ["SpindleBridge", .hummingbirdTesting]),
+        tests("OutboxTests", ["Outbox", .grdb]),
+        tests("MCMSTests", ["MCMS", "MCMSFiles", "MCMSServer", .grdb, .hummingbirdTesting]),
+        tests("SpindleIntegrationTests", ["SpindleClient", .httpClient]),
+    ]
+)
