@@ -36,8 +36,11 @@ extension Target.Dependency {
     static let histogram: Self = .product(name: "Histogram", package: "hdrhistogram-swift")
 }
 
+/// Borrowed spans cross function borders in the inner targets; "Lifetimes" lets a function return one.
+let spans: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
+
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings + spans)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {

@@ -1,0 +1,89 @@
+/// Reads little-endian fields from a borrowed span, never past its end.
+///
+/// Every read is checked first; a short or unreadable field throws ``WireError`` with
+/// ``ErrorCode/malformedFrame`` and names the field, so that no input can trap.
+package struct WireReader: ~Escapable {
+    private let bytes: RawSpan
+    package private(set) var offset: Int = 0
+
+    @_lifetime(copy bytes)
+    package init(_ bytes: RawSpan) {
+        self.bytes = bytes
+    }
+
+    package var remaining: Int { bytes.byteCount - offset }
+    package var isAtEnd: Bool { remaining == 0 }
+
+    private mutating func advance(_ count: Int, _ field: StaticString) throws(WireError) -> Int {
+        guard count >= 0, count <= bytes.byteCount - offset else {
+            throw .malformed("\(field): \(count) bytes are needed at offset \(offset), \(bytes.byteCount - offset) are left")
+        }
+        let start = offset
+        offset += count
+        return start
+    }
+
+    package mutating func u8(_ field: StaticString) throws(WireError) -> UInt8 {
+        let at = try advance(1, field)
+        return unsafe bytes.unsafeLoad(fromByteOffset: at, as: UInt8.self)
+    }
+
+    package mutating func u16(_ field: StaticString) throws(WireError) -> UInt16 {
+        let at = try advance(2, field)
+        return unsafe UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt16.self))
+    }
+
+    package mutating func u32(_ field: StaticString) throws(WireError) -> UInt32 {
+        let at = try advance(4, field)
+        return unsafe UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt32.self))
+    }
+
+    package mutating func u64(_ field: StaticString) throws(WireError) -> UInt64 {
+        let at = try advance(8, field)
+        return unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self))
+    }
+
+    /// A run of `count` bytes, still borrowed.
+    @_lifetime(copy self)
+    package mutating func span(_ count: Int, _ field: StaticString) throws(WireError) -> RawSpan {
+        let at = try advance(count, field)
+        return bytes.extracting(at..<(at + count))
+    }
+
+    /// `u16 length` and that many bytes of UTF-8.
+    package mutating func string(_ field: StaticString, bytesMax: Int = WireLimits.nameBytesMax) throws(WireError) -> String {
+        let count = Int(try u16(field))
+        guard count <= bytesMax else { throw .malformed("\(field): \(count) bytes, at most \(bytesMax) are allowed") }
+        return try utf8(count, field)
+    }
+
+    /// `count` bytes of UTF-8.
+    package mutating func utf8(_ count: Int, _ field: StaticString) throws(WireError) -> String {
+        let at = try advance(count, field)
+        let slice = bytes.extracting(at..<(at + count))
+        let text = slice.withUnsafeBytes { String(validating: $0, as: UTF8.self) }
+        guard let text else { throw .malformed("\(field): not valid UTF-8") }
+        return text
+    }
+
+    /// `count` bytes, copied out.
+    package mutating func array(_ count: Int, _ field: StaticString) throws(WireError) -> [UInt8] {
+        let at = try advance(count, field)
+        return bytes.extracting(at..<(at + count)).withUnsafeBytes { [UInt8]($0) }
+    }
+
+    /// A count field that announces items of at least `itemBytesMin` bytes each: refused before anything is allocated
+    /// if the frame cannot hold them.
+    package mutating func count(_ field: StaticString, itemBytesMin: Int) throws(WireError) -> Int {
+        let count = Int(try u32(field))
+        guard count <= remaining / itemBytesMin else {
+            throw .malformed("\(field): \(count) items are announced, the \(remaining) bytes left can't hold them")
+        }
+        return count
+    }
+
+    /// Nothing may follow.
+    package func expectEnd(_ what: StaticString) throws(WireError) {
+        guard isAtEnd else { throw .malformed("\(what): \(remaining) bytes too many") }
+    }
+}

@@ -1,0 +1,100 @@
+/// A growing buffer of little-endian fields: one allocation that is kept across ``removeAll()``.
+package struct WireWriter: ~Copyable {
+    private var base: UnsafeMutableRawPointer
+    private var capacity: Int
+    package private(set) var count: Int = 0
+
+    package init(capacity: Int = 256) {
+        self.capacity = max(16, capacity)
+        base = .allocate(byteCount: self.capacity, alignment: 8)
+    }
+
+    deinit { base.deallocate() }
+
+    package mutating func removeAll() { count = 0 }
+
+    /// Room for `more` bytes; returns the offset at which they start.
+    private mutating func grow(_ more: Int) -> Int {
+        let start = count
+        let needed = count + more
+        if needed > capacity {
+            let larger = max(needed, capacity * 2)
+            let next = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
+            next.copyMemory(from: base, byteCount: count)
+            base.deallocate()
+            base = next
+            capacity = larger
+        }
+        count = needed
+        return start
+    }
+
+    package mutating func u8(_ value: UInt8) {
+        let at = grow(1)
+        base.storeBytes(of: value, toByteOffset: at, as: UInt8.self)
+    }
+
+    package mutating func u16(_ value: UInt16) {
+        let at = grow(2)
+        base.storeBytes(of: value.littleEndian, toByteOffset: at, as: UInt16.self)
+    }
+
+    package mutating func u32(_ value: UInt32) {
+        let at = grow(4)
+        base.storeBytes(of: value.littleEndian, toByteOffset: at, as: UInt32.self)
+    }
+
+    package mutating func u64(_ value: UInt64) {
+        let at = grow(8)
+        base.storeBytes(of: value.littleEndian, toByteOffset: at, as: UInt64.self)
+    }
+
+    package mutating func bytes(_ span: RawSpan) {
+        guard span.byteCount > 0 else { return }
+        let at = grow(span.byteCount)
+        span.withUnsafeBytes { source in
+            guard let from = source.baseAddress else { return }
+            (base + at).copyMemory(from: from, byteCount: source.count)
+        }
+    }
+
+    package mutating func bytes(_ array: [UInt8]) { bytes(array.span.bytes) }
+
+    /// The UTF-8 of `text`, without a length.
+    package mutating func utf8(_ text: String) {
+        var text = text
+        text.withUTF8 { source in
+            guard let from = source.baseAddress, source.count > 0 else { return }
+            let at = grow(source.count)
+            (base + at).copyMemory(from: from, byteCount: source.count)
+        }
+    }
+
+    /// `u16 length` and the UTF-8 of `text`, cut at a character boundary where it is longer than a u16 can say.
+    package mutating func string(_ text: String) {
+        var fitting = text
+        while fitting.utf8.count > Int(UInt16.max) { fitting.removeLast(max(1, (fitting.utf8.count - Int(UInt16.max)) / 4)) }
+        u16(UInt16(fitting.utf8.count))
+        utf8(fitting)
+    }
+
+    /// Overwrites four bytes written before: a length known only at the end.
+    package mutating func patch(u32 value: UInt32, at offset: Int) {
+        precondition(offset >= 0 && offset + 4 <= count, "patch outside the written bytes")
+        base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
+    }
+
+    package var span: RawSpan {
+        @_lifetime(borrow self)
+        borrowing get {
+            let span = unsafe RawSpan(_unsafeStart: base, byteCount: count)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    package borrowing func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+        try body(UnsafeRawBufferPointer(start: base, count: count))
+    }
+
+    package borrowing func array() -> [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+}

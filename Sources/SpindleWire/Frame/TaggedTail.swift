@@ -1,0 +1,54 @@
+/// The optional fields behind an operation's positional ones: `u16 tag, u32 length, bytes`, to the end of the frame.
+/// A tag with bit 15 set is critical: whoever does not know it answers ``ErrorCode/unknownCriticalTag``.
+/// Source: `protocol/README.md`, "Tagged tail".
+package enum TaggedTail {
+    package static let criticalBit: UInt16 = 0x8000
+    package static let headByteCount = 6
+
+    /// One tag and where its bytes lie in the span that was read.
+    package struct Field: Equatable, Sendable {
+        package var tag: UInt16
+        package var range: Range<Int>
+    }
+
+    /// The fields of `tail`, in order. `known` are the tags that the caller understands; unknown ones are skipped,
+    /// or refused where they are critical.
+    package static func fields(in tail: RawSpan, known: Set<UInt16> = []) throws(WireError) -> [Field] {
+        var reader = WireReader(tail)
+        var fields: [Field] = []
+        while !reader.isAtEnd {
+            let tag = try reader.u16("tag")
+            let count = Int(clamping: try reader.u32("tag length"))
+            let start = reader.offset
+            _ = try reader.span(count, "tagged field")
+            if known.contains(tag) {
+                fields.append(Field(tag: tag, range: start..<(start + count)))
+            } else if tag & criticalBit != 0 {
+                throw WireError(.unknownCriticalTag, "tag \(tag & ~criticalBit) is critical and not known to this version")
+            }
+        }
+        return fields
+    }
+}
+
+extension WireWriter {
+    package mutating func tag(_ tag: UInt16, u64 value: UInt64) {
+        u16(tag)
+        u32(8)
+        u64(value)
+    }
+
+    package mutating func tag(_ tag: UInt16, text: String) {
+        u16(tag)
+        u32(UInt32(text.utf8.count))
+        utf8(text)
+    }
+}
+
+extension WireReader {
+    /// The rest of the frame as its tagged tail; `known` as in ``TaggedTail/fields(in:known:)``.
+    package mutating func skipTail() throws(WireError) {
+        guard !isAtEnd else { return }
+        _ = try TaggedTail.fields(in: try span(remaining, "tail"))
+    }
+}

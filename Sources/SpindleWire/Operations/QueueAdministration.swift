@@ -1,0 +1,199 @@
+/// The settings of a queue, as tags: a missing one keeps its value, or the default at creation.
+/// `u16 tag · u32 length · bytes` each; numbers are u64. Source: `protocol/README.md`, "Queue policy".
+package struct QueuePolicyFields: Equatable, Sendable {
+    package var leaseMilliseconds: UInt64?
+    package var leaseMillisecondsMax: UInt64?
+    /// 0: without limit.
+    package var attemptsMax: UInt64?
+    /// 0 fixed, 1 exponential.
+    package var backoffKind: UInt64?
+    package var backoffInitialMilliseconds: UInt64?
+    package var backoffCapMilliseconds: UInt64?
+    /// Share of the delay that chance may add or take, percent.
+    package var backoffJitterPercent: UInt64?
+    /// Empty: dead messages are dropped.
+    package var deadLetterQueue: String?
+    package var delayMilliseconds: UInt64?
+    /// 0: without limit.
+    package var timeToLiveMilliseconds: UInt64?
+    /// 0: without limit.
+    package var lengthMax: UInt64?
+    /// 0: without limit.
+    package var bytesMax: UInt64?
+    /// 0: no deduplication by key.
+    package var deduplicationWindowMilliseconds: UInt64?
+    /// 1: messages of one group one at a time, in order.
+    package var orderedGroups: UInt64?
+    /// Leases held at once; 0: without limit.
+    package var concurrencyMax: UInt64?
+    /// Leases held at once per group; 0: without limit.
+    package var concurrencyPerGroupMax: UInt64?
+    /// Deliveries a second; 0: without limit.
+    package var ratePerSecondMax: UInt64?
+    /// 1: priorities are honoured.
+    package var priorities: UInt64?
+    /// How long acknowledged results are kept; 0: not.
+    package var resultRetentionMilliseconds: UInt64?
+
+    package init() {}
+
+    private static let numbers: [(tag: UInt16, path: any WritableKeyPath<QueuePolicyFields, UInt64?> & Sendable)] = [
+        (1, \.leaseMilliseconds), (2, \.leaseMillisecondsMax), (3, \.attemptsMax), (4, \.backoffKind), (5, \.backoffInitialMilliseconds),
+        (6, \.backoffCapMilliseconds), (7, \.backoffJitterPercent), (9, \.delayMilliseconds), (10, \.timeToLiveMilliseconds),
+        (11, \.lengthMax), (12, \.bytesMax), (13, \.deduplicationWindowMilliseconds), (14, \.orderedGroups), (15, \.concurrencyMax),
+        (16, \.concurrencyPerGroupMax), (17, \.ratePerSecondMax), (18, \.priorities), (19, \.resultRetentionMilliseconds),
+    ]
+    private static let deadLetterTag: UInt16 = 8
+
+    package func encode(into writer: inout WireWriter) {
+        for (tag, path) in Self.numbers {
+            if let value = self[keyPath: path] { writer.tag(tag, u64: value) }
+        }
+        if let deadLetterQueue { writer.tag(Self.deadLetterTag, text: deadLetterQueue) }
+    }
+
+    package init(_ tags: RawSpan) throws(WireError) {
+        let known = Set(Self.numbers.map(\.tag) + [Self.deadLetterTag])
+        for field in try TaggedTail.fields(in: tags, known: known) {
+            var reader = WireReader(tags.extracting(field.range))
+            if field.tag == Self.deadLetterTag {
+                guard field.range.count <= WireLimits.nameBytesMax else { throw .malformed("dead-letter queue: the name is too long") }
+                deadLetterQueue = try reader.utf8(field.range.count, "dead-letter queue")
+            } else if let number = Self.numbers.first(where: { $0.tag == field.tag }) {
+                self[keyPath: number.path] = try reader.u64("policy value")
+                try reader.expectEnd("policy value")
+            }
+        }
+    }
+}
+
+/// `string queue · policy tags`. Creates the queue, or changes the named settings of one that is there.
+package struct DeclareRequest: Equatable, Sendable {
+    package var queue: String
+    package var policy: QueuePolicyFields
+    package init(queue: String, policy: QueuePolicyFields) {
+        self.queue = queue
+        self.policy = policy
+    }
+    package func encode(into writer: inout WireWriter) {
+        writer.string(queue)
+        policy.encode(into: &writer)
+    }
+    package init(_ body: RawSpan) throws(WireError) {
+        var reader = WireReader(body)
+        queue = try reader.string("queue")
+        policy = try QueuePolicyFields(try reader.span(reader.remaining, "policy"))
+    }
+}
+
+/// `u8 outcome · tail`
+package struct DeclareReply: Equatable, Sendable {
+    package enum Outcome: UInt8, Sendable {
+        case unchanged = 0
+        case created = 1
+        case changed = 2
+    }
+    package var outcome: Outcome
+    package init(outcome: Outcome) { self.outcome = outcome }
+    package func encode(into writer: inout WireWriter) { writer.u8(outcome.rawValue) }
+    package init(_ body: RawSpan) throws(WireError) {
+        var reader = WireReader(body)
+        outcome = Outcome(rawValue: try reader.u8("outcome")) ?? .unchanged
+        try reader.skipTail()
+    }
+}
+
+/// `string name pattern · string after · u32 max · tail`: queues whose names match, in name order, behind `after`.
+/// `*` in a pattern stands for any run of characters.
+package struct StatsRequest: Equatable, Sendable {
+    package var pattern: String
+    package var after: String
+    package var max: UInt32
+    package init(pattern: String = "*", after: String = "", max: UInt32 = 1000) {
+        self.pattern = pattern
+        self.after = after
+        self.max = max
+    }
+    package func encode(into writer: inout WireWriter) {
+        writer.string(pattern)
+        writer.string(after)
+        writer.u32(max)
+    }
+    package init(_ body: RawSpan) throws(WireError) {
+        var reader = WireReader(body)
+        pattern = try reader.string("pattern")
+        after = try reader.string("after")
+        max = try reader.u32("max")
+        try reader.skipTail()
+    }
+}
+
+/// `u32 queues × (string name · u16 values × (u16 tag · u64 value) · u32 policy bytes · policy tags) · u8 more follow · tail`
+package struct StatsReply: Equatable, Sendable {
+    package struct Queue: Equatable, Sendable {
+        package var name: String
+        package var ready: UInt64 = 0
+        package var leased: UInt64 = 0
+        package var delayed: UInt64 = 0
+        package var bytes: UInt64 = 0
+        package var oldestAgeMilliseconds: UInt64 = 0
+        package var published: UInt64 = 0
+        package var delivered: UInt64 = 0
+        package var acknowledged: UInt64 = 0
+        package var nacked: UInt64 = 0
+        package var expired: UInt64 = 0
+        package var dead: UInt64 = 0
+        package var duplicates: UInt64 = 0
+        package var waiters: UInt64 = 0
+        package var isPaused: UInt64 = 0
+        package var policy = QueuePolicyFields()
+        package init(name: String) { self.name = name }
+
+        static let values: [(tag: UInt16, path: any WritableKeyPath<Queue, UInt64> & Sendable)] = [
+            (1, \.ready), (2, \.leased), (3, \.delayed), (4, \.bytes), (5, \.oldestAgeMilliseconds), (6, \.published), (7, \.delivered),
+            (8, \.acknowledged), (9, \.nacked), (10, \.expired), (11, \.dead), (12, \.duplicates), (13, \.waiters), (14, \.isPaused),
+        ]
+    }
+
+    package var queues: [Queue]
+    package var moreFollow: Bool
+    package init(queues: [Queue], moreFollow: Bool = false) {
+        self.queues = queues
+        self.moreFollow = moreFollow
+    }
+
+    package func encode(into writer: inout WireWriter) {
+        writer.u32(UInt32(queues.count))
+        for queue in queues {
+            writer.string(queue.name)
+            writer.u16(UInt16(Queue.values.count))
+            for (tag, path) in Queue.values {
+                writer.u16(tag)
+                writer.u64(queue[keyPath: path])
+            }
+            let start = writer.count
+            writer.u32(0)
+            queue.policy.encode(into: &writer)
+            writer.patch(u32: UInt32(writer.count - start - 4), at: start)
+        }
+        writer.u8(moreFollow ? 1 : 0)
+    }
+
+    package init(_ body: RawSpan) throws(WireError) {
+        var reader = WireReader(body)
+        let count = try reader.count("queues", itemBytesMin: 8)
+        queues = []
+        for _ in 0..<count {
+            var queue = Queue(name: try reader.string("queue"))
+            for _ in 0..<(try reader.u16("values")) {
+                let tag = try reader.u16("value tag")
+                let value = try reader.u64("value")
+                if let known = Queue.values.first(where: { $0.tag == tag }) { queue[keyPath: known.path] = value }
+            }
+            queue.policy = try QueuePolicyFields(try reader.span(Int(clamping: try reader.u32("policy bytes")), "policy"))
+            queues.append(queue)
+        }
+        moreFollow = try reader.u8("more follow") != 0
+        try reader.skipTail()
+    }
+}
