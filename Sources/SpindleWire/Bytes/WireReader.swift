@@ -50,11 +50,33 @@ package struct WireReader: ~Escapable {
         return bytes.extracting(at..<(at + count))
     }
 
-    /// `u16 length` and that many bytes of UTF-8.
+    /// `u16 length` and that many bytes of UTF-8. Too long a text is ``ErrorCode/invalidArgument``: the frame around it is sound.
     package mutating func string(_ field: StaticString, bytesMax: Int = WireLimits.nameBytesMax) throws(WireError) -> String {
         let count = Int(try u16(field))
-        guard count <= bytesMax else { throw .malformed("\(field): \(count) bytes, at most \(bytesMax) are allowed") }
+        guard count <= bytesMax || count > remaining else {
+            throw WireError(.invalidArgument, "\(field): \(count) bytes, at most \(bytesMax) are allowed")
+        }
         return try utf8(count, field)
+    }
+
+    /// The name of a queue or topic, as ``string(_:bytesMax:)``: 1 to 255 bytes, without control characters and without `*` and
+    /// `,`, which patterns use; else ``ErrorCode/invalidArgument``.
+    package mutating func name(_ field: StaticString) throws(WireError) -> String {
+        let start = offset + 2
+        let name = try string(field)
+        try Self.checkName(bytes.extracting(start..<offset), field)
+        return name
+    }
+
+    /// The rule of ``name(_:)`` over the name's bytes.
+    package static func checkName(_ name: RawSpan, _ field: StaticString) throws(WireError) {
+        guard name.byteCount > 0 else { throw WireError(.invalidArgument, "\(field): a name is needed, it is empty") }
+        for offset in 0..<name.byteCount {
+            let byte = unsafe name.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+            guard byte >= 0x20, byte != 0x7F, byte != UInt8(ascii: "*"), byte != UInt8(ascii: ",") else {
+                throw WireError(.invalidArgument, "\(field): control characters, '*' and ',' are not allowed in a name")
+            }
+        }
     }
 
     /// `count` bytes of UTF-8.
@@ -73,11 +95,16 @@ package struct WireReader: ~Escapable {
     }
 
     /// A count field that announces items of at least `itemBytesMin` bytes each: refused before anything is allocated
-    /// if the frame cannot hold them.
-    package mutating func count(_ field: StaticString, itemBytesMin: Int) throws(WireError) -> Int {
+    /// if the frame cannot hold them, or if there are more than `itemsMax`.
+    package mutating func count(
+        _ field: StaticString, itemBytesMin: Int, itemsMax: Int = WireLimits.messagesPerFrameMax
+    ) throws(WireError) -> Int {
         let count = Int(try u32(field))
         guard count <= remaining / itemBytesMin else {
             throw .malformed("\(field): \(count) items are announced, the \(remaining) bytes left can't hold them")
+        }
+        guard count <= itemsMax else {
+            throw WireError(.invalidArgument, "\(field): \(count) items, at most \(itemsMax) are allowed in a frame")
         }
         return count
     }

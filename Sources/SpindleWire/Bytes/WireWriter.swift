@@ -13,6 +13,12 @@ package struct WireWriter: ~Copyable {
 
     package mutating func removeAll() { count = 0 }
 
+    /// Takes back what was written behind the first `byteCount` bytes.
+    package mutating func truncate(to byteCount: Int) {
+        precondition(byteCount >= 0 && byteCount <= count, "truncate can only take back what was written")
+        count = byteCount
+    }
+
     /// Room for `more` bytes; returns the offset at which they start.
     private mutating func grow(_ more: Int) -> Int {
         let start = count
@@ -70,12 +76,24 @@ package struct WireWriter: ~Copyable {
         }
     }
 
-    /// `u16 length` and the UTF-8 of `text`, cut at a character boundary where it is longer than a u16 can say.
-    package mutating func string(_ text: String) {
-        var fitting = text
-        while fitting.utf8.count > Int(UInt16.max) { fitting.removeLast(max(1, (fitting.utf8.count - Int(UInt16.max)) / 4)) }
-        u16(UInt16(fitting.utf8.count))
-        utf8(fitting)
+    /// `u16 length` and the UTF-8 of `text`, cut between two scalars where it is longer than a u16 can say.
+    package mutating func string(_ text: String) { string(text, bytesMax: Int(UInt16.max)) }
+
+    /// As ``string(_:)``, cut at ``WireLimits/sentenceBytesMax``: a reason may be a whole stack trace, and what no reader accepts
+    /// must not be sent.
+    package mutating func sentence(_ text: String) { string(text, bytesMax: WireLimits.sentenceBytesMax) }
+
+    private mutating func string(_ text: String, bytesMax: Int) {
+        var text = text
+        text.withUTF8 { source in
+            var end = min(source.count, bytesMax)
+            // Bytes 10xxxxxx continue a scalar: not before one of those.
+            while end < source.count, end > 0, source[end] & 0xC0 == 0x80 { end -= 1 }
+            u16(UInt16(end))
+            guard end > 0, let from = source.baseAddress else { return }
+            let at = grow(end)
+            (base + at).copyMemory(from: from, byteCount: end)
+        }
     }
 
     /// Overwrites four bytes written before: a length known only at the end.

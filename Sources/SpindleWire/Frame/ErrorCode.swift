@@ -130,7 +130,8 @@ package struct WireError: Error, Equatable, Sendable {
 }
 
 /// Body of a reply with ``FrameFlags/error``:
-/// `u16 code · u8 blast radius · u8 retryable · u32 retry after ms · string message`.
+/// `u16 code · u8 blast radius · u8 retryable · u32 retry after ms · string message · tail`. Frozen, like HELLO.
+/// Tail tag 1, with ``ErrorCode/unsupportedVersion``: the protocol versions that are accepted, `u16 min · u16 max`.
 package struct ErrorReply: Equatable, Sendable {
     /// The raw code, so that codes of later versions survive.
     package var code: UInt16
@@ -138,6 +139,19 @@ package struct ErrorReply: Equatable, Sendable {
     package var isRetryable: Bool
     package var retryAfterMilliseconds: UInt32
     package var message: String
+    /// The window that a refused HELLO should have met.
+    package var acceptedVersions: AcceptedVersions?
+
+    package struct AcceptedVersions: Equatable, Sendable {
+        package var min: UInt16
+        package var max: UInt16
+        package init(min: UInt16 = ProtocolVersion.min, max: UInt16 = ProtocolVersion.max) {
+            self.min = min
+            self.max = max
+        }
+    }
+
+    private static let acceptedVersionsTag: UInt16 = 1
 
     /// `blastRadius` only where the sender knows better than the code's own.
     package init(_ error: WireError, blastRadius: BlastRadius? = nil) {
@@ -148,6 +162,7 @@ package struct ErrorReply: Equatable, Sendable {
         isRetryable = error.code.isRetryable
         retryAfterMilliseconds = error.retryAfterMilliseconds
         message = error.message
+        acceptedVersions = error.code == .unsupportedVersion ? AcceptedVersions() : nil
     }
 
     package func encode(into writer: inout WireWriter) {
@@ -155,7 +170,13 @@ package struct ErrorReply: Equatable, Sendable {
         writer.u8(blastRadius.rawValue)
         writer.u8(isRetryable ? 1 : 0)
         writer.u32(retryAfterMilliseconds)
-        writer.string(String(message.prefix(WireLimits.sentenceBytesMax / 4)))
+        writer.sentence(message)
+        if let acceptedVersions {
+            writer.u16(Self.acceptedVersionsTag)
+            writer.u32(4)
+            writer.u16(acceptedVersions.min)
+            writer.u16(acceptedVersions.max)
+        }
     }
 
     package init(_ body: RawSpan) throws(WireError) {
@@ -165,5 +186,10 @@ package struct ErrorReply: Equatable, Sendable {
         isRetryable = try reader.u8("retryable") != 0
         retryAfterMilliseconds = try reader.u32("retry after")
         message = try reader.string("error message", bytesMax: WireLimits.sentenceBytesMax)
+        let tail = try reader.span(reader.remaining, "tail")
+        for field in try TaggedTail.fields(in: tail, known: [Self.acceptedVersionsTag]) {
+            var window = WireReader(tail.extracting(field.range))
+            acceptedVersions = AcceptedVersions(min: try window.u16("accepted min"), max: try window.u16("accepted max"))
+        }
     }
 }

@@ -1,11 +1,12 @@
 /// The optional fields behind an operation's positional ones: `u16 tag, u32 length, bytes`, to the end of the frame.
-/// A tag with bit 15 set is critical: whoever does not know it answers ``ErrorCode/unknownCriticalTag``.
+/// Bit 15 of a tag is no part of its number: set, it marks the field critical, and whoever does not know the number answers
+/// ``ErrorCode/unknownCriticalTag``.
 /// Source: `protocol/README.md`, "Tagged tail".
 package enum TaggedTail {
     package static let criticalBit: UInt16 = 0x8000
     package static let headByteCount = 6
 
-    /// One tag and where its bytes lie in the span that was read.
+    /// One tag, without its critical bit, and where its bytes lie in the span that was read.
     package struct Field: Equatable, Sendable {
         package var tag: UInt16
         package var range: Range<Int>
@@ -17,14 +18,15 @@ package enum TaggedTail {
         var reader = WireReader(tail)
         var fields: [Field] = []
         while !reader.isAtEnd {
-            let tag = try reader.u16("tag")
+            let raw = try reader.u16("tag")
+            let tag = raw & ~criticalBit
             let count = Int(clamping: try reader.u32("tag length"))
             let start = reader.offset
             _ = try reader.span(count, "tagged field")
             if known.contains(tag) {
                 fields.append(Field(tag: tag, range: start..<(start + count)))
-            } else if tag & criticalBit != 0 {
-                throw WireError(.unknownCriticalTag, "tag \(tag & ~criticalBit) is critical and not known to this version")
+            } else if raw & criticalBit != 0 {
+                throw WireError(.unknownCriticalTag, "tag \(tag) is critical and not known to this version")
             }
         }
         return fields

@@ -8,12 +8,22 @@ package enum WireLimits {
     package static let nameBytesMax = 255
     /// Largest sentence (a reason, a progress note, an error's message), bytes of UTF-8.
     package static let sentenceBytesMax = 2048
+    /// Room that a frame keeps for everything around a record: a record takes at most the frame cap less this, bytes, so that
+    /// what could be published can be delivered too (a LEASE reply has more fields than a PUBLISH).
+    package static let recordOverheadBytesMax = 64 * 1024
     /// Largest header area of one message record, bytes.
     package static let recordHeaderBytesMax = 32 * 1024
     /// Largest expanded body, bytes: what a compressed record may announce.
     package static let bodyBytesMax = 64 * 1024 * 1024
-    /// Most messages in one frame.
+    /// Most messages, tokens or events in one frame.
     package static let messagesPerFrameMax = 65_536
+    /// Most queues in one STATS reply.
+    package static let queuesPerReplyMax = 10_000
+    /// Longest delay, time to live, lease or retention that can be asked for, milliseconds: ten years. It keeps every sum of a
+    /// time and a duration far from overflow.
+    package static let durationMillisecondsMax: UInt64 = 315_576_000_000
+    /// Largest count or size in a queue's policy: what a JSON number holds exactly.
+    package static let policyNumberMax: UInt64 = (1 << 53) - 1
     /// Most labels in HELLO.
     package static let labelsMax = 32
 }

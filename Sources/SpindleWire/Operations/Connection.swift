@@ -214,7 +214,7 @@ package struct GoingAwayNotice: Equatable, Sendable {
     }
     package func encode(into writer: inout WireWriter) {
         writer.u32(graceMilliseconds)
-        writer.string(reason)
+        writer.sentence(reason)
     }
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)

@@ -49,12 +49,15 @@ package struct LeaseRequest: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        queue = try reader.string("queue")
+        queue = try reader.name("queue")
         messagesMax = try reader.u32("messages max")
         bytesMax = try reader.u32("bytes max")
         leaseMilliseconds = try reader.u32("lease")
         waitMilliseconds = try reader.u32("wait")
         guard messagesMax > 0 else { throw WireError(.invalidArgument, "messages max is 0: ask for at least one message") }
+        guard messagesMax <= WireLimits.messagesPerFrameMax else {
+            throw WireError(.invalidArgument, "messages max is \(messagesMax): at most \(WireLimits.messagesPerFrameMax) are allowed in a frame")
+        }
         try reader.skipTail()
     }
 }
@@ -168,7 +171,7 @@ package struct DeadLetterNote: Equatable, Sendable {
     package func encode(into writer: inout WireWriter) {
         writer.u32(itemIndex)
         writer.string(originQueue)
-        writer.string(reason)
+        writer.sentence(reason)
         writer.u64(deadAtMilliseconds)
         writer.u32(UInt32(attempts.count))
         for attempt in attempts {
@@ -177,7 +180,7 @@ package struct DeadLetterNote: Equatable, Sendable {
             writer.u64(attempt.endedAtMilliseconds)
             writer.string(attempt.holder)
             writer.u8(attempt.outcome.rawValue)
-            writer.string(attempt.reason)
+            writer.sentence(attempt.reason)
         }
     }
 

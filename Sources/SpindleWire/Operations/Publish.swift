@@ -15,7 +15,7 @@ package struct PublishRequest: ~Escapable {
         var reader = WireReader(body)
         let producerID = try reader.u64("producer id")
         let firstSequence = try reader.u64("first sequence")
-        let queue = try reader.string("queue")
+        let queue = try reader.name("queue")
         let count = try reader.count("record count", itemBytesMin: MessageRecord.fixedByteCount)
         guard count > 0, count <= WireLimits.messagesPerFrameMax else {
             throw WireError(.invalidArgument, "\(count) records: 1 to \(WireLimits.messagesPerFrameMax) are allowed in a frame")

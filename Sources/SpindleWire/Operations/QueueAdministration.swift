@@ -37,31 +37,58 @@ package struct QueuePolicyFields: Equatable, Sendable {
 
     package init() {}
 
-    private static let numbers: [(tag: UInt16, path: any WritableKeyPath<QueuePolicyFields, UInt64?> & Sendable)] = [
-        (1, \.leaseMilliseconds), (2, \.leaseMillisecondsMax), (3, \.attemptsMax), (4, \.backoffKind), (5, \.backoffInitialMilliseconds),
-        (6, \.backoffCapMilliseconds), (7, \.backoffJitterPercent), (9, \.delayMilliseconds), (10, \.timeToLiveMilliseconds),
-        (11, \.lengthMax), (12, \.bytesMax), (13, \.deduplicationWindowMilliseconds), (14, \.orderedGroups), (15, \.concurrencyMax),
-        (16, \.concurrencyPerGroupMax), (17, \.ratePerSecondMax), (18, \.priorities), (19, \.resultRetentionMilliseconds),
+    /// One numeric setting: its tag, where it lies, and the largest value that can be meant.
+    private struct Number: Sendable {
+        var tag: UInt16
+        var path: any WritableKeyPath<QueuePolicyFields, UInt64?> & Sendable
+        var valueMax: UInt64
+
+        init(_ tag: UInt16, _ path: any WritableKeyPath<QueuePolicyFields, UInt64?> & Sendable, max valueMax: UInt64) {
+            self.tag = tag
+            self.path = path
+            self.valueMax = valueMax
+        }
+    }
+
+    private static let duration = WireLimits.durationMillisecondsMax
+    private static let number = WireLimits.policyNumberMax
+    private static let numbers: [Number] = [
+        Number(1, \.leaseMilliseconds, max: duration), Number(2, \.leaseMillisecondsMax, max: duration),
+        Number(3, \.attemptsMax, max: UInt64(UInt32.max)), Number(4, \.backoffKind, max: 1),
+        Number(5, \.backoffInitialMilliseconds, max: duration), Number(6, \.backoffCapMilliseconds, max: duration),
+        Number(7, \.backoffJitterPercent, max: 100), Number(9, \.delayMilliseconds, max: duration),
+        Number(10, \.timeToLiveMilliseconds, max: duration), Number(11, \.lengthMax, max: number), Number(12, \.bytesMax, max: number),
+        Number(13, \.deduplicationWindowMilliseconds, max: duration), Number(14, \.orderedGroups, max: 1),
+        Number(15, \.concurrencyMax, max: number), Number(16, \.concurrencyPerGroupMax, max: number),
+        Number(17, \.ratePerSecondMax, max: UInt64(UInt32.max)), Number(18, \.priorities, max: 1),
+        Number(19, \.resultRetentionMilliseconds, max: duration),
     ]
     private static let deadLetterTag: UInt16 = 8
+    private static let knownTags = Set(numbers.map(\.tag) + [deadLetterTag])
 
     package func encode(into writer: inout WireWriter) {
-        for (tag, path) in Self.numbers {
-            if let value = self[keyPath: path] { writer.tag(tag, u64: value) }
+        for number in Self.numbers {
+            if let value = self[keyPath: number.path] { writer.tag(number.tag, u64: value) }
         }
         if let deadLetterQueue { writer.tag(Self.deadLetterTag, text: deadLetterQueue) }
     }
 
     package init(_ tags: RawSpan) throws(WireError) {
-        let known = Set(Self.numbers.map(\.tag) + [Self.deadLetterTag])
-        for field in try TaggedTail.fields(in: tags, known: known) {
+        for field in try TaggedTail.fields(in: tags, known: Self.knownTags) {
             var reader = WireReader(tags.extracting(field.range))
             if field.tag == Self.deadLetterTag {
-                guard field.range.count <= WireLimits.nameBytesMax else { throw .malformed("dead-letter queue: the name is too long") }
+                guard field.range.count <= WireLimits.nameBytesMax else {
+                    throw WireError(.invalidArgument, "dead-letter queue: \(field.range.count) bytes, at most \(WireLimits.nameBytesMax) are allowed")
+                }
+                if !field.range.isEmpty { try WireReader.checkName(tags.extracting(field.range), "dead-letter queue") }
                 deadLetterQueue = try reader.utf8(field.range.count, "dead-letter queue")
             } else if let number = Self.numbers.first(where: { $0.tag == field.tag }) {
-                self[keyPath: number.path] = try reader.u64("policy value")
+                let value = try reader.u64("policy value")
                 try reader.expectEnd("policy value")
+                guard value <= number.valueMax else {
+                    throw WireError(.invalidArgument, "policy tag \(field.tag) is \(value): at most \(number.valueMax) is allowed")
+                }
+                self[keyPath: number.path] = value
             }
         }
     }
@@ -81,7 +108,7 @@ package struct DeclareRequest: Equatable, Sendable {
     }
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        queue = try reader.string("queue")
+        queue = try reader.name("queue")
         policy = try QueuePolicyFields(try reader.span(reader.remaining, "policy"))
     }
 }
@@ -181,7 +208,7 @@ package struct StatsReply: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        let count = try reader.count("queues", itemBytesMin: 8)
+        let count = try reader.count("queues", itemBytesMin: 8, itemsMax: WireLimits.queuesPerReplyMax)
         queues = []
         for _ in 0..<count {
             var queue = Queue(name: try reader.string("queue"))

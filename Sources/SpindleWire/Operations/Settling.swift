@@ -47,7 +47,7 @@ package struct NackItem: Equatable, Sendable {
         token.encode(into: &writer)
         writer.u8(disposition.rawValue)
         writer.u64(delayMilliseconds)
-        writer.string(reason)
+        writer.sentence(reason)
     }
 
     package init(_ reader: inout WireReader) throws(WireError) {
@@ -58,6 +58,9 @@ package struct NackItem: Equatable, Sendable {
         }
         self.disposition = disposition
         delayMilliseconds = try reader.u64("delay")
+        guard delayMilliseconds <= WireLimits.durationMillisecondsMax || delayMilliseconds == Self.delayByPolicy else {
+            throw WireError(.invalidArgument, "a delay of \(delayMilliseconds) ms: at most \(WireLimits.durationMillisecondsMax) (ten years) are allowed")
+        }
         reason = try reader.string("reason", bytesMax: WireLimits.sentenceBytesMax)
     }
 }
@@ -159,7 +162,7 @@ package struct ExtendRequest: Equatable, Sendable {
         for item in items {
             item.token.encode(into: &writer)
             writer.u8(item.percent)
-            writer.string(item.note)
+            writer.sentence(item.note)
         }
     }
 
@@ -169,9 +172,13 @@ package struct ExtendRequest: Equatable, Sendable {
         let count = try reader.count("items", itemBytesMin: DeliveryToken.byteCount + 3)
         items = []
         for _ in 0..<count {
-            items.append(Item(
+            let item = Item(
                 token: try DeliveryToken(&reader), percent: try reader.u8("percent"),
-                note: try reader.string("note", bytesMax: WireLimits.sentenceBytesMax)))
+                note: try reader.string("note", bytesMax: WireLimits.sentenceBytesMax))
+            guard item.percent <= 100 || item.percent == Item.noPercent else {
+                throw WireError(.invalidArgument, "a progress of \(item.percent) %: 0 to 100 are allowed, and 255 for none")
+            }
+            items.append(item)
         }
         try reader.skipTail()
     }
@@ -215,7 +222,8 @@ package struct ExtendReply: Equatable, Sendable {
     }
 }
 
-/// Acks, nacks, publishes and topic events that happen together or not at all.
+/// Acks, nacks, publishes and topic events that happen together or not at all. Each of the three kinds may have
+/// ``WireLimits/messagesPerFrameMax`` items.
 /// `u32 acks × token · u32 nacks × nack item · u16 groups × (u8 kind (0 queue, 1 topic) · string name · u32 count · u32 bytes · records) · tail`
 package struct SettleRequest: ~Escapable {
     package let acks: [DeliveryToken]
@@ -250,15 +258,17 @@ package struct SettleRequest: ~Escapable {
         let nackCount = try reader.count("nacks", itemBytesMin: DeliveryToken.byteCount + 11)
         for _ in 0..<nackCount { nacks.append(try NackItem(&reader)) }
         var groups: [Group] = []
+        var recordCount = 0
         let groupCount = Int(try reader.u16("groups"))
         guard groupCount <= Self.groupsMax else { throw WireError(.invalidArgument, "\(groupCount) groups: at most \(Self.groupsMax) are allowed in a SETTLE") }
         for _ in 0..<groupCount {
             let raw = try reader.u8("group kind")
             guard let kind = Group.Kind(rawValue: raw) else { throw WireError(.invalidArgument, "group kind \(raw): 0 (queue) and 1 (topic) are known") }
-            let name = try reader.string("group name")
+            let name = try reader.name("group name")
             let count = try reader.count("group records", itemBytesMin: MessageRecord.fixedByteCount)
-            guard count > 0, count <= WireLimits.messagesPerFrameMax else {
-                throw WireError(.invalidArgument, "\(count) records for '\(name)': 1 to \(WireLimits.messagesPerFrameMax) are allowed")
+            recordCount += count
+            guard count > 0, recordCount <= WireLimits.messagesPerFrameMax else {
+                throw WireError(.invalidArgument, "\(count) records for '\(name)', \(recordCount) in all: 1 to \(WireLimits.messagesPerFrameMax) are allowed")
             }
             let byteCount = Int(clamping: try reader.u32("group bytes"))
             let start = reader.offset

@@ -12,8 +12,14 @@ package struct TopicCursor: Equatable, Hashable, Sendable {
 
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let epoch = UInt64(parts[0], radix: 16), let offset = UInt64(parts[1], radix: 16) else { return nil }
+        guard parts.count == 2, let epoch = Self.hexadecimal(parts[0]), let offset = Self.hexadecimal(parts[1]) else { return nil }
         self.init(epoch: epoch, offset: offset)
+    }
+
+    /// One to sixteen digits and nothing else: `UInt64(_:radix:)` alone would take a sign, and zeros without end.
+    private static func hexadecimal(_ text: some StringProtocol) -> UInt64? {
+        guard (1...16).contains(text.utf8.count), text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }) else { return nil }
+        return UInt64(text, radix: 16)
     }
 }
 
@@ -204,7 +210,7 @@ package struct TopicGapNotice: Equatable, Sendable {
         writer.u32(subscriptionID)
         writer.u64(cursor.epoch)
         writer.u64(cursor.offset)
-        writer.string(reason)
+        writer.sentence(reason)
     }
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)

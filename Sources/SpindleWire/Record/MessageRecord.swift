@@ -67,17 +67,28 @@ package enum RecordHeaderID {
 }
 
 extension MessageRecord {
-    /// Appends the record. Throws ``ErrorCode/recordInvalid`` or ``ErrorCode/recordTooLarge`` where a field does not fit.
+    /// Appends the record. Throws ``ErrorCode/recordInvalid`` or ``ErrorCode/recordTooLarge`` where a field does not fit; the
+    /// writer is then as it was before, so that a batch can go on without this one.
     package func encode(into writer: inout WireWriter) throws(WireError) {
-        guard priority <= Self.priorityMax else { throw WireError(.recordInvalid, "priority \(priority): 0 to 9 are allowed") }
         let start = writer.count
-        writer.u32(0)
-        writer.u32(0)
+        do throws(WireError) {
+            try appendFields(to: &writer)
+        } catch {
+            writer.truncate(to: start)
+            throw error
+        }
+    }
+
+    private func appendFields(to writer: inout WireWriter) throws(WireError) {
+        try checkFields()
+        let start = writer.count
+        writer.u32(0) // length, known at the end
+        writer.u32(0) // CRC-32C, likewise
         writer.u8(1)
         writer.u8(flags.rawValue)
         writer.u8(priority)
         writer.u8(0)
-        writer.u16(0)
+        writer.u16(0) // header bytes, likewise
         writer.u16(0)
         writer.u32(UInt32(clamping: body.count))
         let headersStart = writer.count
@@ -86,14 +97,26 @@ extension MessageRecord {
         guard headerBytes <= WireLimits.recordHeaderBytesMax else {
             throw WireError(.recordTooLarge, "the headers take \(headerBytes) bytes, at most \(WireLimits.recordHeaderBytesMax) are allowed")
         }
-        guard body.count <= WireLimits.frameBytesMax - headerBytes - Self.fixedByteCount else {
-            throw WireError(.recordTooLarge, "the body takes \(body.count) bytes: no frame can carry it")
+        let bodyBytesMax = WireLimits.frameBytesMax - WireLimits.recordOverheadBytesMax - headerBytes - Self.fixedByteCount
+        guard body.count <= bodyBytesMax else {
+            throw WireError(.recordTooLarge, "the body takes \(body.count) bytes, at most \(bodyBytesMax) fit any frame")
         }
         writer.bytes(body)
         writer.patch(u32: UInt32(writer.count - start), at: start)
         writer.patch(u32: UInt32(headerBytes), at: start + 12) // u16 header bytes and u16 zero
         let crc = CRC32C.extend(with: writer.span.extracting((start + 8)..<writer.count))
         writer.patch(u32: crc, at: start + 4)
+    }
+
+    private func checkFields() throws(WireError) {
+        guard priority <= Self.priorityMax else { throw WireError(.recordInvalid, "priority \(priority): 0 to 9 are allowed") }
+        guard flags.subtracting(.lz4).isEmpty else { throw WireError(.recordInvalid, "record flags \(flags.rawValue): only 1 (LZ4) is known") }
+        guard max(delayMilliseconds, timeToLiveMilliseconds) <= WireLimits.durationMillisecondsMax else {
+            throw WireError(.recordInvalid, "a delay or time to live is over \(WireLimits.durationMillisecondsMax) ms (ten years)")
+        }
+        guard !flags.contains(.lz4) || (1...WireLimits.bodyBytesMax).contains(Int(expandedByteCount)) else {
+            throw WireError(.recordInvalid, "a compressed body must say its expanded size: 1 to \(WireLimits.bodyBytesMax) bytes, not \(expandedByteCount)")
+        }
     }
 
     private func encodeHeaders(into writer: inout WireWriter) throws(WireError) {
@@ -109,26 +132,28 @@ extension MessageRecord {
             writer.u16(4)
             writer.u32(expandedByteCount)
         }
-        for header in userHeaders {
-            let name = header.name.utf8.count
-            let value = header.value.utf8.count
-            guard name > 0, name <= WireLimits.nameBytesMax else {
-                throw WireError(.recordInvalid, "a user header's name takes \(name) bytes: 1 to \(WireLimits.nameBytesMax) are allowed")
-            }
-            guard 1 + name + value <= WireLimits.recordHeaderBytesMax else {
-                throw WireError(.recordTooLarge, "the user header '\(header.name)' takes \(value) bytes: too many")
-            }
-            writer.u8(RecordHeaderID.user)
-            writer.u16(UInt16(1 + name + value))
-            writer.u8(UInt8(name))
-            writer.utf8(header.name)
-            writer.utf8(header.value)
+        for header in userHeaders { try Self.userHeader(header, into: &writer) }
+    }
+
+    private static func userHeader(_ header: UserHeader, into writer: inout WireWriter) throws(WireError) {
+        let name = header.name.utf8.count
+        let value = header.value.utf8.count
+        guard name > 0, name <= WireLimits.nameBytesMax else {
+            throw WireError(.recordInvalid, "a user header's name takes \(name) bytes: 1 to \(WireLimits.nameBytesMax) are allowed")
         }
+        guard value <= WireLimits.recordHeaderBytesMax - 1 - name else {
+            throw WireError(.recordTooLarge, "the user header '\(header.name)' takes \(value) bytes: too many")
+        }
+        writer.u8(RecordHeaderID.user)
+        writer.u16(UInt16(1 + name + value))
+        writer.u8(UInt8(name))
+        writer.utf8(header.name)
+        writer.utf8(header.value)
     }
 
     private static func header(_ id: UInt8, _ text: String, into writer: inout WireWriter) throws(WireError) {
-        guard text.utf8.count <= WireLimits.recordHeaderBytesMax else {
-            throw WireError(.recordTooLarge, "header \(id) takes \(text.utf8.count) bytes: too many")
+        guard text.utf8.count <= WireLimits.nameBytesMax else {
+            throw WireError(.recordInvalid, "record header \(id) takes \(text.utf8.count) bytes: at most \(WireLimits.nameBytesMax) are allowed")
         }
         writer.u8(id)
         writer.u16(UInt16(text.utf8.count))

@@ -159,7 +159,48 @@ package enum RecordView {
             guard id < RecordHeaderID.criticalMin else { throw WireError(.recordInvalid, "record header \(id) is critical and not known here") }
             let range = (offset + 3)..<(offset + 3 + count)
             offset = range.upperBound
-            return Header(id: id, range: range)
+            let header = Header(id: id, range: range)
+            try check(header)
+            return header
+        }
+
+        /// Checks the content of every header that this version knows, whoever reads it: what the broker accepts, each consumer
+        /// can decode. Allocates nothing.
+        private func check(_ header: Header) throws(WireError) {
+            switch header.id {
+            case RecordHeaderID.correlationID, RecordHeaderID.contentType, RecordHeaderID.taskType, RecordHeaderID.group,
+                RecordHeaderID.deduplicationKey:
+                guard header.range.count <= WireLimits.nameBytesMax else {
+                    throw WireError(.recordInvalid, "record header \(header.id) takes \(header.range.count) bytes: at most \(WireLimits.nameBytesMax) are allowed")
+                }
+                try checkUTF8(header.range, header.id)
+            case RecordHeaderID.delayMilliseconds, RecordHeaderID.timeToLiveMilliseconds:
+                let milliseconds = try u64(header)
+                guard milliseconds <= WireLimits.durationMillisecondsMax else {
+                    throw WireError(.recordInvalid, "record header \(header.id) is \(milliseconds) ms: at most \(WireLimits.durationMillisecondsMax) (ten years) are allowed")
+                }
+            case RecordHeaderID.expandedByteCount: _ = try u32(header)
+            case RecordHeaderID.user:
+                let split = try userNameEnd(header)
+                try checkUTF8((header.range.lowerBound + 1)..<split, header.id)
+                try checkUTF8(split..<header.range.upperBound, header.id)
+            default: break // of a later version
+            }
+        }
+
+        private func checkUTF8(_ range: Range<Int>, _ id: UInt8) throws(WireError) {
+            let isValid = area.extracting(range).withUnsafeBytes { bytes in
+                bytes.withMemoryRebound(to: UInt8.self) { (try? UTF8Span(validating: $0.span)) != nil }
+            }
+            guard isValid else { throw WireError(.recordInvalid, "record header \(id) is not valid UTF-8") }
+        }
+
+        /// Where a user header's name ends and its value begins.
+        private func userNameEnd(_ header: Header) throws(WireError) -> Int {
+            guard let first = header.range.first else { throw WireError(.recordInvalid, "a user header is empty") }
+            let name = unsafe Int(area.unsafeLoad(fromByteOffset: first, as: UInt8.self))
+            guard name > 0, name < header.range.count else { throw WireError(.recordInvalid, "a user header's name does not fit") }
+            return first + 1 + name
         }
 
         func text(_ header: Header) throws(WireError) -> String {
@@ -179,12 +220,9 @@ package enum RecordView {
         }
 
         func user(_ header: Header) throws(WireError) -> MessageRecord.UserHeader {
-            guard let first = header.range.first else { throw WireError(.recordInvalid, "a user header is empty") }
-            let name = unsafe Int(area.unsafeLoad(fromByteOffset: first, as: UInt8.self))
-            guard name > 0, name < header.range.count else { throw WireError(.recordInvalid, "a user header's name does not fit") }
-            let split = first + 1 + name
+            let split = try userNameEnd(header)
             return MessageRecord.UserHeader(
-                name: try text(Header(id: header.id, range: (first + 1)..<split)),
+                name: try text(Header(id: header.id, range: (header.range.lowerBound + 1)..<split)),
                 value: try text(Header(id: header.id, range: split..<header.range.upperBound))
             )
         }
