@@ -129,7 +129,7 @@ let package = Package(
         tests("SpindleClientTests", ["SpindleClient", "SpindleBroker"]),
         tests("SpindleWorkerTests", ["SpindleWorker"]),
         tests("SpindleBridgeTests", ["SpindleBridge", .hummingbirdTesting]),
-        tests("OutboxTests", ["Outbox", .grdb]),
+        tests("OutboxTests", ["Outbox", .grdb, .logging, .lifecycle]),
         tests("MCMSTests", ["MCMS", "MCMSFiles", "MCMSServer", .grdb, .hummingbirdTesting]),
         tests("SpindleIntegrationTests", ["SpindleClient", .httpClient]),
     ]
