@@ -31,6 +31,7 @@ extension Target.Dependency {
     static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
     static let yams: Self = .product(name: "Yams", package: "Yams")
     static let x509: Self = .product(name: "X509", package: "swift-certificates")
+    static let asn1: Self = .product(name: "SwiftASN1", package: "swift-asn1")
     static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
     static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
     static let histogram: Self = .product(name: "Histogram", package: "hdrhistogram-swift")
@@ -68,6 +69,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -90,7 +92,7 @@ let package = Package(
         library("SpindleBroker", [
             "SpindleNode", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .crypto, .logging, .metrics, .lifecycle,
         ]),
-        library("SpindleCertificates", [.x509, .crypto]),
+        library("SpindleCertificates", [.x509, .asn1, .crypto]),
 
         // Those who talk to it.
         library("SpindleClient", ["SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
@@ -124,7 +126,9 @@ let package = Package(
         tests("SpindleLogTests", ["SpindleLog"]),
         tests("SpindleNodeTests", ["SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
-        tests("SpindleClusterTests", ["SpindleCluster"]),
+        tests("SpindleClusterTests", [
+            "SpindleCluster", "SpindleCertificates", "SpindleObservability", .yams, .logging, .metrics, .tracing, .lifecycle,
+        ]),
         tests("SpindleBrokerTests", ["SpindleBroker", "SpindleCertificates", "SpindleClient", .nioCore, .nioPosix]),
         tests("SpindleClientTests", ["SpindleClient", "SpindleBroker"]),
         tests("SpindleWorkerTests", ["SpindleWorker"]),

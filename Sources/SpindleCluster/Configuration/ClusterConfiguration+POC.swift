@@ -1,0 +1,173 @@
+extension ClusterConfiguration {
+    /// What runs when no configuration is given: one PC, everything on it.
+    /// - Throws: never with the text below, which a test parses.
+    package static var poc: ClusterConfiguration {
+        get throws(ConfigurationErrors) { try parse(yaml: pocText, fileName: "cluster-config/poc.yaml") }
+    }
+
+    /// The text of cluster-config/poc.yaml: the two are the same to the byte, which a test checks. It is here as well so
+    /// that the executable needs no file beside it.
+    package static let pocText = #"""
+        # yaml-language-server: $schema=schema.json
+        #
+        # One PC, everything on it: broker, web server, workers and the simulated ESPRIT add-in.
+        # This text is also what `spindle up` uses when no --config is given.
+        # Check your changes with: spindle config check cluster-config/poc.yaml
+        #
+        # Durations: 250ms, 30s, 5m, 2h, 7d. Sizes: 512 B, 64 KiB, 16 MiB, 8 GiB, 1 TiB. "none" switches a limit off.
+        # Paths that do not start with / are taken from dataDirectory.
+
+        cluster: poc
+        dataDirectory: spindle-data
+
+        hosts:
+          - name: local
+            address: 127.0.0.1
+
+        brokers:
+          - name: broker-1
+            host: local
+            # 7400 plaintext (this PC only), 7401 TLS, 7402 web, 7403 operations (/metrics, /healthz, /readyz).
+            portBase: 7400
+            dataDirectory: broker
+            limits:
+              connections: 10000
+              frameBytes: 16 MiB
+              inFlight: 10000
+              outputBuffer: 8 MiB
+
+        defaults:
+          # Every queue starts from this; a queue's own policy overrides single keys. Retry and back-off are written
+          # nowhere else.
+          queue:
+            leaseDuration: 60s
+            leaseDurationMax: 12h
+            attemptsMax: 5
+            backoff:
+              kind: exponential
+              initial: 2s
+              cap: 5m
+              jitter: 0.2
+            deadLetterQueue: "{queue}.dead"
+            delay: 0s
+            timeToLive: none
+            lengthMax: 10000000
+            bytesMax: 16 GiB
+            dedupWindow: 10m
+            orderedGroups: false
+            priorities: true
+            concurrencyPerKey: none
+            retention: none
+            grants: strict
+          # What differs for the queues that collect dead letters.
+          deadLetterQueue:
+            timeToLive: none
+            dedupWindow: none
+            retention: 30d
+          topic:
+            age: 7d
+            bytes: 256 MiB
+            count: 100000
+
+        queues:
+          # Commands to the ESPRIT add-in. Generating a toolpath takes minutes, so the lease is long; the add-in extends it.
+          - name: esprit-gen
+            policy:
+              leaseDuration: 5m
+              attemptsMax: 3
+              backoff: {kind: exponential, initial: 10s, cap: 10m, jitter: 0.2}
+              dedupWindow: 1h
+          # What the add-in answers. Results of one job are handled in their order.
+          - name: addin-result
+            policy:
+              attemptsMax: 8
+              orderedGroups: true
+          # Finished uploads on their way into the content-addressed store. Up to 20 GB each.
+          - name: file-ingest
+            policy:
+              leaseDuration: 10m
+              attemptsMax: 5
+              backoff: {kind: exponential, initial: 5s, cap: 10m, jitter: 0.2}
+          # Files whose digest did not match: another try, later and less often.
+          - name: storage-retry
+            policy:
+              leaseDuration: 10m
+              attemptsMax: 5
+              backoff: {kind: exponential, initial: 30s, cap: 30m, jitter: 0.3}
+          # Chunks that an upload still lacks.
+          - name: missingParts
+            policy:
+              leaseDuration: 2m
+              attemptsMax: 5
+
+        topics:
+          - pattern: addin.job.created
+          - pattern: addin.job.updated
+          - pattern: routing.approval.changed
+          - pattern: notification.alert
+            retention: {age: 30d}
+
+        principals:
+          # Everything. For operators and the `spindle` command line.
+          - name: admin
+            permissions:
+              publish: ["*"]
+              lease: ["*"]
+              read: ["*"]
+              admin: ["*"]
+              topicPublish: ["*"]
+              topicSubscribe: ["*"]
+          - name: worker
+            permissions:
+              publish: ["*"]
+              lease: [addin-result, file-ingest, storage-retry, missingParts]
+              read: ["*"]
+              topicPublish: ["*"]
+              topicSubscribe: ["*"]
+          # The ESPRIT add-in takes commands and answers them, nothing else.
+          - name: addin
+            permissions:
+              lease: [esprit-gen]
+              publish: [addin-result]
+          - name: web
+            permissions:
+              publish: ["*"]
+              read: ["*"]
+              topicPublish: ["*"]
+              topicSubscribe: ["*"]
+
+        workers:
+          - name: results
+            host: local
+            principal: worker
+            queues: [addin-result]
+            concurrency: 4
+            processes: 1
+          - name: files
+            host: local
+            principal: worker
+            queues: [file-ingest, storage-retry, missingParts]
+            concurrency: 2
+            processes: 2
+
+        web:
+          host: local
+          principal: web
+          port: 7402
+          listen: 127.0.0.1
+          database: mcms/mcms.sqlite
+          storeRoot: mcms/store
+          shareRoot: mcms/share
+
+        # The simulated add-in: runs the approve → generate flow without ESPRIT.
+        addin:
+          enabled: true
+          host: local
+          principal: addin
+          queue: esprit-gen
+          resultQueue: addin-result
+          workDuration: 4s
+          failureRatio: 0.0
+
+        """#
+}

@@ -1,0 +1,151 @@
+import Foundation
+import SpindleCluster
+import Testing
+
+/// One change to a good file, and the one error that it must give.
+struct Fault: Sendable, CustomTestStringConvertible {
+    let find: String
+    let replace: String
+    /// `line:column: path` of the error, the line counted from the first line of `find` in the file (0: that line).
+    let lineOffset: Int
+    let column: Int
+    let path: String
+    let problem: String
+    var suggestion: String?
+
+    var testDescription: String { "\(find) → \(replace)" }
+}
+
+@Suite struct ConfigurationErrorTests {
+    static let faults: [Fault] = [
+        Fault(find: "    address: 127.0.0.1", replace: "    adress: 127.0.0.1", lineOffset: 0, column: 5, path: "hosts[0].adress",
+            problem: "found the unknown key \"adress\", expected one of: name, address", suggestion: "address"),
+        Fault(find: "    leaseDuration: 60s", replace: "    leaseDuration: 60", lineOffset: 0, column: 20, path: "defaults.queue.leaseDuration",
+            problem: "found 60, expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 100ms to 3650d"),
+        Fault(find: "    leaseDuration: 60s", replace: "    leaseDuration: 13h", lineOffset: 0, column: 20, path: "defaults.queue.leaseDuration",
+            problem: "found leaseDuration 13h, expected at most leaseDurationMax, which is 12h"),
+        Fault(find: "    bytesMax: 16 GiB", replace: "    bytesMax: 16 GB", lineOffset: 0, column: 15, path: "defaults.queue.bytesMax",
+            problem: "found \"16 GB\", expected a size such as 64 KiB, 16 MiB or 8 GiB, from 4096 B to 1125899906842624 B, or none"),
+        Fault(find: "    attemptsMax: 5", replace: "    attemptsMax: 0", lineOffset: 0, column: 18, path: "defaults.queue.attemptsMax",
+            problem: "found 0, expected a whole number from 1 to 1000000"),
+        Fault(find: "    attemptsMax: 5", replace: "    attemptsMax: many", lineOffset: 0, column: 18, path: "defaults.queue.attemptsMax",
+            problem: "found \"many\", expected a whole number from 1 to 1000000"),
+        Fault(find: "    orderedGroups: false", replace: "    orderedGroups: no", lineOffset: 0, column: 20, path: "defaults.queue.orderedGroups",
+            problem: "found \"no\", expected true or false"),
+        Fault(find: "      kind: exponential", replace: "      kind: exponental", lineOffset: 0, column: 13, path: "defaults.queue.backoff.kind",
+            problem: "found \"exponental\", expected fixed or exponential", suggestion: "exponential"),
+        Fault(find: "      jitter: 0.2", replace: "      jitter: 1.5", lineOffset: 0, column: 15, path: "defaults.queue.backoff.jitter",
+            problem: "found 1.5, expected a number from 0 to 1"),
+        Fault(find: "      cap: 5m", replace: "      cap: 1s", lineOffset: -1, column: 16, path: "defaults.queue.backoff.initial",
+            problem: "found initial 2s, expected at most cap, which is 1s"),
+        Fault(find: "    grants: strict\n", replace: "", lineOffset: -18, column: 5, path: "defaults.queue.grants",
+            problem: "the key \"grants\" is missing, expected strict or relaxed"),
+        Fault(find: "\"{queue}.dead\"", replace: "dead-letters", lineOffset: 0, column: 0, path: "", problem: ""),
+        Fault(find: "  - name: file-ingest", replace: "  - name: addin-result\n  - name: file-ingest", lineOffset: 0, column: 11, path: "queues[2].name",
+            problem: "found the queue \"addin-result\" a second time; it is already at line 71"),
+        Fault(find: "      lease: [esprit-gen]", replace: "      lease: [esprit-gn]", lineOffset: 0, column: 15,
+            path: "principals[2].permissions.lease[0]",
+            problem: "found \"esprit-gn\", expected the name of a queue (declared: esprit-gen, addin-result, file-ingest, storage-retry, missingParts, esprit-gen.dead, addin-result.dead, file-ingest.dead, storage-retry.dead, missingParts.dead)",
+            suggestion: "esprit-gen"),
+        Fault(find: "      topicPublish: [\"*\"]", replace: "      topicPublish: [\"**\"]", lineOffset: 0, column: 22,
+            path: "principals[0].permissions.topicPublish[0]",
+            problem: "found \"**\", expected a name or a pattern of letters, digits, \".\", \"-\", \"_\" and single \"*\""),
+        Fault(find: "    host: local\n    principal: worker\n    queues: [addin-result]", replace: "    host: locl\n    principal: worker\n    queues: [addin-result]",
+            lineOffset: 0, column: 11, path: "workers[0].host", problem: "found \"locl\", expected the name of a host (declared: local)", suggestion: "local"),
+        Fault(find: "    queues: [addin-result]", replace: "    queues: [esprit-gen]", lineOffset: -1, column: 16, path: "workers[0].principal",
+            problem: "found the principal \"worker\", which may not lease \"esprit-gen\"; add it to that principal's permissions.lease"),
+        Fault(find: "    queues: [addin-result]", replace: "    queues: addin-result", lineOffset: 0, column: 13, path: "workers[0].queues",
+            problem: "found \"addin-result\", expected a list of queue names"),
+        Fault(find: "  port: 7402", replace: "  port: 7403", lineOffset: 0, column: 9, path: "web.port",
+            problem: "found port 7403 for the web server, but broker-1's operations has it on the same host"),
+        Fault(find: "cluster: poc", replace: "cluster: 12", lineOffset: 0, column: 10, path: "cluster",
+            problem: "found 12, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long"),
+        Fault(find: "cluster: poc", replace: "cluster: poc\ncluster: poc", lineOffset: 0, column: 1, path: "",
+            problem: "found the key \"cluster\" more than once in one mapping, expected it once"),
+        Fault(find: "cluster: poc", replace: "cluster: [poc", lineOffset: 1, column: 14, path: "", problem: ""),
+        Fault(find: "    portBase: 7400", replace: "    ports: {tls: 7401}", lineOffset: 0, column: 18, path: "brokers[0].ports.tls",
+            problem: "found a TLS port, expected a \"tls\" section with the certificate beside it"),
+        Fault(find: "    portBase: 7400", replace: "    listen: {plain: 0.0.0.0}", lineOffset: 0, column: 13, path: "brokers[0].listen",
+            problem: "found the plaintext address \"0.0.0.0\", expected a loopback address (127.0.0.1), or allowPlaintext: true"),
+    ]
+
+    @Test(arguments: faults) func oneFault(_ fault: Fault) throws {
+        let good = ClusterConfiguration.pocText
+        let range = try #require(good.range(of: fault.find))
+        let bad = good.replacingCharacters(in: range, with: fault.replace)
+        let line = good[..<range.lowerBound].split(separator: "\n", omittingEmptySubsequences: false).count + fault.lineOffset
+        let errors = Self.errors(in: bad)
+        if fault.problem.isEmpty {
+            // Where the wording is the YAML library's, or several queues give the same error: that there is one.
+            #expect(!errors.isEmpty)
+            return
+        }
+        // A misspelt key is unknown, and the one that it should be is missing.
+        #expect(errors.count == (fault.problem.contains("unknown key") ? 2 : 1), "\(errors)")
+        let error = try #require(errors.first { $0.problem == fault.problem }, "\(errors)")
+        #expect(error.line == line && error.column == fault.column && error.path == fault.path && error.suggestion == fault.suggestion, "\(error), \(line)")
+    }
+
+    @Test func allErrorsAtOnceInTheOrderOfTheFile() {
+        let bad = ClusterConfiguration.pocText
+            .replacing("cluster: poc", with: "clutser: poc").replacing("      cap: 5m", with: "      cap: 5 minutes")
+            .replacing("failureRatio: 0.0", with: "failureRatio: often")
+        let lines = Self.errors(in: bad).map(\.description)
+        #expect(
+            lines == [
+                "x.yaml:10:1: cluster: the key \"cluster\" is missing, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long",
+                "x.yaml:10:1: clutser: found the unknown key \"clutser\", expected one of: cluster, dataDirectory, hosts, brokers, defaults, queues, topics, principals, workers, web, addin (did you mean cluster?)",
+                "x.yaml:39:12: defaults.queue.backoff.cap: found \"5 minutes\", expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 0s to 3650d",
+                "x.yaml:160:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
+            ], "\(lines)")
+    }
+
+    @Test(arguments: ["", "[]", "7", "hosts: {}", "cluster: &a [*a]", "- - - -", "\u{0}", "a: b: c", "? [a]\n: b"])
+    func hostileTextsAreErrorsNotTraps(text: String) {
+        #expect(!Self.errors(in: text).isEmpty)
+    }
+
+    /// Every prefix of a good file is an error or a configuration, never a trap.
+    @Test func truncatedFiles() {
+        let text = ClusterConfiguration.pocText
+        for length in stride(from: 0, to: text.utf8.count, by: 97) { _ = Self.errors(in: String(text.prefix(length))) }
+        #expect(Self.errors(in: text).isEmpty)
+    }
+
+    @Test func unreadableFilesAreErrors() throws {
+        let folder = try TemporaryFolder()
+        let binary = folder.path + "/binary.yaml"
+        try Data([0xff, 0xfe, 0x00]).write(to: URL(fileURLWithPath: binary))
+        let large = folder.path + "/large.yaml"
+        try Data(repeating: UInt8(ascii: "#"), count: ClusterConfiguration.fileBytesMax + 1).write(to: URL(fileURLWithPath: large))
+        for (file, part) in [(folder.path + "/absent.yaml", "could not be read"), (binary, "is not UTF-8"), (large, "is over 1048576 bytes"), (folder.path, "could not be read")] {
+            let error = #expect(throws: ConfigurationErrors.self) { try ClusterConfiguration.load(file: file) }
+            #expect(error?.description.contains(part) == true, "\(String(describing: error))")
+        }
+    }
+
+    static func errors(in text: String) -> [ConfigurationError] {
+        do {
+            _ = try ClusterConfiguration.parse(yaml: text, fileName: "x.yaml")
+            return []
+        } catch {
+            return error.errors
+        }
+    }
+}
+
+@Suite struct NamePatternTests {
+    @Test(arguments: [
+        ("*", "anything", true), ("*", "", true), ("a.b", "a.b", true), ("a.b", "a.bc", false), ("a.*", "a.", true), ("a.*", "ab", false),
+        ("*.dead", "esprit-gen.dead", true), ("*.dead", "dead", false), ("a*b*c", "axxbyyc", true), ("a*b*c", "acb", false),
+        ("*a*a*a*a*b", String(repeating: "a", count: 200), false),
+    ])
+    func matches(pattern: String, name: String, expected: Bool) throws {
+        #expect(try #require(NamePattern(pattern)).matches(name) == expected)
+    }
+
+    @Test(arguments: ["", "**", "a b", "a/b", "ü", String(repeating: "a", count: 201)])
+    func refused(text: String) {
+        #expect(NamePattern(text) == nil)
+    }
+}
