@@ -1,0 +1,220 @@
+/// A checkpoint's file: the state of everything below an LSN, little-endian:
+///
+/// ```
+///   0        8        12       16                32       40       48       56       60       64
+///   +--------+--------+--------+--------+--------+--------+--------+--------+--------+--------+- - - - - -+
+///   | magic  |version | header |      log id     |  LSN   | zero   |payload | payload| header |  payload  |
+///   |SPINDCKP| u32    | bytes  |     16 bytes    |  u64   | u64    |bytes   | CRC32C | CRC32C |           |
+///   +--------+--------+--------+-----------------+--------+--------+--------+--------+--------+- - - - - -+
+/// ```
+/// The header CRC covers bytes 0–59. The file ends where the payload ends.
+package struct CheckpointHeader: Hashable, Sendable {
+    package var log: LogID
+    package var lsn: LSN
+    package var payloadCount: UInt64
+    package var payloadCRC: UInt32
+
+    package static let bytes = 64
+    package static let version: UInt32 = 1
+    static let magic: UInt64 = 0x504B_4344_4E49_5053  // "SPINDCKP" as little-endian bytes
+    /// The largest checkpoint that is read or written.
+    package static let payloadBytesMax: UInt64 = 8 << 30
+
+    private static let crcOffset = 60
+
+    package enum Fault: Error, Hashable, Sendable, CustomStringConvertible {
+        case header(String)
+        case size(expected: UInt64, actual: UInt64)
+        case payloadChecksum
+
+        package var description: String {
+            switch self {
+            case .header(let reason): reason
+            case .size(let expected, let actual): "the checkpoint's file has \(actual) bytes, its header says \(expected)"
+            case .payloadChecksum: "the checkpoint's checksum does not match its content"
+            }
+        }
+    }
+
+    func encode(into buffer: UnsafeMutableRawBufferPointer) {
+        precondition(buffer.count >= Self.bytes)
+        let header = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Self.bytes])
+        header.initializeMemory(as: UInt8.self, repeating: 0)
+        header.storeLittleEndian(Self.magic, at: 0)
+        header.storeLittleEndian(Self.version, at: 8)
+        header.storeLittleEndian(UInt32(Self.bytes), at: 12)
+        header.storeLittleEndian(log.high, at: 16)
+        header.storeLittleEndian(log.low, at: 24)
+        header.storeLittleEndian(lsn.rawValue, at: 32)
+        header.storeLittleEndian(payloadCount, at: 48)
+        header.storeLittleEndian(payloadCRC, at: 56)
+        header.storeLittleEndian(
+            Checksum.extend(0, UnsafeRawBufferPointer(rebasing: header[..<Self.crcOffset])), at: Self.crcOffset)
+    }
+
+    static func decode(_ buffer: UnsafeRawBufferPointer) -> Result<CheckpointHeader, Fault> {
+        guard buffer.count >= bytes else { return .failure(.header("the file is shorter than a checkpoint header")) }
+        let header = UnsafeRawBufferPointer(rebasing: buffer[..<bytes])
+        guard header.loadLittleEndian(UInt64.self, at: 0) == magic else {
+            return .failure(.header("the checkpoint header does not start with SPINDCKP"))
+        }
+        guard Checksum.extend(0, UnsafeRawBufferPointer(rebasing: header[..<crcOffset]))
+            == header.loadLittleEndian(UInt32.self, at: crcOffset)
+        else { return .failure(.header("the checkpoint header's checksum does not match")) }
+        let version = header.loadLittleEndian(UInt32.self, at: 8)
+        guard version == Self.version, header.loadLittleEndian(UInt32.self, at: 12) == UInt32(bytes) else {
+            return .failure(.header("the checkpoint has format version \(version), this program reads version \(Self.version)"))
+        }
+        return .success(
+            CheckpointHeader(
+                log: LogID(high: header.loadLittleEndian(UInt64.self, at: 16), low: header.loadLittleEndian(UInt64.self, at: 24)),
+                lsn: LSN(rawValue: header.loadLittleEndian(UInt64.self, at: 32)),
+                payloadCount: header.loadLittleEndian(UInt64.self, at: 48),
+                payloadCRC: header.loadLittleEndian(UInt32.self, at: 56)))
+    }
+}
+
+/// A checkpoint's bytes in memory, checked.
+final class LoadedCheckpoint {
+    let header: CheckpointHeader
+    private let memory: UnsafeMutableRawBufferPointer
+
+    private init(header: CheckpointHeader, memory: UnsafeMutableRawBufferPointer) {
+        self.header = header
+        self.memory = memory
+    }
+
+    deinit {
+        memory.deallocate()
+    }
+
+    var payload: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[CheckpointHeader.bytes...]) }
+
+    /// Reads the file whole, and checks it against its header and its name.
+    static func load<Storage: LogStorage>(
+        _ file: LogFile, from storage: Storage
+    ) throws(LogStorageError) -> Result<LoadedCheckpoint, CheckpointHeader.Fault> {
+        let sizeMax = CheckpointHeader.payloadBytesMax + UInt64(CheckpointHeader.bytes)
+        guard file.size <= sizeMax else { return .failure(.size(expected: sizeMax, actual: file.size)) }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(Int(file.size), CheckpointHeader.bytes), alignment: 8)
+        var kept = false
+        defer { if !kept { memory.deallocate() } }
+        let count = try storage.read(file.name, at: 0, into: memory)
+        let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
+        let header: CheckpointHeader
+        switch CheckpointHeader.decode(bytes) {
+        case .success(let decoded): header = decoded
+        case .failure(let fault): return .failure(fault)
+        }
+        let (expected, overflow) = header.payloadCount.addingReportingOverflow(UInt64(CheckpointHeader.bytes))
+        guard !overflow, expected == UInt64(count), expected == file.size else {
+            return .failure(.size(expected: overflow ? .max : expected, actual: file.size))
+        }
+        guard case .checkpoint(header.lsn) = file.name else {
+            return .failure(.header("the checkpoint says that it is of LSN \(header.lsn)"))
+        }
+        guard Checksum.extend(0, UnsafeRawBufferPointer(rebasing: bytes[CheckpointHeader.bytes...])) == header.payloadCRC else {
+            return .failure(.payloadChecksum)
+        }
+        kept = true
+        return .success(LoadedCheckpoint(header: header, memory: memory))
+    }
+}
+
+package enum LogCheckpointError: Error, Hashable, Sendable, CustomStringConvertible {
+    case storage(LogStorageError)
+    /// What was read back is not what was written. The checkpoints before are untouched.
+    case notReadBack(file: String, CheckpointHeader.Fault)
+    case tooLarge(payloadBytes: UInt64, payloadBytesMax: UInt64)
+
+    package var description: String {
+        switch self {
+        case .storage(let error): "the checkpoint could not be written: \(error)"
+        case .notReadBack(let file, let fault): "checkpoint \(file) did not read back as written: \(fault)"
+        case .tooLarge(let bytes, let max): "a checkpoint of \(bytes) bytes is over the limit of \(max) bytes"
+        }
+    }
+}
+
+/// Writes checkpoints. Safe on a background thread while a writer appends; one call at a time.
+package struct LogCheckpointer<Storage: LogStorage>: Sendable {
+    package let storage: Storage
+    package let log: LogID
+
+    /// Checkpoints that are kept, the newest ones.
+    package static var kept: Int { 2 }
+    private static var writeBytesMax: Int { 4 << 20 }
+
+    package init(storage: Storage, log: LogID) {
+        self.storage = storage
+        self.log = log
+    }
+
+    /// Makes `payload` the durable state of everything below `lsn`, then removes all checkpoints but the newest two.
+    ///
+    /// The payload must reflect no entry at or after `lsn`, and `lsn` must be durable: a checkpoint ahead of the log would
+    /// have recovery report lost entries. A failure leaves the checkpoints before as they were; it may be tried again.
+    package func write(_ payload: RawSpan, at lsn: LSN, durable: LSN) throws(LogCheckpointError) {
+        precondition(lsn <= durable, "a checkpoint must not be ahead of the durable log")
+        guard UInt64(payload.byteCount) <= CheckpointHeader.payloadBytesMax else {
+            throw .tooLarge(payloadBytes: UInt64(payload.byteCount), payloadBytesMax: CheckpointHeader.payloadBytesMax)
+        }
+        let name = LogFileName.checkpoint(lsn)
+        do {
+            let files = try storage.list()
+            if !files.contains(where: { $0.name == name }) {
+                if files.contains(where: { $0.name == .checkpointing }) { try storage.remove(.checkpointing) }
+                try writeTemporary(payload, at: lsn)
+                try storage.rename(.checkpointing, to: name)
+                try storage.syncDirectory()
+            }
+        } catch {
+            throw .storage(error)
+        }
+        try verify(name, payloadCount: payload.byteCount)
+        do { try removeOlder() } catch { throw .storage(error) }
+    }
+
+    private func writeTemporary(_ payload: RawSpan, at lsn: LSN) throws(LogStorageError) {
+        try storage.create(.checkpointing)
+        let header = UnsafeMutableRawBufferPointer.allocate(byteCount: CheckpointHeader.bytes, alignment: 8)
+        defer { header.deallocate() }
+        let checksum = payload.withUnsafeBytes { Checksum.extend(0, $0) }
+        CheckpointHeader(log: log, lsn: lsn, payloadCount: UInt64(payload.byteCount), payloadCRC: checksum).encode(into: header)
+        try storage.write(.checkpointing, at: 0, UnsafeRawBufferPointer(header))
+        let result = payload.withUnsafeBytes { bytes in
+            Result<Void, LogStorageError> { () throws(LogStorageError) in
+                var offset = 0
+                while offset < bytes.count {
+                    let end = min(offset + Self.writeBytesMax, bytes.count)
+                    try storage.write(
+                        .checkpointing, at: UInt64(CheckpointHeader.bytes + offset), UnsafeRawBufferPointer(rebasing: bytes[offset..<end]))
+                    offset = end
+                }
+            }
+        }
+        try result.get()
+        try storage.sync(.checkpointing)
+    }
+
+    private func verify(_ name: LogFileName, payloadCount: Int) throws(LogCheckpointError) {
+        do {
+            let file = LogFile(name: name, size: UInt64(CheckpointHeader.bytes + payloadCount))
+            if case .failure(let fault) = try LoadedCheckpoint.load(file, from: storage) {
+                throw LogCheckpointError.notReadBack(file: "\(name)", fault)
+            }
+        } catch let error as LogCheckpointError {
+            throw error
+        } catch let error as LogStorageError {
+            throw .storage(error)
+        } catch {
+            preconditionFailure("no other error is thrown above")
+        }
+    }
+
+    private func removeOlder() throws(LogStorageError) {
+        let directory = LogDirectory(try storage.list())
+        for file in directory.checkpoints.dropLast(Self.kept) { try storage.remove(file.name) }
+        if directory.checkpoints.count > Self.kept { try storage.syncDirectory() }
+    }
+}

@@ -1,0 +1,48 @@
+/// A listing of a log's files, sorted by kind and number.
+struct LogDirectory {
+    struct Numbered: Hashable {
+        var number: UInt64
+        var size: UInt64
+    }
+
+    private(set) var segments: [Numbered] = []
+    private(set) var prepared: [Numbered] = []
+    private(set) var spent: [Numbered] = []
+    /// Oldest first.
+    private(set) var checkpoints: [LogFile] = []
+    private(set) var preparing: LogFile?
+    private(set) var checkpointing: LogFile?
+    private(set) var quarantined: [LogFileName] = []
+
+    init(_ files: [LogFile]) {
+        for file in files {
+            switch file.name {
+            case .segment(let number): segments.append(Numbered(number: number, size: file.size))
+            case .prepared(let number): prepared.append(Numbered(number: number, size: file.size))
+            case .spent(let number): spent.append(Numbered(number: number, size: file.size))
+            case .checkpoint: checkpoints.append(file)
+            case .preparing: preparing = file
+            case .checkpointing: checkpointing = file
+            case .quarantined: quarantined.append(file.name)
+            }
+        }
+        segments.sort { $0.number < $1.number }
+        prepared.sort { $0.number < $1.number }
+        spent.sort { $0.number < $1.number }
+        checkpoints.sort { Self.position($0) < Self.position($1) }
+    }
+
+    static func position(_ checkpoint: LogFile) -> LSN {
+        if case .checkpoint(let lsn) = checkpoint.name { lsn } else { .zero }
+    }
+
+    mutating func noteQuarantined(_ name: LogFileName) { quarantined.append(name) }
+
+    /// A name under which `file` can be put aside.
+    func quarantineName(for file: LogFileName) -> LogFileName {
+        var attempt = 1
+        // Ends: there are finitely many quarantined files.
+        while quarantined.contains(file.quarantined(attempt: attempt)) { attempt += 1 }
+        return file.quarantined(attempt: attempt)
+    }
+}

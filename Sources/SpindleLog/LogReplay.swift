@@ -1,0 +1,242 @@
+/// One recovery of an existing log: checkpoint, entries, verdict on the end, repair.
+struct LogReplay<Storage: LogStorage> {
+    private let storage: Storage
+    private let directory: LogDirectory
+    private let survey: SurveyedLog
+    private let buffer: SegmentBuffer
+    private var recovered: RecoveredLog
+    private var putAside: [(file: LogFileName, reason: String)] = []
+
+    private static var zeroBytesPerWrite: Int { 1 << 20 }
+
+    init(storage: Storage, directory: LogDirectory, survey: SurveyedLog, configuration: LogConfiguration) {
+        self.storage = storage
+        self.directory = directory
+        self.survey = survey
+        self.buffer = SegmentBuffer(segmentBytes: survey.segmentBytes)
+        recovered = RecoveredLog(log: survey.log, segmentBytes: survey.segmentBytes, configuration: configuration)
+        recovered.first = LSN(
+            segment: survey.first, offset: UInt64(SegmentHeader.bytes), segmentBytes: survey.segmentBytes)
+        recovered.lastSegment = survey.last
+        if let blank = survey.blank { putAside.append((.segment(blank.number), blank.reason)) }
+        if directory.checkpointing != nil { putAside.append((.checkpointing, "the checkpoint was not finished")) }
+    }
+
+    // MARK: Checkpoint
+
+    /// Gives the newest whole checkpoint to the visitor. Returns where the replay starts.
+    mutating func loadCheckpoint(
+        _ visit: (RawSpan, LSN) throws(LogReplayRefusal) -> Void
+    ) throws(LogRecoveryError) -> LSN {
+        var damage: (file: LogFile, fault: CheckpointHeader.Fault)?
+        for file in directory.checkpoints.reversed() {
+            switch try attempt({ () throws(LogStorageError) in try LoadedCheckpoint.load(file, from: storage) }) {
+            case .failure(let fault):
+                damage = damage ?? (file, fault)
+                putAside.append((file.name, "\(fault)"))
+            case .success(let checkpoint):
+                try accept(checkpoint, from: file, damage: damage)
+                do {
+                    try visit(checkpoint.payload.bytes, checkpoint.header.lsn)
+                } catch {
+                    throw .refused(checkpoint.header.lsn, file: "\(file.name)", offset: 0, reason: error.reason)
+                }
+                recovered.checkpoint = checkpoint.header.lsn
+                return checkpoint.header.lsn
+            }
+        }
+        guard survey.first == 1 else {
+            if let damage {
+                throw corrupt(
+                    damage.file.name, 0, "\(damage.fault)",
+                    "no other checkpoint is whole, and the log's segments before \(survey.first) were reclaimed")
+            }
+            throw corrupt(
+                .segment(survey.first - 1), 0, "the segment is missing", "there is no checkpoint that would stand for it")
+        }
+        return recovered.first
+    }
+
+    private func accept(
+        _ checkpoint: LoadedCheckpoint, from file: LogFile, damage: (file: LogFile, fault: CheckpointHeader.Fault)?
+    ) throws(LogRecoveryError) {
+        guard checkpoint.header.log == survey.log else {
+            throw corrupt(
+                file.name, 16, "the checkpoint belongs to log \(checkpoint.header.log)", "the segments belong to log \(survey.log)")
+        }
+        let needed = firstSegmentToScan(from: checkpoint.header.lsn)
+        guard needed < survey.first else { return }
+        if let damage {
+            throw corrupt(
+                damage.file.name, 0, "\(damage.fault)",
+                "the checkpoint before it needs segment \(needed), which was reclaimed")
+        }
+        throw corrupt(.segment(needed), 0, "the segment is missing", "checkpoint \(file.name) needs it")
+    }
+
+    /// The segment that holds `start`; the one before, if `start` is the very end of a filled last segment.
+    private func firstSegmentToScan(from start: LSN) -> UInt64 {
+        let segment = start.segment(segmentBytes: survey.segmentBytes)
+        return segment > survey.last ? LSN(rawValue: start.rawValue - 1).segment(segmentBytes: survey.segmentBytes) : segment
+    }
+
+    // MARK: Entries
+
+    /// Gives every entry from `start` on to the visitor, and finds the log's end.
+    ///
+    /// The segment that holds `start` is checked from its beginning, which proves that `start` is the border of an entry.
+    mutating func replay(
+        from start: LSN, _ visit: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void
+    ) throws(LogRecoveryError) {
+        recovered.statedDurable = max(recovered.first, recovered.checkpoint ?? .zero)
+        let firstScanned = firstSegmentToScan(from: start)
+        guard firstScanned <= survey.last else {
+            let checkpoint = directory.checkpoints.last?.name ?? .checkpoint(start)
+            throw corrupt(.segment(firstScanned), 0, "the segment is missing", "\(checkpoint) lies in it")
+        }
+        var previousCRC: UInt32? = firstScanned == 1 ? 0 : nil
+        for number in firstScanned...survey.last {
+            try attempt { () throws(LogStorageError) in try buffer.load(number, from: storage) }
+            let scanner = SegmentScanner(log: survey.log, number: number, bytes: buffer.bytes)
+            var offset = SegmentHeader.bytes
+            recovered.isSealed = false
+            var fault: EntryFault?
+            while !recovered.isSealed, fault == nil {
+                switch scanner.entry(at: offset, previousCRC: previousCRC) {
+                case .failure(let found): fault = found
+                case .success(let entry):
+                    try visitEntry(entry, scanner, start: start, visit)
+                    previousCRC = entry.entryCRC
+                    offset += EntryHeader.entryBytes(payloadCount: entry.payloadCount)
+                    recovered.isSealed = entry.type == EntryHeader.sealType
+                }
+            }
+            recovered.end = LSN(rawValue: number * survey.segmentBytes + UInt64(offset))
+            if let fault { try judge(fault, at: offset, scanner) }
+        }
+        recovered.previousCRC = previousCRC ?? 0
+        if let newest = directory.checkpoints.last, LogDirectory.position(newest) > recovered.end {
+            throw corrupt(
+                .segment(survey.last), recovered.end.rawValue - survey.last * survey.segmentBytes, "the log ends here",
+                "\(newest.name) lies behind it")
+        }
+    }
+
+    private mutating func visitEntry(
+        _ entry: EntryHeader, _ scanner: SegmentScanner, start: LSN,
+        _ visit: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void
+    ) throws(LogRecoveryError) {
+        recovered.statedDurable = max(recovered.statedDurable, entry.durable)
+        guard entry.lsn >= start else {
+            guard entry.end <= start else {
+                throw corrupt(
+                    .segment(scanner.number), start.offset(segmentBytes: survey.segmentBytes),
+                    "the replay would start in the middle of an entry", "checkpoint at LSN \(start)")
+            }
+            return
+        }
+        guard entry.type < EntryHeader.firstReservedType else { return }
+        do {
+            try visit(LogEntry(entry), scanner.payload(of: entry).bytes)
+        } catch {
+            throw .refused(
+                entry.lsn, file: "\(LogFileName.segment(scanner.number))",
+                offset: entry.lsn.offset(segmentBytes: survey.segmentBytes), reason: error.reason)
+        }
+        recovered.replayedEntries += 1
+        recovered.replayedBytes += UInt64(EntryHeader.entryBytes(payloadCount: entry.payloadCount))
+    }
+
+    /// The verdict at the first bad entry; the letters are those of `LogRecovery`.
+    private mutating func judge(_ fault: EntryFault, at offset: Int, _ scanner: SegmentScanner) throws(LogRecoveryError) {
+        let file = LogFileName.segment(scanner.number)
+        if scanner.number < survey.last || survey.blank != nil {
+            throw corrupt(file, UInt64(offset), "\(fault)", "segment \(scanner.number + 1) exists, so this one was whole")
+        }
+        let survivors = scanner.survivors(from: offset)
+        let bad = recovered.end
+        if let proof = survivors.mostDurable, proof.durable > bad {
+            throw corrupt(
+                file, UInt64(offset), "\(fault)",
+                "the entry at offset \(proof.lsn.offset(segmentBytes: survey.segmentBytes)) says that the log was durable to LSN \(proof.durable)")
+        }
+        if let newest = directory.checkpoints.last, LogDirectory.position(newest) > bad {
+            throw corrupt(file, UInt64(offset), "\(fault)", "\(newest.name) lies behind it")
+        }
+        let rest = UnsafeRawBufferPointer(rebasing: scanner.bytes[offset...])
+        let isTorn = survivors.count > 0 || scanner.claimsEntry(at: offset) || (!survey.lastIsRecycled && !rest.isZero)
+        if isTorn {
+            recovered.tail = .torn(file: "\(file)", offset: UInt64(offset), reason: "\(fault)", discardedEntries: survivors.count)
+        }
+    }
+
+    // MARK: Repair
+
+    /// Makes the log's end what the replay took it for, durably. The last segment's bytes are still in the buffer.
+    consuming func repair() throws(LogRecoveryError) -> RecoveredLog {
+        try checkPrepared()
+        let replay = self
+        return try attempt { () throws(LogStorageError) in try replay.write() }
+    }
+
+    private func write() throws(LogStorageError) -> RecoveredLog {
+        var recovered = recovered
+        let last = LogFileName.segment(survey.last)
+        let firstAddress = survey.last * survey.segmentBytes
+        let end = Int(recovered.end.rawValue - firstAddress)
+        if !recovered.isSealed { try writeZeros(from: end, to: last) }
+        let durableOffset = recovered.statedDurable.rawValue.subtractingReportingOverflow(firstAddress)
+        let inDoubt = durableOffset.overflow ? SegmentHeader.bytes : max(SegmentHeader.bytes, Int(durableOffset.partialValue))
+        if inDoubt < end {
+            try storage.write(last, at: UInt64(inDoubt), UnsafeRawBufferPointer(rebasing: buffer.bytes[inDoubt..<end]))
+        }
+        try storage.sync(last)
+        var taken = directory
+        for (file, reason) in putAside {
+            let newName = taken.quarantineName(for: file)
+            try storage.rename(file, to: newName)
+            taken.noteQuarantined(newName)
+            recovered.quarantined.append(LogQuarantine(file: file, newName: newName, reason: reason))
+        }
+        // Also makes durable what the last process renamed just before it ended.
+        try storage.syncDirectory()
+        return recovered
+    }
+
+    private func writeZeros(from end: Int, to file: LogFileName) throws(LogStorageError) {
+        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.zeroBytesPerWrite, alignment: 4096)
+        defer { zeros.deallocate() }
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        var offset = end
+        while offset < buffer.bytes.count {
+            let next = min(offset + Self.zeroBytesPerWrite, buffer.bytes.count)
+            if !UnsafeRawBufferPointer(rebasing: buffer.bytes[offset..<next]).isZero {
+                try storage.write(file, at: UInt64(offset), UnsafeRawBufferPointer(rebasing: zeros[..<(next - offset)]))
+            }
+            offset = next
+        }
+    }
+
+    /// Prepared segments count only if they are what the next segments must be. They hold no data.
+    private mutating func checkPrepared() throws(LogRecoveryError) {
+        var usable: Set<UInt64> = []
+        let headers = SegmentSurvey(storage: storage, directory: directory)
+        for prepared in directory.prepared {
+            let name = LogFileName.prepared(prepared.number)
+            let expected = (log: survey.log, number: prepared.number, bytes: survey.segmentBytes)
+            if case .success(let header) = try headers.readHeader(name), prepared.size == survey.segmentBytes,
+                prepared.number > survey.last, (header.log, header.number, header.segmentBytes) == expected
+            {
+                usable.insert(prepared.number)
+            } else {
+                putAside.append((name, "it is not a prepared segment of this log"))
+            }
+        }
+        recovered.preparedThrough = survey.last
+        while usable.contains(recovered.preparedThrough + 1) { recovered.preparedThrough += 1 }
+    }
+
+    private func corrupt(_ file: LogFileName, _ offset: UInt64, _ reason: String, _ evidence: String) -> LogRecoveryError {
+        .corrupt(LogCorruption(file: "\(file)", offset: offset, reason: reason, evidence: evidence))
+    }
+}
