@@ -1,5 +1,5 @@
 /// Every status an item or a request can end in. 0 and 1 are successes of items; the rest are errors.
-/// Source: `protocol/README.md`, "Errors".
+/// Source: `protocol/errors.md`.
 package enum ErrorCode: UInt16, CaseIterable, Sendable {
     case malformedFrame = 16
     case frameTooLarge = 17

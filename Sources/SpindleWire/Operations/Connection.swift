@@ -1,4 +1,4 @@
-// The opening of a connection. Frozen: every later version can read these frames. Source: `protocol/README.md`, "Connection".
+// The opening of a connection. Frozen: every later version can read these frames. Source: `protocol/connection.md`.
 
 /// The first frame of a connection, client to broker.
 /// `8 bytes "SPINDLE1" · u16 version min · u16 version max · u64 capabilities · string name · string version · u16 labels × (string, string) · tail`

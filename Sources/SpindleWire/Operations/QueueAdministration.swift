@@ -1,5 +1,5 @@
 /// The settings of a queue, as tags: a missing one keeps its value, or the default at creation.
-/// `u16 tag · u32 length · bytes` each; numbers are u64. Source: `protocol/README.md`, "Queue policy".
+/// `u16 tag · u32 length · bytes` each; numbers are u64. Source: `protocol/queues.md`, "Queue policy".
 package struct QueuePolicyFields: Equatable, Sendable {
     package var leaseMilliseconds: UInt64?
     package var leaseMillisecondsMax: UInt64?

@@ -8,7 +8,7 @@
 ///  |        | of [8…) | = 1     |       | 0…9      |     | bytes      |     | bytes     |         |      |
 ///  +--------+---------+---------+-------+----------+-----+------------+-----+-----------+---------+------+
 /// ```
-/// A header is `u8 id, u16 length, bytes`; ids are in ``RecordHeaderID``. Source: `protocol/README.md`, "Message record".
+/// A header is `u8 id, u16 length, bytes`; ids are in ``RecordHeaderID``. Source: `protocol/records.md`.
 package struct MessageRecord: Equatable, Sendable {
     package static let fixedByteCount = 20
     package static let priorityMax: UInt8 = 9

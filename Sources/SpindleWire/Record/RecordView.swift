@@ -38,7 +38,6 @@ package enum RecordView {
         var attributes = RecordAttributes()
         attributes.byteCount = record.byteCount
         attributes.priority = fields.priority
-        guard fields.headerByteCount > 0 else { return attributes }
         var headers = HeaderReader(record.extracting(fields.headers))
         while let header = try headers.next() {
             switch header.id {

@@ -1,0 +1,220 @@
+import SpindleWire
+import Testing
+
+/// Every golden frame, both ways: decoding its bytes gives its meaning, and encoding its meaning gives its bytes.
+@Suite struct FrameVectorTests {
+    @Test func vectorsAreThere() {
+        #expect(FrameVector.all.count > 80)
+        #expect(RecordVector.all.count >= 6)
+        #expect(RejectedVector.all.count > 90)
+        let codes = Set(FrameVector.all.filter { $0.direction == .error }.compactMap { try? $0.meaning.text("name") })
+        #expect(codes == Set(ErrorCode.allCases.map(\.name)), "there is a vector for every error")
+    }
+
+    @Test(arguments: FrameVector.all) func frame(vector: FrameVector) throws {
+        let frame = try bytes(vector.hex)
+        let header = try FrameHeader(frame.span.bytes, frameBytesMax: WireLimits.frameBytesMax)
+        let opcode = try opcode(named: vector.opcode)
+        #expect(Int(header.length) == frame.count)
+        #expect(header.opcode == opcode.rawValue)
+        #expect(header.version == 1)
+        #expect(header.flags.rawValue == vector.direction.flags)
+        #expect((header.correlationID == 0) == (vector.direction == .push))
+
+        var writer = WireWriter()
+        let start = writer.beginFrame(opcode, flags: header.flags, correlationID: header.correlationID)
+        try check(opcode, vector.direction, vector.meaning, frame.span.bytes.extracting(FrameHeader.byteCount..<frame.count), &writer)
+        writer.endFrame(start)
+        #expect(writer.array() == frame)
+    }
+
+    @Test(arguments: RecordVector.all) func record(vector: RecordVector) throws {
+        let encoded = try bytes(vector.hex)
+        let meant = try MessageRecord(vector.meaning)
+        #expect(try meant.encoded() == encoded)
+        #expect(try RecordView.decode(encoded.span.bytes) == meant)
+        let attributes = try RecordView.attributes(of: encoded.span.bytes)
+        #expect(attributes.byteCount == encoded.count)
+        #expect(attributes.priority == meant.priority)
+        #expect(attributes.delayMilliseconds == meant.delayMilliseconds)
+        #expect(attributes.timeToLiveMilliseconds == meant.timeToLiveMilliseconds)
+        #expect(attributes.group == meant.group)
+        #expect(attributes.deduplicationKey == meant.deduplicationKey)
+        #expect(try RecordView.length(in: encoded.span.bytes, at: 0) == encoded.count)
+    }
+
+    private func check(_ opcode: Opcode, _ direction: Direction, _ m: JSONValue, _ body: RawSpan, _ writer: inout WireWriter) throws {
+        switch direction {
+        case .request: try checkRequest(opcode, m, body, &writer)
+        case .reply: try checkReply(opcode, m, body, &writer)
+        case .push: try checkPush(opcode, m, body, &writer)
+        case .error: try checkError(m, body, &writer)
+        }
+    }
+
+    /// Compares what was decoded with what was meant, and encodes the latter.
+    private func match<T: Equatable>(_ decoded: T, _ meant: T, _ writer: inout WireWriter, _ encode: (T, inout WireWriter) -> Void) {
+        #expect(decoded == meant)
+        encode(meant, &writer)
+    }
+
+    private func checkEmpty(_ body: RawSpan) {
+        let byteCount = body.byteCount
+        #expect(byteCount == 0)
+    }
+
+    private struct NoVectorExpected: Error { var opcode: Opcode }
+
+    private func checkRequest(_ opcode: Opcode, _ m: JSONValue, _ body: RawSpan, _ writer: inout WireWriter) throws {
+        switch opcode {
+        case .hello: match(try HelloRequest(body), try HelloRequest(m), &writer) { $0.encode(into: &$1) }
+        case .auth: match(try AuthRequest(body), try AuthRequest(m), &writer) { $0.encode(into: &$1) }
+        case .ping: checkEmpty(body)
+        case .publish: try checkPublish(body, m, name: "queue", &writer)
+        case .topicPublish: try checkPublish(body, m, name: "topic", &writer)
+        case .lease: match(try LeaseRequest(body), try LeaseRequest(m), &writer) { $0.encode(into: &$1) }
+        case .ack:
+            match(try AckRequest(body), AckRequest(tokens: try m.array("tokens").map { try DeliveryToken($0) }), &writer) { $0.encode(into: &$1) }
+        case .nack: match(try NackRequest(body), NackRequest(items: try m.array("items").map { try NackItem($0) }), &writer) { $0.encode(into: &$1) }
+        case .extend: match(try ExtendRequest(body), try ExtendRequest(m), &writer) { $0.encode(into: &$1) }
+        case .settle: try checkSettle(body, m, &writer)
+        case .declare: match(try DeclareRequest(body), try DeclareRequest(m), &writer) { $0.encode(into: &$1) }
+        case .stats: match(try StatsRequest(body), try StatsRequest(m), &writer) { $0.encode(into: &$1) }
+        case .topicSubscribe: match(try TopicSubscribeRequest(body), try TopicSubscribeRequest(m), &writer) { $0.encode(into: &$1) }
+        case .topicUnsubscribe:
+            match(try TopicUnsubscribeRequest(body), TopicUnsubscribeRequest(subscriptionID: try m.number("subscriptionId")), &writer) { $0.encode(into: &$1) }
+        case .topicCredit:
+            let meant = TopicCreditRequest(subscriptionID: try m.number("subscriptionId"), more: try m.number("more"))
+            match(try TopicCreditRequest(body), meant, &writer) { $0.encode(into: &$1) }
+        case .goingAway, .quiet, .await, .cancelled, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk,
+            .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl:
+            throw NoVectorExpected(opcode: opcode)
+        }
+    }
+
+    private func checkReply(_ opcode: Opcode, _ m: JSONValue, _ body: RawSpan, _ writer: inout WireWriter) throws {
+        switch opcode {
+        case .hello: match(try HelloReply(body), try HelloReply(m), &writer) { $0.encode(into: &$1) }
+        case .auth: match(try AuthReply(body), AuthReply(principal: try m.text("principal")), &writer) { $0.encode(into: &$1) }
+        case .ping, .topicUnsubscribe: checkEmpty(body)
+        case .publish: match(try PublishReply(body), try PublishReply(m), &writer) { $0.encode(into: &$1) }
+        case .topicPublish:
+            let meant = TopicPublishReply(epoch: try m.identifier("epoch"), runs: try PublishReply(m).runs)
+            match(try TopicPublishReply(body), meant, &writer) { $0.encode(into: &$1) }
+        case .lease: try checkLeaseReply(body, m, &writer)
+        case .ack, .nack: match(try StatusReply(body), try StatusReply(m), &writer) { $0.encode(into: &$1) }
+        case .extend: match(try ExtendReply(body), try ExtendReply(m), &writer) { $0.encode(into: &$1) }
+        case .settle: match(try SettleReply(body), try SettleReply(m), &writer) { $0.encode(into: &$1) }
+        case .declare: match(try DeclareReply(body), try DeclareReply(m), &writer) { $0.encode(into: &$1) }
+        case .stats: match(try StatsReply(body), try StatsReply(m), &writer) { $0.encode(into: &$1) }
+        case .topicSubscribe: match(try TopicSubscribeReply(body), TopicSubscribeReply(cursor: try TopicCursor(m)), &writer) { $0.encode(into: &$1) }
+        case .goingAway, .quiet, .await, .cancelled, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk,
+            .topicCredit, .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl:
+            throw NoVectorExpected(opcode: opcode)
+        }
+    }
+
+    private func checkPush(_ opcode: Opcode, _ m: JSONValue, _ body: RawSpan, _ writer: inout WireWriter) throws {
+        switch opcode {
+        case .goingAway: match(try GoingAwayNotice(body), try GoingAwayNotice(m), &writer) { $0.encode(into: &$1) }
+        case .topicGap:
+            let meant = TopicGapNotice(subscriptionID: try m.number("subscriptionId"), cursor: try TopicCursor(m), reason: try m.text("reason"))
+            match(try TopicGapNotice(body), meant, &writer) { $0.encode(into: &$1) }
+        case .topicEvents:
+            var reader = WireReader(body)
+            match(try TopicEventsHead(&reader), try TopicEventsHead(m), &writer) { $0.encode(into: &$1) }
+            try checkRecords(&reader, try m.array("events").map { try SpindleConformanceTests.record($0) }, &writer)
+            let isAtEnd = reader.isAtEnd
+            #expect(isAtEnd)
+        default: throw NoVectorExpected(opcode: opcode)
+        }
+    }
+
+    /// Records one behind the other; leaves `reader` behind the last.
+    private func checkRecords(_ reader: inout WireReader, _ meant: [MessageRecord], _ writer: inout WireWriter) throws {
+        for record in meant {
+            let encoded = try record.encoded()
+            #expect(try RecordView.decode(try reader.span(encoded.count, "record")) == record)
+            writer.bytes(encoded)
+        }
+    }
+
+    private func checkPublish(_ body: RawSpan, _ m: JSONValue, name: String, _ writer: inout WireWriter) throws {
+        let request = try PublishRequest(body)
+        let meant = try m.array("records").map { try MessageRecord($0) }
+        let producerID = try m.identifier("producerId")
+        let firstSequence: UInt64 = try m.number("firstSequence")
+        let (producer, first, queue, count, byteCount) = (request.producerID, request.firstSequence, request.queue, request.count, request.records.byteCount)
+        #expect(producer == producerID)
+        #expect(first == firstSequence)
+        #expect(try queue == m.text(name))
+        #expect(count == meant.count)
+        PublishRequest.encodeHead(
+            producerID: producerID, firstSequence: firstSequence, queue: try m.text(name), count: meant.count,
+            recordsByteCount: try meant.reduce(0) { try $0 + $1.encoded().count }, into: &writer)
+        var reader = WireReader(request.records)
+        try checkRecords(&reader, meant, &writer)
+        let read = reader.offset
+        #expect(read == byteCount)
+    }
+
+    private func checkSettle(_ body: RawSpan, _ m: JSONValue, _ writer: inout WireWriter) throws {
+        let request = try SettleRequest(body)
+        let acks = try m.array("acks").map { try DeliveryToken($0) }
+        let nacks = try m.array("nacks").map { try NackItem($0) }
+        let groups = try m.array("groups")
+        let (decodedAcks, decodedNacks, decodedGroups) = (request.acks, request.nacks, request.groups)
+        #expect(decodedAcks == acks)
+        #expect(decodedNacks == nacks)
+        try #require(decodedGroups.count == groups.count)
+        SettleRequest.encode(acks: acks, nacks: nacks, groupCount: groups.count, into: &writer)
+        for (group, meant) in zip(decodedGroups, groups) {
+            let records = try meant.array("records").map { try MessageRecord($0) }
+            let kind: SettleRequest.Group.Kind = try meant.text("kind") == "queue" ? .queue : .topic
+            #expect(group.kind == kind)
+            #expect(try group.name == meant.text("name"))
+            #expect(group.count == records.count)
+            let encoded = try records.flatMap { try $0.encoded() }
+            #expect(group.records.count == encoded.count)
+            SettleRequest.encodeGroup(kind, name: try meant.text("name"), count: records.count, records: encoded.span.bytes, into: &writer)
+            var reader = WireReader(request.body.extracting(group.records))
+            var ignored = WireWriter()
+            try checkRecords(&reader, records, &ignored)
+        }
+    }
+
+    private func checkLeaseReply(_ body: RawSpan, _ m: JSONValue, _ writer: inout WireWriter) throws {
+        var reader = WireReader(body)
+        match(try LeaseReplyHead(&reader), try LeaseReplyHead(m), &writer) { $0.encode(into: &$1) }
+        try checkRecords(&reader, try m.array("messages").map { try SpindleConformanceTests.record($0) }, &writer)
+        let tail = try reader.span(reader.remaining, "tail")
+        let fields = try TaggedTail.fields(in: tail, known: [LeaseReplyHead.Tag.deadLetters])
+        guard m["deadLetters"] != nil else {
+            #expect(fields.isEmpty)
+            return
+        }
+        let meant = try m.array("deadLetters").map { try DeadLetterNote($0) }
+        let field = try #require(fields.first)
+        var notes = WireReader(tail.extracting(field.range))
+        for note in meant { #expect(try DeadLetterNote(&notes) == note) }
+        let isAtEnd = notes.isAtEnd
+        #expect(isAtEnd)
+        writer.u16(LeaseReplyHead.Tag.deadLetters)
+        writer.u32(UInt32(field.range.count))
+        for note in meant { note.encode(into: &writer) }
+    }
+
+    private func checkError(_ m: JSONValue, _ body: RawSpan, _ writer: inout WireWriter) throws {
+        let decoded = try ErrorReply(body)
+        let code = try #require(ErrorCode(rawValue: try m.number("code")))
+        #expect(try code.name == m.text("name"))
+        let meant = ErrorReply(WireError(code, try m.text("message"), retryAfterMilliseconds: try m.number("retryAfterMs")))
+        #expect(decoded == meant)
+        #expect(try "\(decoded.blastRadius)" == m.text("blastRadius"))
+        #expect(try decoded.isRetryable == m.bool("retryable"))
+        if let window = m["acceptedVersions"] {
+            #expect(try decoded.acceptedVersions == ErrorReply.AcceptedVersions(min: window.number("min"), max: window.number("max")))
+        }
+        meant.encode(into: &writer)
+    }
+}

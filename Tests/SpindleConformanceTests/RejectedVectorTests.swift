@@ -1,0 +1,100 @@
+import SpindleWire
+import Testing
+
+/// Every frame that must be refused is, with its error and nothing more spoilt than it says.
+@Suite struct RejectedVectorTests {
+    @Test(arguments: RejectedVector.all) func refused(vector: RejectedVector) throws {
+        let code = try #require(ErrorCode(rawValue: vector.error))
+        #expect(code.name == vector.errorName)
+        #expect("\(code.blastRadius)" == vector.blastRadius)
+        let frame = try bytes(vector.hex)
+        if let item = vector.item {
+            let outcomes = try itemOutcomes(frame.span.bytes, frameBytesMax: vector.frameBytesMax)
+            #expect(outcomes.enumerated().allSatisfy { ($0.offset == item) == ($0.element != nil) }, "only item \(item) is refused")
+            #expect(outcomes[item] == code)
+        } else {
+            do throws(WireError) {
+                try decode(frame.span.bytes, frameBytesMax: vector.frameBytesMax)
+                Issue.record("accepted")
+            } catch {
+                #expect(error.code == code, "\(error.message)")
+                #expect(!error.message.isEmpty)
+            }
+        }
+    }
+
+    /// What became of each record of a PUBLISH: nil where it is good.
+    private func itemOutcomes(_ frame: RawSpan, frameBytesMax: Int) throws(WireError) -> [ErrorCode?] {
+        _ = try FrameHeader(frame, frameBytesMax: frameBytesMax)
+        let request = try PublishRequest(frame.extracting(FrameHeader.byteCount..<frame.byteCount))
+        return try outcomes(request.records, count: request.count)
+    }
+
+    private func outcomes(_ records: RawSpan, count: Int) throws(WireError) -> [ErrorCode?] {
+        var reader = WireReader(records)
+        var outcomes: [ErrorCode?] = []
+        for _ in 0..<count {
+            let record = try reader.span(try RecordView.length(in: records, at: reader.offset), "record")
+            outcomes.append(verdict(record))
+        }
+        try reader.expectEnd("records")
+        return outcomes
+    }
+
+    /// Broker and consumer must agree on every record.
+    private func verdict(_ record: RawSpan) -> ErrorCode? {
+        var broker: ErrorCode?
+        var consumer: ErrorCode?
+        do throws(WireError) { _ = try RecordView.attributes(of: record) } catch { broker = error.code }
+        do throws(WireError) { _ = try RecordView.decode(record) } catch { consumer = error.code }
+        #expect(broker == consumer)
+        return broker
+    }
+
+    private func decode(_ frame: RawSpan, frameBytesMax: Int) throws(WireError) {
+        let header = try FrameHeader(frame, frameBytesMax: frameBytesMax)
+        let body = frame.extracting(FrameHeader.byteCount..<frame.byteCount)
+        guard let opcode = Opcode(rawValue: header.opcode) else { throw WireError(.unsupported, "opcode \(header.opcode) is not known") }
+        if header.flags.contains(.error) {
+            _ = try ErrorReply(body)
+        } else if header.flags.contains(.reply) || header.flags.contains(.push) {
+            try decodeForClient(opcode, body)
+        } else {
+            try decodeForBroker(opcode, body)
+        }
+    }
+
+    private func decodeForBroker(_ opcode: Opcode, _ body: RawSpan) throws(WireError) {
+        switch opcode {
+        case .hello: _ = try HelloRequest(body)
+        case .auth: _ = try AuthRequest(body)
+        case .publish, .topicPublish:
+            let request = try PublishRequest(body)
+            _ = try outcomes(request.records, count: request.count)
+        case .lease: _ = try LeaseRequest(body)
+        case .ack: _ = try AckRequest(body)
+        case .nack: _ = try NackRequest(body)
+        case .extend: _ = try ExtendRequest(body)
+        case .settle: _ = try SettleRequest(body)
+        case .declare: _ = try DeclareRequest(body)
+        case .stats: _ = try StatsRequest(body)
+        case .topicSubscribe: _ = try TopicSubscribeRequest(body)
+        case .topicUnsubscribe: _ = try TopicUnsubscribeRequest(body)
+        case .topicCredit: _ = try TopicCreditRequest(body)
+        case .ping, .goingAway, .quiet, .await, .cancelled, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk,
+            .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl:
+            break
+        }
+    }
+
+    private func decodeForClient(_ opcode: Opcode, _ body: RawSpan) throws(WireError) {
+        var reader = WireReader(body)
+        switch opcode {
+        case .lease: _ = try LeaseReplyHead(&reader)
+        case .publish: _ = try PublishReply(body)
+        case .stats: _ = try StatsReply(body)
+        case .topicEvents: _ = try TopicEventsHead(&reader)
+        default: break
+        }
+    }
+}

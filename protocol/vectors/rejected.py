@@ -1,0 +1,177 @@
+"""Frames that must be refused, each with the error and what it spoils."""
+
+import struct
+
+import wire
+from wire import Fields
+
+PLAIN = {"bodyText": "{}"}
+MIB = 1024 * 1024
+TEN_YEARS = 315_576_000_000
+
+
+def entry(name, hex, error, cap=4 * MIB, item=None):
+    _, radius, _ = wire.ERRORS[wire.CODES[error]]
+    whole = {"name": name, "frameBytesMax": cap, "hex": hex, "error": wire.CODES[error], "errorName": error, "blastRadius": radius}
+    if item is not None:
+        whole["item"] = item
+    return whole
+
+
+def request(name, opcode, body, error, direction="request", **more):
+    return entry(name, wire.frame(opcode, direction, body).hex, error, **more)
+
+
+def publish(record, count=1, queue="q", byte_count=None, tail=b""):
+    data = record.data if isinstance(record, Fields) else record
+    body = Fields().u64(0).u64(0).string(queue).u32(count).u32(len(data) if byte_count is None else byte_count)
+    return body.raw(data).raw(tail)
+
+
+def bad_record(name, record, error="RECORD_INVALID", item=0):
+    """Behind a good one, where `item` is 1: only the bad one is spoilt."""
+    data = wire.record(PLAIN).data * item + record.data
+    return request(name, "PUBLISH", publish(data, count=item + 1), error, item=item)
+
+
+def hello(**more):
+    m = {"versionMin": 1, "versionMax": 1, "capabilities": [], "clientName": "c", "clientVersion": "1", "labels": []}
+    m.update(more)
+    return wire.hello(m)
+
+
+def cut(fields, count):
+    return Fields().raw(fields.data[:-count])
+
+
+def lease(messages=1, queue="q"):
+    return wire.lease({"queue": queue, "messagesMax": messages, "bytesMax": 1, "leaseMs": 0, "waitMs": 0})
+
+
+def nack(disposition=0, delay=0, reason=""):
+    return Fields().u32(1).token(1, 1).u8(disposition).u64(delay).string(reason)
+
+
+def settle(groups, group=None):
+    body = Fields().u32(0).u32(0).u16(groups)
+    return body.add(group) if group else body
+
+
+def group(kind=0, name="q", count=1, byte_count=None):
+    data = wire.record(PLAIN).data
+    return Fields().u8(kind).string(name).u32(count).u32(len(data) if byte_count is None else byte_count).raw(data)
+
+
+def declare(queue="q"):
+    return Fields().string(queue)
+
+
+REJECTED = [
+    # Not this protocol at all.
+    entry("an HTTP request", b"GET / HTTP/1.1\r\nHost: spindle\r\n\r\n".hex(), "FRAME_TOO_LARGE", cap=4096),
+    entry("a TLS client hello on the plain port", "16030102000100 01fc0303aa55aa55", "FRAME_TOO_LARGE", cap=4096),
+    entry("zeros", "00" * 16, "MALFORMED_FRAME", cap=4096),
+    # The header.
+    entry("length smaller than a header", wire.frame("PING", "request", Fields(), length=11).hex, "MALFORMED_FRAME"),
+    entry("length one byte over the cap", wire.frame("PING", "request", Fields(), length=4 * MIB + 1).hex, "FRAME_TOO_LARGE"),
+    entry("length 4 GiB", wire.frame("PING", "request", Fields(), length=2**32 - 1).hex, "FRAME_TOO_LARGE"),
+    entry("5 KiB before authentication", wire.frame("HELLO", "request", Fields(), length=5120).hex, "FRAME_TOO_LARGE", cap=4096),
+    entry("an unknown opcode", wire.frame(0x7777, "request", Fields()).hex, "UNSUPPORTED"),
+    # HELLO and AUTH.
+    request("wrong magic", "HELLO", Fields().raw(b"SPINDLE9").raw(hello().data[8:]), "HELLO_REQUIRED"),
+    request("hello cut in its magic", "HELLO", Fields().raw(b"SPIND"), "MALFORMED_FRAME"),
+    request("hello cut in its labels", "HELLO", cut(hello(labels=[{"name": "host", "value": "a"}]), 1), "MALFORMED_FRAME"),
+    request("hello with 33 labels", "HELLO", hello(labels=[{"name": "n", "value": "v"}] * 33), "MALFORMED_FRAME"),
+    request("hello with 65,535 labels announced", "HELLO", cut(hello(), 2).u16(65535), "MALFORMED_FRAME"),
+    request("hello with an unknown critical tag", "HELLO", hello().tag(9, b"x", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("hello with a name of 256 bytes", "HELLO", hello(clientName="n" * 256), "INVALID_ARGUMENT"),
+    request("unknown authentication method", "AUTH", Fields().u8(2).string("x"), "AUTHENTICATION_FAILED"),
+    request("credential that is no UTF-8", "AUTH", Fields().u8(0).string(b"\xff\xfe"), "MALFORMED_FRAME"),
+    request("credential cut", "AUTH", Fields().u8(0).u16(9).raw(b"short"), "MALFORMED_FRAME"),
+    # PUBLISH around its records.
+    request("publish with an empty body", "PUBLISH", Fields(), "MALFORMED_FRAME"),
+    request("publish of garbage", "PUBLISH", Fields().raw(bytes(range(200, 250))), "MALFORMED_FRAME"),
+    request("queue name that is no UTF-8", "PUBLISH", publish(wire.record(PLAIN), queue=b"\xc3\x28"), "MALFORMED_FRAME"),
+    request("queue name with an overlong encoding", "PUBLISH", publish(wire.record(PLAIN), queue=b"\xc0\xaf"), "MALFORMED_FRAME"),
+    request("queue name with a surrogate", "PUBLISH", publish(wire.record(PLAIN), queue=b"\xed\xa0\x80"), "MALFORMED_FRAME"),
+    request("queue name empty", "PUBLISH", publish(wire.record(PLAIN), queue=""), "INVALID_ARGUMENT"),
+    request("queue name with a star", "PUBLISH", publish(wire.record(PLAIN), queue="a*"), "INVALID_ARGUMENT"),
+    request("queue name with a line feed", "PUBLISH", publish(wire.record(PLAIN), queue="a\nb"), "INVALID_ARGUMENT"),
+    request("queue name of 256 bytes", "PUBLISH", publish(wire.record(PLAIN), queue="q" * 256), "INVALID_ARGUMENT"),
+    request("no records", "PUBLISH", publish(b"", count=0), "INVALID_ARGUMENT"),
+    request("4 billion records announced", "PUBLISH", publish(wire.record(PLAIN), count=2**32 - 1), "MALFORMED_FRAME"),
+    request("4 GiB of records announced", "PUBLISH", publish(wire.record(PLAIN), byte_count=2**32 - 1), "MALFORMED_FRAME"),
+    request("fewer records than announced", "PUBLISH", publish(wire.record({"bodyText": "x" * 30}), count=2), "MALFORMED_FRAME"),
+    request("more records than announced", "PUBLISH", publish(wire.record(PLAIN).data * 2, count=1), "MALFORMED_FRAME"),
+    request("record length 0", "PUBLISH", publish(wire.record(PLAIN, length=0)), "MALFORMED_FRAME"),
+    request("record length 19", "PUBLISH", publish(wire.record(PLAIN, length=19)), "MALFORMED_FRAME"),
+    request("record longer than the frame", "PUBLISH", publish(wire.record(PLAIN, length=2**31)), "MALFORMED_FRAME"),
+    request("publish with an unknown critical tag", "PUBLISH",
+            publish(wire.record(PLAIN), tail=Fields().tag(3, b"", critical=True).data), "UNKNOWN_CRITICAL_TAG"),
+    request("publish with a cut tail", "PUBLISH", publish(wire.record(PLAIN), tail=b"\x01\x00\x05\x00\x00"), "MALFORMED_FRAME"),
+    request("publish with a tag longer than the frame", "PUBLISH",
+            publish(wire.record(PLAIN), tail=struct.pack("<HI", 1, 2**32 - 1)), "MALFORMED_FRAME"),
+    # Records: only the item is spoilt.
+    bad_record("wrong checksum", wire.record(PLAIN, crc=0x12345678), "RECORD_CORRUPT"),
+    bad_record("wrong checksum behind a good record", wire.record(PLAIN, crc=0), "RECORD_CORRUPT", item=1),
+    bad_record("priority 10", wire.record({**PLAIN, "priority": 10})),
+    bad_record("priority 255 behind a good record", wire.record({**PLAIN, "priority": 255}), item=1),
+    bad_record("record version 2", wire.record(PLAIN, version=2)),
+    bad_record("unknown record flag", wire.record(PLAIN, flags=2)),
+    bad_record("header bytes past the record", wire.record(PLAIN, header_bytes=500)),
+    bad_record("body bytes past the record", wire.record(PLAIN, body_bytes=2**32 - 1)),
+    bad_record("header and body don't add up", wire.record(PLAIN, body_bytes=1)),
+    bad_record("unknown critical header", wire.record(PLAIN, extra=wire.header(128, "x").data)),
+    bad_record("header cut", wire.record(PLAIN, extra=b"\x01\x05\x00ab")),
+    bad_record("header head cut", wire.record(PLAIN, extra=b"\x01\x05")),
+    bad_record("header that is no UTF-8", wire.record(PLAIN, extra=wire.header(1, b"\xff").data)),
+    bad_record("group of 256 bytes", wire.record({**PLAIN, "group": "g" * 256})),
+    bad_record("delay of seven bytes", wire.record(PLAIN, extra=wire.header(6, b"1234567").data)),
+    bad_record("delay over ten years", wire.record({**PLAIN, "delayMs": TEN_YEARS + 1})),
+    bad_record("time to live of 2^64 - 1", wire.record({**PLAIN, "ttlMs": 2**64 - 1})),
+    bad_record("empty user header", wire.record(PLAIN, extra=wire.header(32, b"").data)),
+    bad_record("user header without a name", wire.record(PLAIN, extra=wire.header(32, b"\x00value").data)),
+    bad_record("user header name past its end", wire.record(PLAIN, extra=wire.header(32, b"\x09name").data)),
+    bad_record("user header value that is no UTF-8", wire.record(PLAIN, extra=wire.header(32, b"\x01a\xff").data)),
+    bad_record("LZ4 without its expanded size", wire.record({**PLAIN, "flags": ["lz4"]})),
+    bad_record("LZ4 expanding to nothing", wire.record({**PLAIN, "flags": ["lz4"], "expandedBytes": 0})),
+    bad_record("LZ4 bomb", wire.record({**PLAIN, "flags": ["lz4"], "expandedBytes": 64 * MIB + 1})),
+    # Leases.
+    request("lease of nothing", "LEASE", lease(0), "INVALID_ARGUMENT"),
+    request("lease of 65,537", "LEASE", lease(65537), "INVALID_ARGUMENT"),
+    request("lease cut", "LEASE", cut(lease(), 1), "MALFORMED_FRAME"),
+    request("lease with a byte too many", "LEASE", lease().u8(0), "MALFORMED_FRAME"),
+    request("4 billion acks announced", "ACK", Fields().u32(2**32 - 1).token(1, 1), "MALFORMED_FRAME"),
+    request("ack cut", "ACK", Fields().u32(1).u64(1), "MALFORMED_FRAME"),
+    request("ack with an unknown critical tag", "ACK", Fields().u32(1).token(1, 1).tag(77, b"", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("nack disposition 3", "NACK", nack(disposition=3), "INVALID_ARGUMENT"),
+    request("nack delay of 2^64 - 2", "NACK", nack(delay=2**64 - 2), "INVALID_ARGUMENT"),
+    request("nack reason of 2,049 bytes", "NACK", nack(reason="r" * 2049), "INVALID_ARGUMENT"),
+    request("4 billion nacks announced", "NACK", Fields().u32(2**32 - 1).add(nack()), "MALFORMED_FRAME"),
+    request("progress of 101 %", "EXTEND", Fields().u32(0).u32(1).token(1, 1).u8(101).string(""), "INVALID_ARGUMENT"),
+    request("extend cut", "EXTEND", Fields().u32(0).u32(1).token(1, 1).u8(0), "MALFORMED_FRAME"),
+    request("settle of 65 groups", "SETTLE", settle(65), "INVALID_ARGUMENT"),
+    request("settle group kind 2", "SETTLE", settle(1, group(kind=2)), "INVALID_ARGUMENT"),
+    request("settle group without records", "SETTLE", settle(1, group(count=0)), "INVALID_ARGUMENT"),
+    request("settle group of 4 GiB", "SETTLE", settle(1, group(byte_count=2**32 - 1)), "MALFORMED_FRAME"),
+    request("settle group missing", "SETTLE", settle(2, group()), "MALFORMED_FRAME"),
+    # Queues and topics.
+    request("policy value of four bytes", "DECLARE", declare().tag(1, b"1234"), "MALFORMED_FRAME"),
+    request("policy value of nine bytes", "DECLARE", declare().tag(1, b"123456789"), "MALFORMED_FRAME"),
+    request("unknown critical policy", "DECLARE", declare().tag(99, bytes(8), critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("lease over ten years", "DECLARE", declare().tag(1, struct.pack("<Q", TEN_YEARS + 1)), "INVALID_ARGUMENT"),
+    request("back-off kind 2", "DECLARE", declare().tag(4, struct.pack("<Q", 2)), "INVALID_ARGUMENT"),
+    request("jitter of 101 %", "DECLARE", declare().tag(7, struct.pack("<Q", 101)), "INVALID_ARGUMENT"),
+    request("length of 2^53", "DECLARE", declare().tag(11, struct.pack("<Q", 2**53)), "INVALID_ARGUMENT"),
+    request("dead-letter queue with a comma", "DECLARE", declare().tag(8, b"a,b"), "INVALID_ARGUMENT"),
+    request("declare without a name", "DECLARE", declare(""), "INVALID_ARGUMENT"),
+    request("stats cut", "STATS", Fields().string("*").string(""), "MALFORMED_FRAME"),
+    request("subscribe from 3", "TOPIC_SUBSCRIBE", Fields().u32(1).string("*").u8(3).u64(0).u64(0).u32(1), "INVALID_ARGUMENT"),
+    request("credit cut", "TOPIC_CREDIT", Fields().u32(1), "MALFORMED_FRAME"),
+    # What a client must refuse.
+    request("4 billion leased messages announced", "LEASE", Fields().u32(2**32 - 1).u32(0), "MALFORMED_FRAME", direction="reply"),
+    request("4 billion runs announced", "PUBLISH", Fields().u32(2**32 - 1).u16(0), "MALFORMED_FRAME", direction="reply"),
+    request("4 billion queues announced", "STATS", Fields().u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
+    request("4 billion events announced", "TOPIC_EVENTS", Fields().u32(1).u64(1).u32(2**32 - 1), "MALFORMED_FRAME", direction="push"),
+    request("error reply cut", "PUBLISH", Fields().u16(16).u8(2), "MALFORMED_FRAME", direction="error"),
+]

@@ -1,0 +1,415 @@
+"""The wire format in Python, written from protocol/*.md alone: a second implementation to hold the first one to.
+
+Everything here only encodes. Each field becomes one piece of hexadecimal, so that the vectors can be read beside the diagrams.
+"""
+
+import struct
+
+OPCODES = {
+    "HELLO": 0x0001, "AUTH": 0x0002, "PING": 0x0003, "GOING_AWAY": 0x0004, "QUIET": 0x0005,
+    "PUBLISH": 0x0010, "LEASE": 0x0011, "ACK": 0x0012, "NACK": 0x0013, "EXTEND": 0x0014, "SETTLE": 0x0015,
+    "AWAIT": 0x0016, "CANCELLED": 0x0017,
+    "DECLARE": 0x0020, "DELETE": 0x0021, "PURGE": 0x0022, "PAUSE": 0x0023, "RESUME": 0x0024, "STATS": 0x0025,
+    "BROWSE": 0x0026, "GET": 0x0027, "CANCEL": 0x0028, "RESCHEDULE": 0x0029, "REDRIVE": 0x002A, "BULK": 0x002B,
+    "TOPIC_PUBLISH": 0x0030, "TOPIC_SUBSCRIBE": 0x0031, "TOPIC_UNSUBSCRIBE": 0x0032, "TOPIC_CREDIT": 0x0033,
+    "TOPIC_EVENTS": 0x0034, "TOPIC_GAP": 0x0035, "TOPIC_DECLARE": 0x0036, "TOPIC_STATS": 0x0037,
+    "WORKERS": 0x0040, "WORKER_CONTROL": 0x0041,
+}
+
+# code: (name, blast radius, retryable)
+ERRORS = {
+    16: ("MALFORMED_FRAME", "connection", False), 17: ("FRAME_TOO_LARGE", "connection", False),
+    18: ("UNSUPPORTED_VERSION", "connection", False), 19: ("UNSUPPORTED", "request", False),
+    20: ("HELLO_REQUIRED", "connection", False), 21: ("NOT_AUTHENTICATED", "connection", False),
+    22: ("AUTHENTICATION_FAILED", "connection", False), 23: ("PERMISSION_DENIED", "request", False),
+    24: ("INVALID_ARGUMENT", "request", False), 25: ("UNKNOWN_CRITICAL_TAG", "request", False),
+    26: ("NO_SUCH_QUEUE", "request", False), 27: ("QUEUE_FULL", "item", True), 28: ("NO_SPACE", "request", True),
+    29: ("TOO_MANY_IN_FLIGHT", "request", True), 30: ("RECORD_CORRUPT", "item", False),
+    31: ("RECORD_INVALID", "item", False), 32: ("RECORD_TOO_LARGE", "item", False), 33: ("LEASE_LOST", "item", False),
+    34: ("NO_SUCH_MESSAGE", "item", False), 35: ("GOING_AWAY", "request", True),
+    36: ("SEQUENCE_OUT_OF_ORDER", "request", False), 37: ("QUEUE_PAUSED", "request", True),
+    38: ("NO_SUCH_TOPIC", "request", False), 39: ("INTERNAL_ERROR", "request", True),
+    40: ("HEARTBEAT_MISSED", "connection", True), 41: ("SLOW_READER", "connection", True),
+    42: ("TOO_MANY_CONNECTIONS", "connection", True), 43: ("TIMED_OUT", "request", True),
+    44: ("CANCELLED", "item", False), 45: ("CONFLICT", "request", False),
+}
+CODES = {name: code for code, (name, _, _) in ERRORS.items()}
+RADII = {"item": 0, "request": 1, "connection": 2}
+DELAY_BY_POLICY = 2**64 - 1
+NO_PERCENT = 255
+
+
+def _table():
+    table = []
+    for index in range(256):
+        value = index
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_TABLE = _table()
+
+
+def crc32c(data, crc=0):
+    """CRC-32C as in RFC 3720 appendix B.4: reflected, start and end inverted."""
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+assert crc32c(b"123456789") == 0xE3069283
+assert crc32c(bytes(32)) == 0x8A9136AA
+
+
+def lz4_expand(block, size):
+    """Expands one raw LZ4 block: only to prove that the block below, made by hand, is one."""
+    out = bytearray()
+    at = 0
+    while at < len(block):
+        token = block[at]
+        at += 1
+        literals = token >> 4
+        if literals == 15:
+            while True:
+                literals += block[at]
+                at += 1
+                if block[at - 1] != 255:
+                    break
+        out += block[at:at + literals]
+        at += literals
+        if at == len(block):
+            break
+        offset = struct.unpack_from("<H", block, at)[0]
+        at += 2
+        length = token & 15
+        if length == 15:
+            while True:
+                length += block[at]
+                at += 1
+                if block[at - 1] != 255:
+                    break
+        for _ in range(length + 4):
+            out.append(out[-offset])
+    assert len(out) == size
+    return bytes(out)
+
+
+class Fields:
+    """Pieces of bytes, one per field."""
+
+    def __init__(self):
+        self.pieces = []
+
+    def raw(self, data):
+        if data:
+            self.pieces.append(bytes(data))
+        return self
+
+    def u8(self, value):
+        return self.raw(struct.pack("<B", value))
+
+    def u16(self, value):
+        return self.raw(struct.pack("<H", value))
+
+    def u32(self, value):
+        return self.raw(struct.pack("<I", value))
+
+    def u64(self, value):
+        return self.raw(struct.pack("<Q", value))
+
+    def string(self, text):
+        data = text if isinstance(text, bytes) else text.encode("utf-8")
+        return self.u16(len(data)).raw(data)
+
+    def token(self, id, epoch):
+        return self.u64(id).u32(epoch)
+
+    def tag(self, number, data, critical=False):
+        return self.u16(number | (0x8000 if critical else 0)).u32(len(data)).raw(data)
+
+    def add(self, other):
+        self.pieces += other.pieces
+        return self
+
+    @property
+    def data(self):
+        return b"".join(self.pieces)
+
+    @property
+    def hex(self):
+        return " ".join(piece.hex() for piece in self.pieces)
+
+
+def header(id, value):
+    data = value if isinstance(value, bytes) else value.encode("utf-8")
+    return Fields().u8(id).u16(len(data)).raw(data)
+
+
+def record(m, crc=None, length=None, version=1, flags=None, header_bytes=None, body_bytes=None, extra=b""):
+    """One message record from its meaning; the keyword arguments put a fault into it."""
+    headers = Fields()
+    for id, key in ((1, "correlationId"), (2, "contentType"), (3, "taskType"), (4, "group"), (5, "dedupKey")):
+        if key in m:
+            headers.add(header(id, m[key]))
+    for id, key in ((6, "delayMs"), (7, "ttlMs")):
+        if key in m:
+            headers.add(header(id, struct.pack("<Q", m[key])))
+    if "expandedBytes" in m:
+        headers.add(header(8, struct.pack("<I", m["expandedBytes"])))
+    for user in m.get("headers", []):
+        name = user["name"].encode("utf-8")
+        headers.add(header(32, bytes([len(name)]) + name + user["value"].encode("utf-8")))
+    headers.raw(extra)
+    body = bytes.fromhex(m["bodyHex"]) if "bodyHex" in m else m["bodyText"].encode("utf-8")
+    rest = Fields()
+    rest.u8(version).u8((1 if "lz4" in m.get("flags", []) else 0) if flags is None else flags)
+    rest.u8(m.get("priority", 4)).u8(0)
+    rest.u16(len(headers.data) if header_bytes is None else header_bytes).u16(0)
+    rest.u32(len(body) if body_bytes is None else body_bytes)
+    rest.add(headers).raw(body)
+    whole = Fields()
+    whole.u32(len(rest.data) + 8 if length is None else length)
+    whole.u32(crc32c(rest.data) if crc is None else crc)
+    return whole.add(rest)
+
+
+FLAGS = {"request": 0, "reply": 1, "error": 3, "push": 4}
+
+
+def frame(opcode, direction, body, correlation=7, length=None, flags=None):
+    """A whole frame. Pushes have the correlation id 0."""
+    number = OPCODES[opcode] if isinstance(opcode, str) else opcode
+    whole = Fields()
+    whole.u32(12 + len(body.data) if length is None else length).u16(number).u8(1)
+    whole.u8(FLAGS[direction] if flags is None else flags)
+    whole.u32(0 if direction == "push" else correlation)
+    return whole.add(body)
+
+
+def number(text):
+    """Identifiers are 64 bits wide and stand in JSON as hexadecimal text."""
+    return int(text, 16)
+
+
+def records(list):
+    whole = Fields()
+    for item in list:
+        whole.add(record(item))
+    return whole
+
+
+def hello(m):
+    body = Fields().raw(b"SPINDLE1").u16(m["versionMin"]).u16(m["versionMax"]).u64(1 if "lz4" in m["capabilities"] else 0)
+    body.string(m["clientName"]).string(m["clientVersion"]).u16(len(m["labels"]))
+    for label in m["labels"]:
+        body.string(label["name"]).string(label["value"])
+    return body
+
+
+def hello_reply(m):
+    body = Fields().u16(m["version"]).u64(1 if "lz4" in m["capabilities"] else 0).u32(m["frameBytesMax"])
+    body.u32(m["inFlightMax"]).u32(m["heartbeatMs"]).raw(bytes.fromhex(m["serverId"]))
+    body.string(m["serverName"]).string(m["serverVersion"]).u16(len(m["opcodes"]))
+    for opcode in m["opcodes"]:
+        body.u16(OPCODES[opcode["opcode"]]).u8(opcode["min"]).u8(opcode["max"])
+    return body
+
+
+def publish(m, name="queue"):
+    data = records(m["records"])
+    body = Fields().u64(number(m["producerId"])).u64(m["firstSequence"]).string(m[name])
+    return body.u32(len(m["records"])).u32(len(data.data)).add(data)
+
+
+def publish_reply(m):
+    body = Fields().u32(len(m["runs"]))
+    for run in m["runs"]:
+        body.u16(run["status"]).u32(run["count"]).u64(number(run["firstId"]))
+    return body
+
+
+def lease(m):
+    return Fields().string(m["queue"]).u32(m["messagesMax"]).u32(m["bytesMax"]).u32(m["leaseMs"]).u32(m["waitMs"])
+
+
+OUTCOMES = {"nacked": 0, "expired": 1, "disconnected": 2}
+
+
+def dead_letter(m):
+    note = Fields().u32(m["itemIndex"]).string(m["originQueue"]).string(m["reason"]).u64(m["deadAtMs"]).u32(len(m["attempts"]))
+    for attempt in m["attempts"]:
+        note.u32(attempt["number"]).u64(attempt["leasedAtMs"]).u64(attempt["endedAtMs"])
+        note.string(attempt["holder"]).u8(OUTCOMES[attempt["outcome"]]).string(attempt["reason"])
+    return note
+
+
+def lease_reply(m):
+    body = Fields().u32(len(m["messages"])).u32(m["leaseMs"])
+    for message in m["messages"]:
+        body.token(number(message["id"]), message["epoch"]).u32(message["attempt"]).u64(message["storedAtMs"])
+        body.u32(len(record(message["record"]).data))
+    for message in m["messages"]:
+        body.add(record(message["record"]))
+    if "deadLetters" in m:
+        notes = Fields()
+        for note in m["deadLetters"]:
+            notes.add(dead_letter(note))
+        body.u16(1).u32(len(notes.data)).add(notes)
+    return body
+
+
+def tokens(list):
+    body = Fields().u32(len(list))
+    for item in list:
+        body.token(number(item["id"]), item["epoch"])
+    return body
+
+
+DISPOSITIONS = {"retry": 0, "dead": 1, "release": 2}
+
+
+def nacks(list):
+    body = Fields().u32(len(list))
+    for item in list:
+        body.token(number(item["id"]), item["epoch"]).u8(DISPOSITIONS[item["disposition"]])
+        body.u64(DELAY_BY_POLICY if item["delayMs"] is None else item["delayMs"]).string(item["reason"])
+    return body
+
+
+def statuses(m):
+    body = Fields().u32(len(m["runs"]))
+    for run in m["runs"]:
+        body.u16(run["status"]).u32(run["count"])
+    return body
+
+
+def extend(m):
+    body = Fields().u32(m["leaseMs"]).u32(len(m["items"]))
+    for item in m["items"]:
+        body.token(number(item["id"]), item["epoch"]).u8(NO_PERCENT if item["percent"] is None else item["percent"]).string(item["note"])
+    return body
+
+
+def extend_reply(m):
+    body = Fields().u32(m["leaseMs"]).u32(len(m["items"]))
+    for item in m["items"]:
+        body.u16(item["status"]).u8(1 if item["cancelled"] else 0)
+    return body
+
+
+def settle(m):
+    body = tokens(m["acks"]).add(nacks(m["nacks"])).u16(len(m["groups"]))
+    for group in m["groups"]:
+        data = records(group["records"])
+        body.u8({"queue": 0, "topic": 1}[group["kind"]]).string(group["name"])
+        body.u32(len(group["records"])).u32(len(data.data)).add(data)
+    return body
+
+
+def settle_reply(m):
+    body = Fields().u16(len(m["firstIds"]))
+    for id in m["firstIds"]:
+        body.u64(number(id))
+    return body
+
+
+POLICY = {
+    "leaseMs": 1, "leaseMsMax": 2, "attemptsMax": 3, "backoffKind": 4, "backoffInitialMs": 5, "backoffCapMs": 6,
+    "backoffJitterPercent": 7, "deadLetterQueue": 8, "delayMs": 9, "ttlMs": 10, "lengthMax": 11, "bytesMax": 12,
+    "dedupWindowMs": 13, "orderedGroups": 14, "concurrencyMax": 15, "concurrencyPerGroupMax": 16, "ratePerSecondMax": 17,
+    "priorities": 18, "resultRetentionMs": 19,
+}
+
+
+def policy(m):
+    """Tags may come in any order; the vectors have the numbers first and the dead-letter queue last."""
+    body = Fields()
+    for name, tag in POLICY.items():
+        if name in m and name != "deadLetterQueue":
+            body.tag(tag, struct.pack("<Q", m[name]))
+    if "deadLetterQueue" in m:
+        body.tag(POLICY["deadLetterQueue"], m["deadLetterQueue"].encode("utf-8"))
+    return body
+
+
+STATS = [
+    "ready", "leased", "delayed", "bytes", "oldestAgeMs", "published", "delivered", "acknowledged", "nacked", "expired", "dead",
+    "duplicates", "waiters", "paused",
+]
+
+
+def stats_reply(m):
+    body = Fields().u32(len(m["queues"]))
+    for queue in m["queues"]:
+        body.string(queue["name"]).u16(len(STATS))
+        for index, name in enumerate(STATS):
+            body.u16(index + 1).u64(queue[name])
+        settings = policy(queue["policy"])
+        body.u32(len(settings.data)).add(settings)
+    return body.u8(1 if m["moreFollow"] else 0)
+
+
+STARTS = {"latest": 0, "earliest": 1, "after": 2}
+
+
+def cursor(body, text):
+    epoch, offset = text.split(":")
+    return body.u64(int(epoch, 16)).u64(int(offset, 16))
+
+
+def subscribe(m):
+    body = Fields().u32(m["subscriptionId"]).string(m["pattern"]).u8(STARTS[m["from"]])
+    return cursor(body, m.get("cursor", "0:0")).u32(m["credit"])
+
+
+def events(m):
+    body = Fields().u32(m["subscriptionId"]).u64(number(m["epoch"])).u32(len(m["events"]))
+    for event in m["events"]:
+        body.u64(number(event["offset"])).u64(event["storedAtMs"]).string(event["topic"]).u32(len(record(event["record"]).data))
+    for event in m["events"]:
+        body.add(record(event["record"]))
+    return body
+
+
+def error(m):
+    body = Fields().u16(m["code"]).u8(RADII[m["blastRadius"]]).u8(1 if m["retryable"] else 0).u32(m["retryAfterMs"]).string(m["message"])
+    if "acceptedVersions" in m:
+        body.tag(1, struct.pack("<HH", m["acceptedVersions"]["min"], m["acceptedVersions"]["max"]))
+    return body
+
+
+ENCODERS = {
+    ("HELLO", "request"): hello, ("HELLO", "reply"): hello_reply,
+    ("AUTH", "request"): lambda m: Fields().u8({"token": 0, "clientCertificate": 1}[m["method"]]).string(m["credential"]),
+    ("AUTH", "reply"): lambda m: Fields().string(m["principal"]),
+    ("PING", "request"): lambda m: Fields(), ("PING", "reply"): lambda m: Fields(),
+    ("GOING_AWAY", "push"): lambda m: Fields().u32(m["graceMs"]).string(m["reason"]),
+    ("PUBLISH", "request"): publish, ("PUBLISH", "reply"): publish_reply,
+    ("LEASE", "request"): lease, ("LEASE", "reply"): lease_reply,
+    ("ACK", "request"): lambda m: tokens(m["tokens"]), ("ACK", "reply"): statuses,
+    ("NACK", "request"): lambda m: nacks(m["items"]), ("NACK", "reply"): statuses,
+    ("EXTEND", "request"): extend, ("EXTEND", "reply"): extend_reply,
+    ("SETTLE", "request"): settle, ("SETTLE", "reply"): settle_reply,
+    ("DECLARE", "request"): lambda m: Fields().string(m["queue"]).add(policy(m["policy"])),
+    ("DECLARE", "reply"): lambda m: Fields().u8({"unchanged": 0, "created": 1, "changed": 2}[m["outcome"]]),
+    ("STATS", "request"): lambda m: Fields().string(m["pattern"]).string(m["after"]).u32(m["max"]),
+    ("STATS", "reply"): stats_reply,
+    ("TOPIC_PUBLISH", "request"): lambda m: publish(m, "topic"),
+    ("TOPIC_PUBLISH", "reply"): lambda m: Fields().u64(number(m["epoch"])).add(publish_reply(m)),
+    ("TOPIC_SUBSCRIBE", "request"): subscribe,
+    ("TOPIC_SUBSCRIBE", "reply"): lambda m: cursor(Fields(), m["cursor"]),
+    ("TOPIC_UNSUBSCRIBE", "request"): lambda m: Fields().u32(m["subscriptionId"]),
+    ("TOPIC_UNSUBSCRIBE", "reply"): lambda m: Fields(),
+    ("TOPIC_CREDIT", "request"): lambda m: Fields().u32(m["subscriptionId"]).u32(m["more"]),
+    ("TOPIC_EVENTS", "push"): events,
+    ("TOPIC_GAP", "push"): lambda m: cursor(Fields().u32(m["subscriptionId"]), m["cursor"]).string(m["reason"]),
+}
+
+
+def body(opcode, direction, meaning):
+    if direction == "error":
+        return error(meaning)
+    return ENCODERS[(opcode, direction)](meaning)
