@@ -123,7 +123,7 @@ let package = Package(
         tests("SpindleWireTests", ["SpindleWire", "CCRC32C"]),
         tests("SpindleConformanceTests", ["SpindleWire"]),
         tests("SpindleQueueTests", ["SpindleQueue"]),
-        tests("SpindleLogTests", ["SpindleLog"]),
+        tests("SpindleLogTests", ["SpindleLog", "CCRC32C"]),
         tests("SpindleNodeTests", ["SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [

@@ -66,8 +66,13 @@ package final class DiskLogStorage: LogStorage {
             }
             guard let name = LogFileName(text) else { continue }
             var status = stat()
-            _ = try SystemCalls.retrying(.list, pathOf(name)) {
-                fstatat(directory.descriptor, text, &status, AT_SYMLINK_NOFOLLOW)
+            do {
+                _ = try SystemCalls.retrying(.list, pathOf(name)) {
+                    fstatat(directory.descriptor, text, &status, AT_SYMLINK_NOFOLLOW)
+                }
+            } catch {
+                if error.errno == ENOENT { continue }  // another thread has just renamed it
+                throw error
             }
             guard status.st_mode & S_IFMT == S_IFREG else { continue }
             files.append(LogFile(name: name, size: UInt64(max(0, status.st_size))))

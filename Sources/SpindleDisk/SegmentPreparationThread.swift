@@ -14,21 +14,9 @@ package struct SegmentPreparationReport: Hashable, Sendable {
 /// Prepares segments ahead of the writer on a thread of its own, so that a rollover never waits for the disk.
 ///
 /// Tell it with `noteCurrentSegment` how far the writer has come (a cheap call). Whenever something changes it calls the
-/// report closure, on its own thread.
-package final class SegmentPreparationThread: @unchecked Sendable {  // mutable state is guarded by `mutex`
-    /// How long after a failure preparing is tried again, if nothing wakes the thread before.
-    private static let retrySeconds = 1
-
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private let condition: UnsafeMutablePointer<pthread_cond_t>
-    private var thread = pthread_t()
-    private var isJoined = false
-
-    // Guarded by `mutex`.
-    private var wantedThrough: UInt64
-    private var isStopping = false
-    private var isWoken = false
-
+/// report closure, on its own thread. It runs until `stop`, or until nobody holds this object.
+package final class SegmentPreparationThread: Sendable {
+    private let mailbox: Mailbox
     private let segmentsAhead: UInt64
 
     /// Starts the thread. It owns `preparer` from now on.
@@ -39,75 +27,39 @@ package final class SegmentPreparationThread: @unchecked Sendable {  // mutable 
         report: @escaping @Sendable (SegmentPreparationReport) -> Void
     ) throws(LogStorageError) {
         segmentsAhead = configuration.reservedSegments + configuration.preparedAhead
-        wantedThrough = currentSegment + segmentsAhead
-        mutex = .allocate(capacity: 1)
-        condition = .allocate(capacity: 1)
-        pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        pthread_condattr_init(&attributes)
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(condition, &attributes)
-        pthread_condattr_destroy(&attributes)
-
-        let body = ThreadBody { [unowned self] in
+        let mailbox = Mailbox(wantedThrough: currentSegment + segmentsAhead)
+        self.mailbox = mailbox
+        try mailbox.start {
             var preparer = preparer
-            self.run(&preparer, report)
-        }
-        let argument = Unmanaged.passRetained(body)
-        let code = pthread_create(&thread, nil, { pointer in
-            guard let pointer else { return nil }
-            Unmanaged<ThreadBody>.fromOpaque(pointer).takeRetainedValue().run()
-            return nil
-        }, argument.toOpaque())
-        if code != 0 {
-            argument.release()
-            isJoined = true
-            throw LogStorageError(
-                operation: .open, path: "the preparing thread", errno: code, reason: String(cString: strerror(code)))
+            Self.run(&preparer, mailbox, report)
         }
     }
 
     deinit {
-        stop()
-        pthread_cond_destroy(condition)
-        pthread_mutex_destroy(mutex)
-        condition.deallocate()
-        mutex.deallocate()
+        mailbox.stop()
     }
 
     /// The writer now fills this segment. Wakes the thread if more segments are wanted.
     package func noteCurrentSegment(_ number: UInt64) {
-        withMutex {
-            guard number + segmentsAhead > wantedThrough else { return }
-            wantedThrough = number + segmentsAhead
-            wake()
-        }
+        mailbox.want(through: number + segmentsAhead)
     }
 
     /// Space may have become free: try again now.
     package func retry() {
-        withMutex { wake() }
+        mailbox.retry()
     }
 
     /// Ends the thread after the segment it is at, and waits for it. Not to be called from the report closure.
     package func stop() {
-        guard !isJoined else { return }
-        isJoined = true
-        withMutex {
-            isStopping = true
-            wake()
-        }
-        pthread_join(thread, nil)
+        mailbox.stop()
     }
 
-    // MARK: On the thread
-
-    private func run<Storage: LogStorage>(
-        _ preparer: inout SegmentPreparer<Storage>, _ report: (SegmentPreparationReport) -> Void
+    private static func run<Storage: LogStorage>(
+        _ preparer: inout SegmentPreparer<Storage>, _ mailbox: Mailbox, _ report: (SegmentPreparationReport) -> Void
     ) {
         var blocked = false
         var last: SegmentPreparationReport?
-        while waitForWork(preparedThrough: preparer.preparedThrough, blocked: blocked) {
+        while mailbox.waitForWork(preparedThrough: preparer.preparedThrough, blocked: blocked) {
             var current = SegmentPreparationReport(preparedThrough: preparer.preparedThrough, diskFull: false, failure: nil)
             do {
                 switch try preparer.prepareNext() {
@@ -122,9 +74,82 @@ package final class SegmentPreparationThread: @unchecked Sendable {  // mutable 
             last = current
         }
     }
+}
+
+/// What the thread is asked to do, and the thread itself.
+private final class Mailbox: @unchecked Sendable {  // the variables are guarded by `mutex`
+    /// How long after a failure preparing is tried again, if nothing wakes the thread before.
+    private static let retrySeconds = 1
+
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+    private var wantedThrough: UInt64
+    private var isStopping = false
+    private var isWoken = false
+    /// Nil before the start, and when somebody has taken on to wait for its end.
+    private var thread: pthread_t?
+
+    init(wantedThrough: UInt64) {
+        self.wantedThrough = wantedThrough
+        mutex = .allocate(capacity: 1)
+        condition = .allocate(capacity: 1)
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
+    }
+
+    func start(_ body: @escaping () -> Void) throws(LogStorageError) {
+        let argument = Unmanaged.passRetained(ThreadBody(body))
+        var started = pthread_t()
+        let code = pthread_create(
+            &started, nil,
+            { pointer in
+                guard let pointer else { return nil }
+                Unmanaged<ThreadBody>.fromOpaque(pointer).takeRetainedValue().run()
+                return nil
+            }, argument.toOpaque())
+        guard code == 0 else {
+            argument.release()
+            throw LogStorageError(
+                operation: .open, path: "the preparing thread", errno: code, reason: String(cString: strerror(code)))
+        }
+        withMutex { thread = started }
+    }
+
+    func want(through number: UInt64) {
+        withMutex {
+            guard number > wantedThrough else { return }
+            wantedThrough = number
+            wake()
+        }
+    }
+
+    func retry() {
+        withMutex { wake() }
+    }
+
+    func stop() {
+        let ending: pthread_t? = withMutex {
+            isStopping = true
+            wake()
+            defer { thread = nil }
+            return thread
+        }
+        if let ending { pthread_join(ending, nil) }
+    }
 
     /// Sleeps until there is a segment to prepare; after a failure, until the retry is due. False when stopping.
-    private func waitForWork(preparedThrough: UInt64, blocked: Bool) -> Bool {
+    func waitForWork(preparedThrough: UInt64, blocked: Bool) -> Bool {
         withMutex {
             var deadline = timespec()
             clock_gettime(CLOCK_MONOTONIC, &deadline)

@@ -159,19 +159,21 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
         guard UInt64(payload.byteCount) <= CheckpointHeader.payloadBytesMax else {
             throw .tooLarge(payloadBytes: UInt64(payload.byteCount), payloadBytesMax: CheckpointHeader.payloadBytesMax)
         }
-        let name = LogFileName.checkpoint(lsn)
+        var file = LogFile(name: .checkpoint(lsn), size: UInt64(CheckpointHeader.bytes + payload.byteCount))
         do {
             let files = try storage.list()
-            if !files.contains(where: { $0.name == name }) {
+            if let existing = files.first(where: { $0.name == file.name }) {
+                file = existing  // nothing was logged since; the state is the same
+            } else {
                 if files.contains(where: { $0.name == .checkpointing }) { try storage.remove(.checkpointing) }
                 try writeTemporary(payload, at: lsn)
-                try storage.rename(.checkpointing, to: name)
+                try storage.rename(.checkpointing, to: file.name)
                 try storage.syncDirectory()
             }
         } catch {
             throw .storage(error)
         }
-        try verify(name, payloadCount: payload.byteCount)
+        try verify(file)
         do { try removeOlder() } catch { throw .storage(error) }
     }
 
@@ -197,19 +199,10 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
         try storage.sync(.checkpointing)
     }
 
-    private func verify(_ name: LogFileName, payloadCount: Int) throws(LogCheckpointError) {
-        do {
-            let file = LogFile(name: name, size: UInt64(CheckpointHeader.bytes + payloadCount))
-            if case .failure(let fault) = try LoadedCheckpoint.load(file, from: storage) {
-                throw LogCheckpointError.notReadBack(file: "\(name)", fault)
-            }
-        } catch let error as LogCheckpointError {
-            throw error
-        } catch let error as LogStorageError {
-            throw .storage(error)
-        } catch {
-            preconditionFailure("no other error is thrown above")
-        }
+    private func verify(_ file: LogFile) throws(LogCheckpointError) {
+        let loaded: Result<LoadedCheckpoint, CheckpointHeader.Fault>
+        do { loaded = try LoadedCheckpoint.load(file, from: storage) } catch { throw .storage(error) }
+        if case .failure(let fault) = loaded { throw .notReadBack(file: "\(file.name)", fault) }
     }
 
     private func removeOlder() throws(LogStorageError) {

@@ -147,26 +147,14 @@ struct LogReplay<Storage: LogStorage> {
         recovered.replayedBytes += UInt64(EntryHeader.entryBytes(payloadCount: entry.payloadCount))
     }
 
-    /// The verdict at the first bad entry; the letters are those of `LogRecovery`.
     private mutating func judge(_ fault: EntryFault, at offset: Int, _ scanner: SegmentScanner) throws(LogRecoveryError) {
-        let file = LogFileName.segment(scanner.number)
-        if scanner.number < survey.last || survey.blank != nil {
-            throw corrupt(file, UInt64(offset), "\(fault)", "segment \(scanner.number + 1) exists, so this one was whole")
-        }
-        let survivors = scanner.survivors(from: offset)
-        let bad = recovered.end
-        if let proof = survivors.mostDurable, proof.durable > bad {
-            throw corrupt(
-                file, UInt64(offset), "\(fault)",
-                "the entry at offset \(proof.lsn.offset(segmentBytes: survey.segmentBytes)) says that the log was durable to LSN \(proof.durable)")
-        }
-        if let newest = directory.checkpoints.last, LogDirectory.position(newest) > bad {
-            throw corrupt(file, UInt64(offset), "\(fault)", "\(newest.name) lies behind it")
-        }
-        let rest = UnsafeRawBufferPointer(rebasing: scanner.bytes[offset...])
-        let isTorn = survivors.count > 0 || scanner.claimsEntry(at: offset) || (!survey.lastIsRecycled && !rest.isZero)
-        if isTorn {
-            recovered.tail = .torn(file: "\(file)", offset: UInt64(offset), reason: "\(fault)", discardedEntries: survivors.count)
+        let verdict = TailVerdict.of(
+            fault, at: offset, in: scanner, hasSuccessor: scanner.number < survey.last || survey.blank != nil,
+            isRecycled: survey.lastIsRecycled, newestCheckpoint: directory.checkpoints.last)
+        switch verdict {
+        case .clean: break
+        case .torn(let tail): recovered.tail = tail
+        case .corrupt(let corruption): throw .corrupt(corruption)
         }
     }
 

@@ -42,6 +42,9 @@ package struct SegmentPreparer<Storage: LogStorage>: Sendable {
         }
         do {
             if let spent = directory.spent.first(where: { $0.size == segmentBytes }) {
+                // The reclaimer, on another thread, may not have synced the new name yet. A file that comes back under its old
+                // name after a crash must still be the old segment.
+                try storage.syncDirectory()
                 try writeHeader(number, isRecycled: true, to: .spent(spent.number))
                 try publish(.spent(spent.number), as: number)
             } else {

@@ -123,6 +123,16 @@ struct SegmentScanner {
         return (count, most)
     }
 
+    /// The offset of the first whole entry at or behind `offset`.
+    func nextEntry(from offset: Int) -> Int? {
+        var position = offset
+        while position + EntryHeader.bytes <= bytes.count {
+            if case .success = entry(at: position, previousCRC: nil) { return position }
+            position += EntryHeader.alignment
+        }
+        return nil
+    }
+
     /// Whether the header at `offset` says that it belongs there: the sign of an append that was under way, as against the
     /// stale bytes of a recycled file.
     func claimsEntry(at offset: Int) -> Bool {

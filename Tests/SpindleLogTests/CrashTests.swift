@@ -1,0 +1,206 @@
+import SpindleLog
+import Testing
+
+/// A small workload is stopped at every single I/O, with every fate of up to two un-synced sectors and seeded fates of more,
+/// and again at every I/O of the recovery. Whatever happens, confirmed entries are there, and what is there is a whole prefix.
+@Suite("Crash at every I/O")
+struct CrashTests {
+    /// What was true when the power went.
+    struct Outcome {
+        var disk: DiskState
+        var confirmed: UInt64
+        var appended: UInt64
+        var finished: Bool
+    }
+
+    /// Rollovers, prepared and recycled segments, checkpoints and reclaiming, in few I/Os. Notes progress in `outcome`.
+    private static func work(_ storage: FaultyStorage) -> Outcome {
+        var outcome = Outcome(disk: storage.disk, confirmed: 0, appended: 0, finished: false)
+        do {
+            var log = try TestLog(storage)
+            var generator = SeededGenerator(seed: 3)
+            for round in 0..<24 {
+                try log.prepareAhead(2)
+                for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                    try log.append(count: [24, 700, 1500, 3900].randomElement(using: &generator) ?? 24)
+                }
+                outcome.appended = log.next
+                try log.commit()
+                outcome.confirmed = log.confirmed
+                if round % 3 == 2 {
+                    try log.checkpoint()
+                    try log.reclaim(oldestLive: log.appender.durable)
+                }
+            }
+            outcome.finished = true
+        } catch {
+            #expect(storage.isDown, "failed by itself: \(error)")
+        }
+        outcome.disk = storage.disk
+        return outcome
+    }
+
+    private static func choices(_ disk: DiskState, seed: UInt64) -> [DiskState.CrashChoice] {
+        var choices: [DiskState.CrashChoice] = []
+        let sectors = disk.dirtySectorCount
+        let fates = DiskState.SectorFate.allCases
+        for directory in 0...disk.pendingChanges.count {
+            if sectors <= 2 {
+                for code in 0..<(sectors == 0 ? 1 : sectors == 1 ? 3 : 9) {
+                    choices.append(
+                        .init(
+                            directoryChangesKept: directory, sector: { fates[$0 == 0 ? code % 3 : code / 3] },
+                            sizeKept: { _ in code.isMultiple(of: 2) }))
+                }
+                continue
+            }
+            for fate in fates {
+                choices.append(.init(directoryChangesKept: directory, sector: { _ in fate }, sizeKept: { _ in fate != .lost }))
+            }
+            for variant in 0..<4 as Range<UInt64> {
+                var generator = SeededGenerator(seed: seed &* 1000 &+ variant)
+                let table = (0..<sectors).map { _ in fates.randomElement(using: &generator) ?? .lost }
+                let sizes = (0..<disk.files.count).map { _ in Bool.random(using: &generator) }
+                choices.append(.init(directoryChangesKept: directory, sector: { table[$0] }, sizeKept: { sizes[$0] }))
+            }
+        }
+        return choices
+    }
+
+    private static func check(_ disk: DiskState, _ outcome: Outcome, _ place: String) -> (FaultyStorage, RecoveredLog, UInt64)? {
+        let storage = FaultyStorage(disk)
+        do {
+            let (recovered, count) = try TestLog.recover(storage)
+            #expect(count >= outcome.confirmed, "confirmed entries are lost: \(place)")
+            #expect(count <= outcome.appended, "entries that never were: \(place)")
+            return (storage, recovered, count)
+        } catch {
+            Issue.record("does not start: \(place): \(error)")
+            return nil
+        }
+    }
+
+    private static func outcomes() -> [(operation: Int, what: String, outcome: Outcome)] {
+        let whole = FaultyStorage()
+        #expect(work(whole).finished)
+        return (0...whole.operations).map { operation in
+            let storage = FaultyStorage()
+            storage.faults[operation] = .crash
+            let what = operation < whole.operations ? whole.trace[operation] : "the end"
+            return (operation, what, work(storage))
+        }
+    }
+
+    @Test func everyOperationEveryFate() throws {
+        var recoveries = 0
+        for (operation, what, outcome) in Self.outcomes() {
+            for (index, choice) in Self.choices(outcome.disk, seed: UInt64(operation)).enumerated() {
+                let place = "operation \(operation) (\(what)), choice \(index)"
+                guard let (storage, recovered, count) = Self.check(outcome.disk.crashed(choice), outcome, place) else { continue }
+                recoveries += 1
+                // Power goes again right after: what recovery reported must be what is on the disk.
+                let again = storage.disk.crashed(.init(directoryChangesKept: 0, sector: { _ in .lost }, sizeKept: { _ in false }))
+                let (second, secondCount) = try TestLog.recover(FaultyStorage(again))
+                #expect(secondCount == count, "\(place)")
+                #expect(second.end == recovered.end, "\(place)")
+                #expect(second.tail == .clean, "\(place)")
+            }
+        }
+        #expect(recoveries > 500)
+    }
+
+    @Test func everyOperationOfTheRecovery() throws {
+        var recoveries = 0
+        for (operation, what, outcome) in Self.outcomes() {
+            let choices = Self.choices(outcome.disk, seed: UInt64(operation))
+            for (index, choice) in choices.enumerated() where index % 3 == operation % 3 {
+                let damaged = outcome.disk.crashed(choice)
+                let calm = FaultyStorage(damaged)
+                let expected = try TestLog.recover(calm)
+                for step in 0..<calm.operations {
+                    let storage = FaultyStorage(damaged)
+                    storage.faults[step] = .crash
+                    #expect(throws: LogRecoveryError.self) { try TestLog.recover(storage) }
+                    for (inner, innerChoice) in Self.choices(storage.disk, seed: UInt64(step)).enumerated() {
+                        let place = "operation \(operation) (\(what)), choice \(index), recovery step \(step), choice \(inner)"
+                        guard let (_, recovered, count) = Self.check(storage.disk.crashed(innerChoice), outcome, place) else { continue }
+                        recoveries += 1
+                        #expect(count >= expected.1, "\(place)")
+                        #expect(recovered.log == TestLog.id)
+                    }
+                }
+            }
+        }
+        #expect(recoveries > 500)
+    }
+
+    /// A recovered log that is appended to, crashes and recovers again, many times over, on recycled segments.
+    @Test(arguments: 0..<40 as Range<UInt64>)
+    func lifeAfterLife(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var disk = DiskState()
+        var confirmed: UInt64 = 0
+        var appended: UInt64 = 0
+        for life in 0..<12 {
+            let storage = FaultyStorage(disk)
+            storage.faults[Int.random(in: 0..<60, using: &generator)] = .crash
+            do {
+                var log = try TestLog(storage)
+                #expect(log.next >= confirmed && log.next <= appended, "life \(life)")
+                confirmed = log.next
+                appended = log.next
+                while true {
+                    try log.prepareAhead(2)
+                    for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                        try log.append(count: Int.random(in: 8...4000, using: &generator))
+                    }
+                    appended = log.next
+                    try log.commit()
+                    confirmed = log.confirmed
+                    if Int.random(in: 0..<4, using: &generator) == 0 {
+                        try log.checkpoint()
+                        try log.reclaim(oldestLive: log.appender.durable)
+                    }
+                }
+            } catch {
+                #expect(storage.isDown, "life \(life): \(error)")
+            }
+            let fates = DiskState.SectorFate.allCases
+            let salt = UInt64.random(in: 0 ... .max, using: &generator)
+            disk = storage.disk.crashed(
+                .init(
+                    directoryChangesKept: Int.random(in: 0...storage.disk.pendingChanges.count, using: &generator),
+                    sector: { index in
+                        var own = SeededGenerator(seed: salt &+ UInt64(index))
+                        return fates.randomElement(using: &own) ?? .lost
+                    },
+                    sizeKept: { UInt64($0) & 1 == salt & 1 }))
+        }
+    }
+
+    /// Every bit of a log, one at a time: refused, or reported as a torn tail that costs at most the last synced batch.
+    @Test func everyBit() throws {
+        var log = try TestLog(FaultyStorage())
+        for _ in 0..<6 {
+            for _ in 0..<3 { try log.append(count: 90) }
+            try log.commit()
+        }
+        let proven: UInt64 = 15  // what the last batch's durable LSN covers
+        let disk = log.storage.disk
+        let bytes = try #require(disk[.segment(1)])
+        var refused = 0
+        for bit in 0..<bytes.count * 8 {
+            var flipped = disk
+            flipped[.segment(1)]?[bit / 8] ^= 1 << UInt8(bit % 8)
+            do {
+                let (recovered, count) = try TestLog.recover(FaultyStorage(flipped))
+                #expect(count >= proven, "bit \(bit): proven entries are lost")
+                #expect(recovered.tail != .clean, "bit \(bit): silent")
+            } catch {
+                guard case .corrupt = error else { Issue.record("bit \(bit): \(error)"); continue }
+                refused += 1
+            }
+        }
+        #expect(refused >= 15 * 130 * 8)
+    }
+}
