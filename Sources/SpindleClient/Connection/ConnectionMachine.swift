@@ -1,0 +1,229 @@
+internal import NIOCore
+internal import SpindleWire
+
+/// What the broker said of itself in its HELLO and AUTH replies.
+struct ServerInfo: Sendable, Equatable {
+    var serverID: [UInt8]
+    var serverName: String
+    var serverVersion: String
+    var frameBytesMax: Int
+    var inFlightMax: Int
+    var understandsLZ4: Bool
+    /// Zero where the broker asks for none.
+    var heartbeat: TimeAmount
+    var principal: String
+}
+
+/// The life of one connection: opening, heartbeats, going away. Decides; ``Connection`` reads, writes and keeps the time.
+///
+/// ```
+/// idle → helloSent → authSent → ready → draining → closed      (every state can go to closed)
+/// ```
+/// Source: `protocol/README.md`, "Connection".
+struct ConnectionMachine {
+    /// Correlation ids of the machine's own requests; ``RequestTable`` never gives them out.
+    static let helloID: UInt32 = 0xFFFF_FFFF
+    static let authID: UInt32 = 0xFFFF_FFFE
+    static let pingID: UInt32 = 0xFFFF_FFFD
+    /// Largest frame taken before the broker has named its cap: its HELLO reply with all opcodes.
+    static let openingFrameBytesMax = 64 * 1024
+
+    struct Settings {
+        var hello: HelloRequest
+        var auth: AuthRequest
+        var heartbeat: TimeAmount
+        var openingTimeout: TimeAmount
+    }
+
+    private enum State {
+        /// Can transition to: helloSent, closed.
+        case idle
+        /// Can transition to: authSent, closed.
+        case helloSent(deadline: NIODeadline)
+        /// Can transition to: ready, closed.
+        case authSent(deadline: NIODeadline, server: ServerInfo)
+        /// Can transition to: draining, closed.
+        case ready(ServerInfo)
+        /// The broker is about to stop; nothing new is sent. Can transition to: closed.
+        case draining(ServerInfo, until: NIODeadline)
+        case closed
+    }
+
+    private let settings: Settings
+    private var state = State.idle
+    private var lastSent = NIODeadline.uptimeNanoseconds(0)
+    private var lastHeard = NIODeadline.uptimeNanoseconds(0)
+
+    init(_ settings: Settings) { self.settings = settings }
+
+    /// New requests may be sent.
+    var isReady: Bool { if case .ready = state { true } else { false } }
+    var isDraining: Bool { if case .draining = state { true } else { false } }
+
+    /// The transport is connected: send the HELLO that this returns.
+    mutating func opened(now: NIODeadline) -> HelloRequest {
+        precondition({ if case .idle = state { true } else { false } }(), "a connection opens once")
+        lastHeard = now
+        lastSent = now
+        state = .helloSent(deadline: now + settings.openingTimeout)
+        return settings.hello
+    }
+
+    enum FrameAction {
+        case none
+        /// The broker answered HELLO; frames up to its cap are taken from now on.
+        case authenticate(AuthRequest, frameBytesMax: Int)
+        case becomeReady(ServerInfo)
+        /// A reply to a request of ``RequestTable``.
+        case reply(correlationID: UInt32, isError: Bool)
+        case answerPing(correlationID: UInt32)
+        case push(opcode: UInt16)
+        /// Send nothing new; the connection ends by itself when all is answered or the time is over.
+        case drain(GoingAwayNotice)
+        /// Close, and tell everybody why.
+        case fail(SpindleError)
+    }
+
+    mutating func received(_ header: FrameHeader, body: RawSpan, now: NIODeadline) -> FrameAction {
+        lastHeard = now
+        let isReply = header.flags.contains(.reply)
+        do throws(WireError) {
+            switch state {
+            case .idle, .closed:
+                return .none // bytes that were under way when it ended
+            case .helloSent(let deadline):
+                guard isReply, header.correlationID == Self.helloID else { return .fail(unexpected(header, during: "HELLO")) }
+                if header.flags.contains(.error) { return .fail(SpindleError(try ErrorReply(body))) }
+                return try accept(try HelloReply(body), deadline: deadline)
+            case .authSent(_, var server):
+                if header.opcode == Opcode.ping.rawValue, !isReply { return .answerPing(correlationID: header.correlationID) }
+                guard isReply, header.correlationID == Self.authID else { return .fail(unexpected(header, during: "AUTH")) }
+                if header.flags.contains(.error) { return .fail(SpindleError(try ErrorReply(body))) }
+                server.principal = try AuthReply(body).principal
+                state = .ready(server)
+                return .becomeReady(server)
+            case .ready(let server), .draining(let server, _):
+                return try inService(header, body: body, isReply: isReply, server: server, now: now)
+            }
+        } catch {
+            return .fail(SpindleError(
+                code: .malformedFrame, message: "the broker sent a \(Self.name(of: header.opcode)) that can't be read: \(error.message)",
+                isRetryable: true, blastRadius: .connection))
+        }
+    }
+
+    private mutating func accept(_ reply: HelloReply, deadline: NIODeadline) throws(WireError) -> FrameAction {
+        guard reply.version >= settings.hello.versionMin, reply.version <= settings.hello.versionMax else {
+            throw .malformed("version \(reply.version) was never offered")
+        }
+        let frameBytesMax = min(Int(reply.frameBytesMax), WireLimits.frameBytesMax)
+        guard frameBytesMax >= WireLimits.preAuthenticationFrameBytesMax else {
+            throw .malformed("a frame cap of \(reply.frameBytesMax) bytes is less than the \(WireLimits.preAuthenticationFrameBytesMax) of the opening")
+        }
+        guard reply.inFlightMax > 0 else { throw .malformed("an in-flight limit of 0") }
+        let server = ServerInfo(
+            serverID: reply.serverID, serverName: reply.serverName, serverVersion: reply.serverVersion, frameBytesMax: frameBytesMax,
+            inFlightMax: Int(reply.inFlightMax), understandsLZ4: reply.capabilities.contains(.lz4),
+            heartbeat: .milliseconds(Int64(reply.heartbeatMilliseconds)), principal: "")
+        state = .authSent(deadline: deadline, server: server)
+        return .authenticate(settings.auth, frameBytesMax: frameBytesMax)
+    }
+
+    private mutating func inService(
+        _ header: FrameHeader, body: RawSpan, isReply: Bool, server: ServerInfo, now: NIODeadline
+    ) throws(WireError) -> FrameAction {
+        if isReply {
+            if header.correlationID == Self.pingID { return .none }
+            if header.correlationID == 0, header.flags.contains(.error) {
+                // An error of no request: of the connection as a whole.
+                return .fail(SpindleError(try ErrorReply(body)))
+            }
+            return .reply(correlationID: header.correlationID, isError: header.flags.contains(.error))
+        }
+        switch Opcode(rawValue: header.opcode) {
+        case .ping where !header.flags.contains(.push):
+            return .answerPing(correlationID: header.correlationID)
+        case .goingAway:
+            let notice = try GoingAwayNotice(body)
+            state = .draining(server, until: now + .milliseconds(Int64(notice.graceMilliseconds)))
+            return .drain(notice)
+        default:
+            return .push(opcode: header.opcode) // those of later versions too; whoever does not know one ignores it
+        }
+    }
+
+    /// Longest wait for the other replies after a request was refused with GOING_AWAY and no notice had come.
+    static let drainMax = TimeAmount.seconds(5)
+
+    /// A request was refused because the broker is going away: the same as its notice.
+    mutating func refusedAsGoingAway(now: NIODeadline) {
+        if case .ready(let server) = state { state = .draining(server, until: now + Self.drainMax) }
+    }
+
+    /// Something was written.
+    mutating func wrote(now: NIODeadline) { lastSent = now }
+
+    mutating func closed() { state = .closed }
+
+    enum TickAction {
+        case none
+        case ping
+        case fail(SpindleError)
+    }
+
+    /// Looks at the clock; to be called at ``nextTick(now:)``. `unanswered` are the requests in flight.
+    mutating func tick(now: NIODeadline, unanswered: Int) -> TickAction {
+        switch state {
+        case .idle, .closed:
+            return .none
+        case .helloSent(let deadline), .authSent(let deadline, _):
+            guard now >= deadline else { return .none }
+            return .fail(SpindleError(
+                code: .connectFailed, message: "the broker did not answer HELLO and AUTH within \(settings.openingTimeout.nanoseconds / 1_000_000) ms",
+                isRetryable: true, blastRadius: .connection))
+        case .draining(let server, let until):
+            if unanswered == 0 || now >= until {
+                return .fail(SpindleError(
+                    code: .goingAway, message: "the broker is going away", isRetryable: true, blastRadius: .connection))
+            }
+            return heartbeat(server, now: now)
+        case .ready(let server):
+            return heartbeat(server, now: now)
+        }
+    }
+
+    private func heartbeat(_ server: ServerInfo, now: NIODeadline) -> TickAction {
+        let interval = heartbeatInterval(server)
+        if now - lastHeard >= interval {
+            return .fail(SpindleError(
+                code: .heartbeatMissed, message: "nothing was heard from the broker for \(interval.nanoseconds / 1_000_000) ms",
+                isRetryable: true, blastRadius: .connection))
+        }
+        // Idle in either direction: its reply is what proves that the broker lives.
+        let third = TimeAmount.nanoseconds(interval.nanoseconds / 3)
+        return now - lastSent >= third || now - lastHeard >= third && now - lastSent >= .nanoseconds(third.nanoseconds / 2) ? .ping : .none
+    }
+
+    private func heartbeatInterval(_ server: ServerInfo) -> TimeAmount {
+        server.heartbeat.nanoseconds > 0 ? min(server.heartbeat, settings.heartbeat) : settings.heartbeat
+    }
+
+    /// When ``tick(now:unanswered:)`` must be called next, at the latest.
+    func nextTick(now: NIODeadline) -> NIODeadline {
+        switch state {
+        case .idle, .closed: .distantFuture
+        case .helloSent(let deadline), .authSent(let deadline, _): deadline
+        case .ready(let server): now + .nanoseconds(heartbeatInterval(server).nanoseconds / 6)
+        case .draining(let server, let until): min(until, now + .nanoseconds(heartbeatInterval(server).nanoseconds / 6))
+        }
+    }
+
+    private func unexpected(_ header: FrameHeader, during what: String) -> SpindleError {
+        SpindleError(
+            code: .malformedFrame,
+            message: "the broker sent \(Self.name(of: header.opcode)) (flags \(header.flags.rawValue), correlation id \(header.correlationID)) where the reply to \(what) was due",
+            isRetryable: true, blastRadius: .connection)
+    }
+
+    static func name(of opcode: UInt16) -> String { Opcode(rawValue: opcode)?.name ?? "opcode \(opcode)" }
+}

@@ -1,0 +1,54 @@
+internal import NIOCore
+internal import SpindleWire
+
+/// Cuts the byte stream of a connection into frames. An oversize length is refused before anything is allocated for it.
+struct FrameAccumulator {
+    /// A whole frame: its header, and a slice of the received bytes as its body.
+    struct Frame {
+        var header: FrameHeader
+        var body: ByteBuffer
+    }
+
+    /// Largest frame taken; raised when the broker has announced its cap.
+    var frameBytesMax: Int
+    private var pending = ByteBuffer()
+
+    init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
+
+    mutating func append(_ bytes: ByteBuffer) {
+        if pending.readableBytes == 0 {
+            pending = bytes
+        } else {
+            var bytes = bytes
+            pending.writeBuffer(&bytes)
+        }
+    }
+
+    /// The next whole frame; nil: more bytes are needed. Behind an error nothing can be found any more.
+    mutating func next() throws(WireError) -> Frame? {
+        guard pending.readableBytes >= FrameHeader.byteCount else {
+            compact()
+            return nil
+        }
+        let header = try FrameHeader(pending.readableBytesSpan, frameBytesMax: frameBytesMax)
+        let length = Int(header.length)
+        guard pending.readableBytes >= length else {
+            compact()
+            pending.reserveCapacity(minimumWritableBytes: length - pending.readableBytes)
+            return nil
+        }
+        // Both lie within what was just counted.
+        pending.moveReaderIndex(forwardBy: FrameHeader.byteCount)
+        let body = pending.readSlice(length: length - FrameHeader.byteCount) ?? ByteBuffer()
+        return Frame(header: header, body: body)
+    }
+
+    /// Lets go of what was read: a slice pins its whole parent, and a buffer that starts past 16 MiB is copied when sliced.
+    private mutating func compact() {
+        if pending.readableBytes == 0 {
+            pending = ByteBuffer()
+        } else if pending.readerIndex > 0 {
+            pending.discardReadBytes()
+        }
+    }
+}

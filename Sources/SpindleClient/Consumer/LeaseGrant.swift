@@ -1,0 +1,71 @@
+internal import NIOCore
+internal import SpindleWire
+
+/// One message of a LEASE reply, not yet looked into: its record is decoded by whoever takes it, off the event loop.
+struct LeaseGrant: Sendable {
+    var token: DeliveryToken
+    var attempt: Int
+    var storedAtMilliseconds: Int64
+    var lease: Duration
+    /// A slice of the reply.
+    var record: ByteBuffer
+    var deadLetter: DeadLetterNote?
+
+    static func grants(in body: ByteBuffer) throws(WireError) -> [LeaseGrant] {
+        let span = body.readableBytesSpan
+        var reader = WireReader(span)
+        let head = try LeaseReplyHead(&reader)
+        var grants: [LeaseGrant] = []
+        grants.reserveCapacity(head.items.count)
+        for item in head.items {
+            let start = reader.offset
+            _ = try reader.span(Int(item.recordByteCount), "record")
+            guard let record = body.getSlice(at: body.readerIndex + start, length: Int(item.recordByteCount)) else {
+                throw .malformed("a record lies outside its frame")
+            }
+            grants.append(LeaseGrant(
+                token: DeliveryToken(item.token), attempt: Int(item.attempt),
+                storedAtMilliseconds: Int64(clamping: item.storedAtMilliseconds), lease: .milliseconds(Int64(head.leaseMilliseconds)),
+                record: record))
+        }
+        let tail = try reader.span(reader.remaining, "tail")
+        for field in try TaggedTail.fields(in: tail, known: [LeaseReplyHead.Tag.deadLetters]) {
+            var notes = WireReader(tail.extracting(field.range))
+            while !notes.isAtEnd {
+                let note = try SpindleWire.DeadLetterNote(&notes)
+                guard Int(note.itemIndex) < grants.count else { throw .malformed("a dead letter's note for item \(note.itemIndex) of \(grants.count)") }
+                grants[Int(note.itemIndex)].deadLetter = DeadLetterNote(note)
+            }
+        }
+        return grants
+    }
+
+    /// The delivery; throws where the record is corrupt or does not expand.
+    func delivery(queue: String, received: ContinuousClock.Instant, watch: LeaseWatch?) throws(SpindleError) -> Delivery {
+        Delivery(
+            token: token, message: try RecordCodec.message(in: record.readableBytesSpan), queue: queue, attempt: attempt,
+            storedAtMilliseconds: storedAtMilliseconds, leaseDeadline: received + lease, deadLetter: deadLetter, watch: watch)
+    }
+}
+
+extension Link {
+    /// Hands back what a LEASE reply brought that nobody waits for any more; best effort, the leases end by themselves.
+    func release(_ body: ByteBuffer) {
+        guard let grants = try? LeaseGrant.grants(in: body), !grants.isEmpty else { return }
+        giveBack(grants.map { NegativeAcknowledgement(token: $0.token, disposition: .release, reason: "its receiver was cancelled") })
+    }
+
+    /// Sends a message that can't be decoded to the dead-letter queue: no later attempt would do better.
+    func refuse(_ token: DeliveryToken, because error: SpindleError) {
+        giveBack([NegativeAcknowledgement(token: token, disposition: .dead, reason: error.description)])
+    }
+
+    /// Best effort: whatever is not given back this way comes back when its lease ends.
+    func giveBack(_ items: [NegativeAcknowledgement]) {
+        var writer = WireWriter()
+        NackRequest(items: items.map(\.wire)).encode(into: &writer)
+        submit(Request(
+            .nack, .plain(writer.byteBuffer()), afterLoss: .repeated, deadline: .now() + configuration.requestTimeout.timeAmount
+        ) { _ in })
+    }
+}

@@ -1,0 +1,162 @@
+internal import NIOCore
+internal import SpindleWire
+
+extension SpindleClient {
+    /// Leases messages of a queue.
+    ///
+    /// - Parameters:
+    ///   - max: most messages, 1 to 65,536.
+    ///   - bytesMax: of their records together; one message comes in any case.
+    ///   - duration: of the leases; nil: the queue's own.
+    ///   - wait: how long the broker waits for a message where there is none; then the answer is empty.
+    /// - Throws: ``SpindleError``. A message whose record is corrupt is sent to the dead-letter queue, not thrown at the caller. When
+    ///   the task is cancelled while messages are on their way here, they are handed back.
+    public func lease(
+        from queue: String, max: Int = 1, bytesMax: Int = 1024 * 1024, duration: Duration? = nil, wait: Duration = .zero
+    ) async throws -> [Delivery] {
+        let link = link(for: queue)
+        let request = LeaseRequest(
+            queue: queue, messagesMax: UInt32(clamping: Swift.min(Swift.max(1, max), WireLimits.messagesPerFrameMax)),
+            bytesMax: UInt32(clamping: bytesMax),
+            leaseMilliseconds: UInt32(duration?.milliseconds(max: UInt64(UInt32.max)) ?? 0),
+            waitMilliseconds: UInt32(wait.milliseconds(max: UInt64(UInt32.max))))
+        var writer = WireWriter()
+        request.encode(into: &writer)
+        let reply = try await send(
+            .lease, .plain(writer.byteBuffer()), on: link, afterLoss: .repeated, timeout: configuration.requestTimeout + wait,
+            onAbandonedReply: { body in link.release(body) })
+        let grants = try read(reply, .lease, on: link) { _ throws(WireError) in try LeaseGrant.grants(in: reply.body) }
+        let received = ContinuousClock.now
+        var deliveries: [Delivery] = []
+        deliveries.reserveCapacity(grants.count)
+        for grant in grants {
+            do {
+                deliveries.append(try grant.delivery(queue: queue, received: received, watch: nil))
+            } catch {
+                link.refuse(grant.token, because: error)
+            }
+        }
+        return deliveries
+    }
+
+    /// Acknowledges deliveries: they are gone from the queue, on the broker's disk, when this returns ``SettleOutcome/done`` for them.
+    public func acknowledge(_ tokens: [DeliveryToken]) async throws -> [SettleOutcome] {
+        guard !tokens.isEmpty else { return [] }
+        return try await call(.ack, on: anyLink(), afterLoss: .repeated) {
+            AckRequest(tokens: tokens.map(\.wire)).encode(into: &$0)
+        } decode: { body throws(WireError) in
+            try SettleOutcome.outcomes(in: body, count: tokens.count)
+        }
+    }
+
+    /// Gives messages back: for another attempt, to the dead-letter queue, or as if they had never been taken.
+    public func negativeAcknowledge(_ items: [NegativeAcknowledgement]) async throws -> [SettleOutcome] {
+        guard !items.isEmpty else { return [] }
+        return try await call(.nack, on: anyLink(), afterLoss: .repeated) {
+            NackRequest(items: items.map(\.wire)).encode(into: &$0)
+        } decode: { body throws(WireError) in
+            try SettleOutcome.outcomes(in: body, count: items.count)
+        }
+    }
+
+    /// Holds leases longer, from now on for `duration` (nil: the queue's own), and reports progress.
+    public func extend(_ items: [LeaseExtension], by duration: Duration? = nil) async throws -> [ExtensionOutcome] {
+        guard !items.isEmpty else { return [] }
+        let request = ExtendRequest(
+            leaseMilliseconds: UInt32(duration?.milliseconds(max: UInt64(UInt32.max)) ?? 0), items: items.map(\.wire))
+        return try await call(.extend, on: anyLink(), afterLoss: .repeated) {
+            request.encode(into: &$0)
+        } decode: { body throws(WireError) in
+            try ExtensionOutcome.outcomes(in: body, count: items.count).outcomes
+        }
+    }
+
+    /// Acknowledges, gives back and publishes in one log entry of the broker: all of it happens, or nothing.
+    ///
+    /// - Throws: ``SpindleError``: `LEASE_LOST` where one lease is gone, and nothing happened; `OUTCOME_UNKNOWN` where the reply got lost
+    ///   with its connection and the repetition found the leases gone: most likely the first one was carried out, and nothing was done
+    ///   twice. Each batch must fit a frame together with the others.
+    public func settle(_ settlement: Settlement) async throws {
+        let link = anyLink()
+        let frame = try SettlementEncoder.encode(settlement, compressionThreshold: configuration.compressionThreshold)
+        let reply = try await send(.settle, .plain(frame), on: link, afterLoss: .repeatedOnce)
+        _ = try read(reply, .settle, on: link) { body throws(WireError) in try SettleReply(body) }
+    }
+}
+
+enum SettlementEncoder {
+    static func encode(_ settlement: Settlement, compressionThreshold: Int?) throws(SpindleError) -> ByteBuffer {
+        let publishes = settlement.publishes.filter { !$0.messages.isEmpty }
+        let events = settlement.events.filter { !$0.messages.isEmpty }
+        guard publishes.count + events.count <= SettleRequest.groupsMax else {
+            throw SpindleError(
+                code: .invalidArgument,
+                message: "\(publishes.count + events.count) batches: at most \(SettleRequest.groupsMax) fit one settlement")
+        }
+        var writer = WireWriter()
+        SettleRequest.encode(
+            acks: settlement.acknowledgements.map(\.wire), nacks: settlement.negativeAcknowledgements.map(\.wire),
+            groupCount: publishes.count + events.count, into: &writer)
+        for batch in publishes { try append(.queue, batch, compressionThreshold, into: &writer) }
+        for batch in events { try append(.topic, batch, compressionThreshold, into: &writer) }
+        return writer.byteBuffer()
+    }
+
+    private static func append(
+        _ kind: SettleRequest.Group.Kind, _ batch: Settlement.Batch, _ compressionThreshold: Int?, into writer: inout WireWriter
+    ) throws(SpindleError) {
+        let encoded = try MessageBatch(batch.messages, compressionThreshold: compressionThreshold)
+        SettleRequest.encodeGroup(kind, name: batch.name, count: encoded.count, records: encoded.records.readableBytesSpan, into: &writer)
+    }
+}
+
+extension NegativeAcknowledgement {
+    var wire: NackItem {
+        let wireDisposition: NackItem.Disposition =
+            switch disposition {
+            case .retry: .retry
+            case .dead: .dead
+            case .release: .release
+            }
+        return NackItem(
+            token: token.wire, disposition: wireDisposition,
+            delayMilliseconds: delay?.milliseconds(max: WireLimits.durationMillisecondsMax) ?? NackItem.delayByPolicy, reason: reason)
+    }
+}
+
+extension LeaseExtension {
+    var wire: ExtendRequest.Item {
+        ExtendRequest.Item(
+            token: token.wire, percent: percent.map { UInt8(clamping: min(max($0, 0), 100)) } ?? ExtendRequest.Item.noPercent,
+            note: note)
+    }
+}
+
+extension SettleOutcome {
+    init(_ status: ItemStatus) {
+        switch status {
+        case .ok: self = .done
+        case ItemStatus(.leaseLost): self = .leaseLost
+        default: self = .failed(SpindleError(status, what: "the settlement of the message"))
+        }
+    }
+
+    static func outcomes(in body: RawSpan, count: Int) throws(WireError) -> [SettleOutcome] {
+        try StatusReply(body).statuses(expected: count).map { SettleOutcome($0) }
+    }
+}
+
+extension ExtensionOutcome {
+    static func outcomes(in body: RawSpan, count: Int) throws(WireError) -> (lease: Duration, outcomes: [ExtensionOutcome]) {
+        let reply = try ExtendReply(body)
+        guard reply.items.count == count else { throw .malformed("\(reply.items.count) outcomes for \(count) extensions") }
+        let outcomes = reply.items.map { item -> ExtensionOutcome in
+            switch item.status {
+            case .ok: .extended(cancelled: item.isCancelled)
+            case ItemStatus(.leaseLost): .leaseLost
+            default: .failed(SpindleError(item.status, what: "the extension of the lease"))
+            }
+        }
+        return (.milliseconds(Int64(reply.leaseMilliseconds)), outcomes)
+    }
+}
