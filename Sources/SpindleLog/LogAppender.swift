@@ -220,6 +220,13 @@ package struct LogAppender: ~Copyable {
         return diskFull ? .full : .preparing
     }
 
+    /// Whether `append` of such a payload would succeed now, the reserve included.
+    package func canAppend(payloadCount: Int) -> Bool {
+        let entryBytes = EntryHeader.entryBytes(payloadCount: payloadCount)
+        return payloadCount <= payloadBytesMax && used + entryBytes + EntryHeader.bytes <= configuration.batchBytesMax
+            && (fits(entryBytes) || currentSegment < preparedThrough)
+    }
+
     /// Takes note of what the preparer has achieved: segments up to this number are ready for use, and whether it is the
     /// disk that keeps it from preparing more.
     package mutating func notePrepared(through segment: UInt64, diskFull: Bool) {

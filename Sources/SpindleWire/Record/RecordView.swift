@@ -33,8 +33,10 @@ package enum RecordView {
 
     /// Checks the record that fills `record` whole (checksum, version, lengths, headers) and returns its attributes.
     /// Throws ``ErrorCode/recordCorrupt`` or ``ErrorCode/recordInvalid``: errors of this item only.
-    package static func attributes(of record: RawSpan) throws(WireError) -> RecordAttributes {
-        var fields = try Fields(record)
+    ///
+    /// `checksumIsKnown`: the bytes were checked before (they come from a log entry with a checksum of its own).
+    package static func attributes(of record: RawSpan, checksumIsKnown: Bool = false) throws(WireError) -> RecordAttributes {
+        var fields = try Fields(record, checksumIsKnown: checksumIsKnown)
         var attributes = RecordAttributes()
         attributes.byteCount = record.byteCount
         attributes.priority = fields.priority
@@ -89,13 +91,13 @@ package enum RecordView {
         var body: Range<Int>
         var expandedByteCount: UInt32 = 0
 
-        init(_ record: RawSpan) throws(WireError) {
+        init(_ record: RawSpan, checksumIsKnown: Bool = false) throws(WireError) {
             var reader = WireReader(record)
             guard let length = try? reader.u32("record length"), Int(length) == record.byteCount else {
                 throw WireError(.recordInvalid, "the record's length field is not the \(record.byteCount) bytes that it takes")
             }
             let crc = try Self.invalid { () throws(WireError) in try reader.u32("record checksum") }
-            let own = CRC32C.extend(with: record.extracting(8..<record.byteCount))
+            let own = checksumIsKnown ? crc : CRC32C.extend(with: record.extracting(8..<record.byteCount))
             guard crc == own else {
                 throw WireError(.recordCorrupt, "the record's CRC-32C is \(crc), its bytes give \(own): it was changed on its way, or encoded wrongly")
             }

@@ -1,0 +1,37 @@
+package import SpindleWire
+
+/// A connection, as the shell numbers it; never used twice in the life of a node.
+package struct SessionID: Hashable, Comparable, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (a: SessionID, b: SessionID) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// What the shell must do, in this order. A frame goes out as one or more `bytes` and `read` effects of its session,
+/// one behind the other with nothing of the same session between.
+package enum Effect: Equatable, Sendable {
+    /// Write this range of the outbox's bytes to the session.
+    case bytes(SessionID, Range<Int>)
+    /// Write `count` bytes of the log from `address` on to the session: stored records. They are durable.
+    case read(SessionID, address: UInt64, count: Int)
+    /// Find out who this is and call ``Node/authenticated(_:principal:now:)``.
+    case verifyToken(SessionID, token: String)
+    case verifyCertificate(SessionID)
+    /// Write what is there, then close the connection.
+    case close(SessionID)
+}
+
+extension Node {
+    /// Where effects gather until the shell performs them.
+    package struct Outbox: ~Copyable {
+        package var writer = WireWriter(capacity: 64 * 1024)
+        package var effects: [Effect] = []
+
+        package init() {}
+
+        package mutating func removeAll() {
+            writer.removeAll()
+            effects.removeAll(keepingCapacity: true)
+        }
+    }
+}

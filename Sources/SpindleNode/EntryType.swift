@@ -1,0 +1,46 @@
+/// What the log entries of a node are about: the kind of their first operation, for readers of the log. The operations
+/// themselves are in the payload. Source: `docs/decisions/0002-transactions.md`.
+package enum EntryType: UInt16, CaseIterable, Sendable {
+    case publish = 1
+    case grant = 2
+    case settle = 3
+    case extend = 4
+    case expire = 5
+    case declare = 6
+    case topicPublish = 7
+
+    package var name: String {
+        switch self {
+        case .publish: "publish"
+        case .grant: "grant"
+        case .settle: "settle"
+        case .extend: "extend"
+        case .expire: "expire"
+        case .declare: "declare"
+        case .topicPublish: "topic-publish"
+        }
+    }
+}
+
+/// Kinds of operation in an entry's payload.
+///
+/// A payload is `u32 head bytes · u64 time ms · operations · records`: the head says what happens, at one time and all or
+/// nothing; the records are what producers sent, verbatim. A record's address in the log is its message's id.
+enum OperationKind: UInt8 {
+    /// `u32 queue · u64 producer · u64 first sequence · u32 count · u32 records offset · u32 records bytes`
+    case publish = 1
+    /// `u32 queue · u64 lease ms · string holder · u32 count × u64 id`
+    case grant = 2
+    /// `u32 count × u64 id`
+    case acknowledge = 3
+    /// `u64 id · u8 ending · u8 next · u64 until or queue · string reason`
+    case end = 4
+    /// `u64 lease ms · u32 count × u64 id`
+    case extend = 5
+    /// `u32 queue · string name · u32 policy bytes · policy tags`
+    case declare = 6
+    /// `u32 topic · string name`
+    case topicDeclare = 7
+    /// as `publish`, with a topic
+    case topicPublish = 8
+}

@@ -1,0 +1,153 @@
+internal import DequeModule
+internal import HeapModule
+internal import SpindleLog
+internal import SpindleQueue
+internal import SpindleWire
+
+// LEASE, and those who wait for it.
+extension Node {
+    mutating func lease(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let lease = try LeaseRequest(body)
+        try Self.allow(request.principal.lease, lease.queue, "lease from queue", request.principal)
+        let queue = try queueNumber(lease.queue)
+        guard !isDraining else { throw WireError(.goingAway, "the broker is stopping; lease again after reconnecting", retryAfterMilliseconds: 1000) }
+        let policy = state.engine.queues[Int(queue)].policy
+        guard UInt64(lease.leaseMilliseconds) <= policy.leaseMillisecondsMax else {
+            throw WireError(
+                .invalidArgument,
+                "a lease of \(lease.leaseMilliseconds) ms: the queue '\(lease.queue)' allows \(policy.leaseMillisecondsMax) ms; extend it while you work")
+        }
+        waiterNumber += 1
+        let asked = lease.leaseMilliseconds > 0 ? UInt64(lease.leaseMilliseconds) : policy.leaseMilliseconds
+        let waiter = Waiter(
+            session: request.session, correlationID: request.correlationID, messagesMax: min(Int(lease.messagesMax), Self.messagesPerLeaseMax),
+            bytesMax: min(Int(lease.bytesMax), leaseBytesMax), leaseMilliseconds: HeldMessages.leaseDuration(asked),
+            deadline: request.now + UInt64(lease.waitMilliseconds), number: waiterNumber)
+        // Whoever waited longer comes first.
+        if waiting[Int(queue)] == 0, let granted = try grant(queue, to: waiter, now: request.now), !granted.isEmpty {
+            deliver(granted, to: waiter)
+        } else if lease.waitMilliseconds == 0 {
+            deliver([], to: waiter)
+        } else {
+            guard waiting[Int(queue)] < Waiter.perQueueMax else {
+                throw WireError(.tooManyInFlight, "\(Waiter.perQueueMax) leases wait on '\(lease.queue)'", retryAfterMilliseconds: 1000)
+            }
+            waiters[Int(queue)].append(waiter)
+            waiting[Int(queue)] += 1
+            waiterDeadlines.insert(.init(deadline: waiter.deadline, number: waiter.number, queue: queue))
+            sessions[request.session]?.inFlight += 1
+        }
+    }
+
+    /// Bytes of records in one reply at most.
+    private var leaseBytesMax: Int {
+        configuration.frameBytesMax - FrameHeader.byteCount - 8 - LeaseReplyHead.itemByteCount * Self.messagesPerLeaseMax > 0
+            ? configuration.frameBytesMax - FrameHeader.byteCount - 8 - LeaseReplyHead.itemByteCount * Self.messagesPerLeaseMax
+            : configuration.frameBytesMax / 2
+    }
+
+    /// Leases what the waiter may have of `queue`; nil where the log has no room for the grant.
+    private mutating func grant(_ queue: UInt32, to waiter: Waiter, now: UInt64) throws(WireError) -> [QueueEngine.Granted]? {
+        guard state.engine.nextReady(in: queue) != nil else { return [] }
+        guard log.canAppend(payloadCount: 1024 + 8 * waiter.messagesMax) else { return nil }
+        beginTransaction(now: now)
+        let holder = sessions[waiter.session]?.holder ?? ""
+        let countAt = transaction.beginGrant(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
+        var granted: [QueueEngine.Granted] = []
+        var byteCount = 0
+        while granted.count < waiter.messagesMax, let next = state.engine.nextReady(in: queue) {
+            byteCount += Int(next.byteCount)
+            guard byteCount <= waiter.bytesMax || granted.isEmpty else { break }
+            guard let message = state.engine.grant(
+                queue: queue, id: next.id, duration: waiter.leaseMilliseconds, holder: holder, now: state.time)
+            else { preconditionFailure("the next ready message can be leased") }
+            transaction.writer.u64(message.id)
+            granted.append(message)
+        }
+        transaction.writer.patch(u32: UInt32(granted.count), at: countAt)
+        _ = try appendTransaction(.grant)
+        statistics.messagesDelivered += UInt64(granted.count)
+        return granted
+    }
+
+    private mutating func deliver(_ granted: [QueueEngine.Granted], to waiter: Waiter) {
+        answer(
+            waiter.session, waiter.correlationID,
+            .leased(leaseMilliseconds: waiter.leaseMilliseconds, messages: granted, deadLetterNotes: deadLetterNotes(granted)))
+    }
+
+    /// The histories of those among `granted` that are dead letters, encoded.
+    private func deadLetterNotes(_ granted: [QueueEngine.Granted]) -> [UInt8] {
+        var writer = WireWriter(capacity: 16)
+        for (index, message) in granted.enumerated() {
+            guard let history = state.engine.history(of: message.id), let death = history.death else { continue }
+            DeadLetterNote(
+                itemIndex: UInt32(index), originQueue: death.originQueue, reason: death.reason, deadAtMilliseconds: death.at,
+                attempts: history.attempts.map {
+                    .init(
+                        number: $0.number, leasedAtMilliseconds: $0.leasedAt, endedAtMilliseconds: $0.endedAt, holder: $0.holder,
+                        outcome: $0.outcome == .nacked ? .nacked : .expired, reason: $0.reason)
+                }
+            ).encode(into: &writer)
+        }
+        return writer.count == 0 ? [] : writer.array()
+    }
+
+    // MARK: Waiting
+
+    /// A message of `queue` may have become ready.
+    mutating func becameReady(_ queue: UInt32) {
+        guard waiting[Int(queue)] > 0, queuesToServe.last != queue else { return }
+        queuesToServe.append(queue)
+    }
+
+    mutating func serveWaiters(now: UInt64) {
+        guard !queuesToServe.isEmpty else { return }
+        let queues = queuesToServe
+        queuesToServe.removeAll(keepingCapacity: true)
+        for queue in queues { serve(queue, now: now) }
+    }
+
+    private mutating func serve(_ queue: UInt32, now: UInt64) {
+        let index = Int(queue)
+        while let waiter = waiters[index].first {
+            guard sessions[waiter.session] != nil else {
+                waiters[index].removeFirst()
+                waiting[index] -= 1
+                continue
+            }
+            // Decoding errors can't come from here, and a full log leaves the waiter where it is.
+            guard let granted = try? grant(queue, to: waiter, now: now) else {
+                retryTimersAt = now + Self.retryMilliseconds
+                queuesToServe.append(queue)
+                return
+            }
+            if granted.isEmpty { return }
+            waiters[index].removeFirst()
+            waiting[index] -= 1
+            sessions[waiter.session]?.inFlight -= 1
+            deliver(granted, to: waiter)
+        }
+    }
+
+    /// Answers the waits that are over at `now` with no message.
+    mutating func endWaits(now: UInt64) {
+        while let first = waiterDeadlines.min, first.deadline <= now {
+            waiterDeadlines.removeMin()
+            let index = Int(first.queue)
+            // Numbers rise along the queue's waiters.
+            var low = 0
+            var high = waiters[index].count
+            while low < high {
+                let middle = (low + high) / 2
+                if waiters[index][middle].number < first.number { low = middle + 1 } else { high = middle }
+            }
+            guard low < waiters[index].count, waiters[index][low].number == first.number else { continue }
+            let waiter = waiters[index].remove(at: low)
+            waiting[index] -= 1
+            guard sessions[waiter.session] != nil else { continue }
+            sessions[waiter.session]?.inFlight -= 1
+            deliver([], to: waiter)
+        }
+    }
+}

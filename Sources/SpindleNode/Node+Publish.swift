@@ -1,0 +1,278 @@
+internal import SpindleLog
+internal import SpindleQueue
+internal import SpindleWire
+
+// PUBLISH and TOPIC_PUBLISH.
+extension Node {
+    /// What was decided about the items of a batch.
+    struct Admission {
+        /// Records that are taken, one run where nothing between was refused.
+        struct Piece {
+            var firstIndex: Int
+            var count: Int
+            /// Where they lie in the request's records.
+            var range: Range<Int>
+        }
+
+        var pieces: [Piece] = []
+        /// The reply, with each stored run's `firstID` still its place in the stored records.
+        var runs: [PublishReply.Run] = []
+        var firstError: WireError?
+        var acceptedBytes = 0
+
+        mutating func accept(index: Int, range: Range<Int>) {
+            let place = UInt64(acceptedBytes)
+            acceptedBytes += range.count
+            if let last = pieces.last, last.firstIndex + last.count == index {
+                pieces[pieces.count - 1].count += 1
+                pieces[pieces.count - 1].range = last.range.lowerBound..<range.upperBound
+                runs[runs.count - 1].count += 1
+            } else {
+                pieces.append(Piece(firstIndex: index, count: 1, range: range))
+                runs.append(.init(status: .ok, count: 1, firstID: place))
+            }
+        }
+
+        /// `follows`: the id is the one before plus the length of its record.
+        mutating func duplicate(id: UInt64, follows: Bool) {
+            if follows, let last = runs.last, last.status == .duplicate {
+                runs[runs.count - 1].count += 1
+            } else {
+                runs.append(.init(status: .duplicate, count: 1, firstID: id))
+            }
+        }
+
+        mutating func refuse(_ error: WireError) {
+            if firstError == nil { firstError = error }
+            let status = ItemStatus(error.code)
+            if let last = runs.last, last.status == status { runs[runs.count - 1].count += 1 } else { runs.append(.init(status: status, count: 1, firstID: 0)) }
+        }
+
+        /// The reply, once it is known where the stored records lie.
+        func reply(recordsAddress: UInt64) -> [PublishReply.Run] {
+            runs.map { run in
+                var run = run
+                if run.status == .ok { run.firstID += recordsAddress }
+                return run
+            }
+        }
+    }
+
+    mutating func publish(_ request: Request, _ body: RawSpan) throws(WireError) {
+        guard !isDraining else { throw WireError(.goingAway, "the broker is stopping; publish again after reconnecting", retryAfterMilliseconds: 1000) }
+        let batch = try PublishRequest(body)
+        let queue = try publishTarget(request, batch.queue)
+        try checkRoom(forPublishOf: batch.records.byteCount)
+        let admission = try admit(
+            batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .queue(queue), now: request.now)
+        guard !admission.pieces.isEmpty else {
+            answer(request.session, request.correlationID, .publishedItems(PublishReply(runs: admission.runs)))
+            return
+        }
+        beginTransaction(now: request.now)
+        writePublish(.publish, target: queue, admission, batch)
+        let address = try appendRecords(.publish, admission, batch.records)
+        try apply(.publish, target: queue, admission, batch, address: address)
+        let runs = admission.reply(recordsAddress: address)
+        answer(request.session, request.correlationID, runs.count == 1 ? .published(runs[0]) : .publishedItems(PublishReply(runs: runs)))
+        becameReady(queue)
+    }
+
+    mutating func topicPublish(_ request: Request, _ body: RawSpan) throws(WireError) {
+        guard !isDraining else { throw WireError(.goingAway, "the broker is stopping; publish again after reconnecting", retryAfterMilliseconds: 1000) }
+        let batch = try PublishRequest(body)
+        try Self.allow(request.principal.topicPublish, batch.queue, "publish to topic", request.principal)
+        try checkRoom(forPublishOf: batch.records.byteCount)
+        beginTransaction(now: request.now)
+        let (topic, isNew) = try topicTarget(batch.queue)
+        let admission = try admit(
+            batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .topic(isNew ? nil : topic),
+            now: request.now)
+        guard !admission.pieces.isEmpty else {
+            answer(request.session, request.correlationID, .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.runs)))
+            return
+        }
+        if isNew { transaction.declareTopic(topic, name: batch.queue) }
+        writePublish(.topicPublish, target: topic, admission, batch)
+        let address = try appendRecords(.topicPublish, admission, batch.records)
+        if isNew { state.topics.declare(batch.queue) }
+        try apply(.topicPublish, target: topic, admission, batch, address: address)
+        answer(
+            request.session, request.correlationID,
+            .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.reply(recordsAddress: address))))
+    }
+
+    private mutating func publishTarget(_ request: Request, _ name: String) throws(WireError) -> UInt32 {
+        if let last = sessions[request.session]?.lastPublishQueue, last.name == name { return last.number }
+        try Self.allow(request.principal.publish, name, "publish to queue", request.principal)
+        let number = try queueNumber(name)
+        sessions[request.session]?.lastPublishQueue = (name, number)
+        return number
+    }
+
+    /// The topic's number, and whether it is new: then it is the next one, and not declared yet.
+    func topicTarget(_ name: String) throws(WireError) -> (number: UInt32, isNew: Bool) {
+        if let number = state.topics.number(of: name) { return (number, false) }
+        try Self.checkName(name, "topic")
+        guard state.topics.topics.count < configuration.topicsMax else {
+            throw WireError(.invalidArgument, "there are \(configuration.topicsMax) topics: no more are allowed")
+        }
+        return (UInt32(state.topics.topics.count), true)
+    }
+
+    func checkRoom(forPublishOf byteCount: Int) throws(WireError) {
+        switch log.roomForPublish(payloadCount: byteCount + transaction.writer.count + 256) {
+        case .available, .preparing: return
+        case .full:
+            throw WireError(
+                .noSpace, "the broker's disk is full: publishes are refused until messages are worked off or space is freed",
+                retryAfterMilliseconds: 1000)
+        }
+    }
+
+    enum Target {
+        case queue(UInt32)
+        /// nil: a topic that is not declared yet.
+        case topic(UInt32?)
+    }
+
+    /// Judges every record of a batch. Throws only where the batch can't be taken apart.
+    func admit(
+        _ records: RawSpan, count: Int, producer: UInt64, firstSequence: UInt64, to target: Target, now: UInt64
+    ) throws(WireError) -> Admission {
+        guard producer == 0 || firstSequence <= UInt64.max - UInt64(count) else {
+            throw WireError(.invalidArgument, "the sequence \(firstSequence) is too large")
+        }
+        var admission = Admission()
+        var keys = BatchKeys()
+        var offset = 0
+        var duplicateEnd: UInt64? // id that follows a duplicate by its length
+        for index in 0..<count {
+            let length = try RecordView.length(in: records, at: offset)
+            let range = offset..<(offset + length)
+            offset += length
+            switch verdict(target, producer: producer, sequence: firstSequence &+ UInt64(index)) {
+            case .duplicate(let firstID, let isFirst):
+                let id = isFirst ? firstID : duplicateEnd ?? 0
+                admission.duplicate(id: id, follows: !isFirst && duplicateEnd != nil)
+                duplicateEnd = id == 0 ? nil : id + UInt64(length)
+                continue
+            case .forgotten:
+                admission.refuse(WireError(.sequenceOutOfOrder, "sequence \(firstSequence &+ UInt64(index)) is older than what the broker remembers of this producer"))
+            case .new:
+                judge(records, range, index: index, target, now: now, keys: &keys, &admission)
+            }
+            duplicateEnd = nil
+        }
+        guard offset == records.byteCount else {
+            throw .malformed("the \(count) records take \(offset) bytes of the \(records.byteCount) announced")
+        }
+        return admission
+    }
+
+    /// Deduplication keys met in the batch itself.
+    struct BatchKeys {
+        var seen: Set<String> = []
+    }
+
+    private func verdict(_ target: Target, producer: UInt64, sequence: UInt64) -> ProducerTable.Verdict {
+        guard producer != 0 else { return .new }
+        switch target {
+        case .queue(let queue): return state.engine.queues[Int(queue)].producers.judge(producer: producer, sequence: sequence)
+        case .topic(let topic?): return state.topics.topics[Int(topic)].producers.judge(producer: producer, sequence: sequence)
+        case .topic(nil): return .new
+        }
+    }
+
+    private func judge(
+        _ records: RawSpan, _ range: Range<Int>, index: Int, _ target: Target, now: UInt64, keys: inout BatchKeys, _ admission: inout Admission
+    ) {
+        do throws(WireError) {
+            let attributes = try RecordView.attributes(of: records.extracting(range))
+            guard range.count <= configuration.frameBytesMax - Self.recordFrameMargin else {
+                throw WireError(.recordTooLarge, "the record takes \(range.count) bytes: at most \(configuration.frameBytesMax - Self.recordFrameMargin) are allowed")
+            }
+            guard case .queue(let number) = target else {
+                admission.accept(index: index, range: range)
+                return
+            }
+            if attributes.timeToLiveMilliseconds > 0 {
+                throw WireError(.recordInvalid, "a time to live is not supported by this version; leave the header out")
+            }
+            let queue = state.engine.queues[Int(number)]
+            let window = queue.policy.deduplicationWindowMilliseconds
+            if let key = attributes.deduplicationKey, window > 0 {
+                if let id = queue.deduplication.find(key, now: now, window: window) {
+                    admission.duplicate(id: id, follows: false)
+                    return
+                }
+                guard keys.seen.insert(key).inserted else {
+                    admission.duplicate(id: 0, follows: false)
+                    return
+                }
+            }
+            guard hasRoom(queue, more: range.count, admission) else {
+                throw WireError(.queueFull, "the queue '\(queue.name)' is full (\(queue.counts.length) messages, \(queue.counts.bytes) bytes)")
+            }
+            admission.accept(index: index, range: range)
+        } catch {
+            admission.refuse(error)
+        }
+    }
+
+    private func hasRoom(_ queue: QueueState, more: Int, _ admission: Admission) -> Bool {
+        guard queue.policy.lengthMax > 0 || queue.policy.bytesMax > 0 else { return true }
+        let accepted = admission.pieces.reduce(0) { $0 + $1.count }
+        return (queue.policy.lengthMax == 0 || queue.counts.length + UInt64(accepted) < queue.policy.lengthMax)
+            && (queue.policy.bytesMax == 0 || queue.counts.bytes + UInt64(admission.acceptedBytes + more) <= queue.policy.bytesMax)
+    }
+
+    private mutating func writePublish(_ kind: OperationKind, target: UInt32, _ admission: Admission, _ batch: borrowing PublishRequest) {
+        var place = 0
+        for piece in admission.pieces {
+            transaction.publish(
+                kind, target: target, producer: batch.producerID, firstSequence: batch.firstSequence &+ UInt64(piece.firstIndex),
+                count: piece.count, offset: place, byteCount: piece.range.count)
+            place += piece.range.count
+        }
+    }
+
+    /// Appends the transaction with the accepted records: verbatim as they came, where all were.
+    private mutating func appendRecords(_ type: EntryType, _ admission: Admission, _ records: RawSpan) throws(WireError) -> UInt64 {
+        if admission.pieces.count == 1 { return try appendTransaction(type, body: records.extracting(admission.pieces[0].range)) }
+        acceptedRecords.removeAll()
+        for piece in admission.pieces { acceptedRecords.bytes(records.extracting(piece.range)) }
+        return try appendTransactionWithAcceptedRecords(type)
+    }
+
+    /// ``appendTransaction(_:body:)`` with what lies in `acceptedRecords`.
+    mutating func appendTransactionWithAcceptedRecords(_ type: EntryType) throws(WireError) -> UInt64 {
+        transaction.finish()
+        return try Self.append(type, head: transaction.writer, body: acceptedRecords, to: &log)
+    }
+
+    private mutating func apply(
+        _ kind: OperationKind, target: UInt32, _ admission: Admission, _ batch: borrowing PublishRequest, address: UInt64
+    ) throws(WireError) {
+        var place: UInt64 = 0
+        for piece in admission.pieces {
+            let stored = NodeState.Stored(
+                target: target, producer: batch.producerID, firstSequence: batch.firstSequence &+ UInt64(piece.firstIndex), count: piece.count,
+                address: address + place)
+            let records = batch.records.extracting(piece.range)
+            if kind == .publish {
+                try state.store(stored, records: records)
+                statistics.messagesStored += UInt64(piece.count)
+            } else {
+                try state.storeEvents(stored, records: records)
+                statistics.topicEventsStored += UInt64(piece.count)
+            }
+            place += UInt64(piece.range.count)
+        }
+        if kind == .publish {
+            for run in admission.runs where run.status == .duplicate {
+                for _ in 0..<run.count { state.engine.countDuplicate(in: target) }
+            }
+        }
+    }
+}

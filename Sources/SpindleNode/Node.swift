@@ -1,0 +1,189 @@
+internal import DequeModule
+internal import HeapModule
+package import SpindleLog
+internal import SpindleQueue
+internal import SpindleWire
+
+/// One shard of a broker: sessions, queues, topics and their log, as a deterministic state machine.
+///
+/// The shell hands in events (`connected`, `received`, `tick`, `logDurable`, …) with the time, then calls ``endOfTick(now:)``, writes what ``log``
+/// holds, and performs the effects in ``outbox``. Nothing here reads a clock, blocks, or does I/O. A reply that tells of a
+/// change leaves only after the change is durable.
+///
+/// `now` is node time: milliseconds that never fall, over restarts too (start from ``NodeState/time`` or the wall clock,
+/// whichever is later, and go on by a clock that doesn't jump).
+package struct Node: ~Copyable {
+    package let configuration: NodeConfiguration
+    package internal(set) var state: NodeState
+    package var log: LogAppender
+    package var outbox = Outbox()
+    package internal(set) var statistics = NodeStatistics()
+
+    var sessions: [SessionID: Session] = [:]
+    /// Sessions in the order of their coming, for what concerns them all. May name some that are gone.
+    var sessionOrder: Deque<SessionID> = []
+    /// Sessions with at least one subscription.
+    var subscribers: [SessionID] = []
+    /// By queue number.
+    var waiters: [Deque<Waiter>] = []
+    /// By queue number: how many of `waiters` still wait.
+    var waiting: [Int] = []
+    var waiterDeadlines = Heap<WaiterDeadline>()
+    var waiterNumber: UInt64 = 0
+    /// Queues with waiters in which something became ready.
+    var queuesToServe: [UInt32] = []
+    var pending: Deque<(lsn: LSN, reply: PendingReply)> = []
+    var transaction = TransactionWriter()
+    var acceptedRecords = WireWriter(capacity: 4096)
+    /// Set when the node stops taking new work.
+    var isDraining = false
+    /// The log had no room for what time demanded: when to try again.
+    var retryTimersAt: UInt64?
+
+    struct WaiterDeadline: Comparable, Sendable {
+        var deadline: UInt64
+        var number: UInt64
+        var queue: UInt32
+        static func < (a: WaiterDeadline, b: WaiterDeadline) -> Bool {
+            a.deadline != b.deadline ? a.deadline < b.deadline : a.number < b.number
+        }
+    }
+
+    /// Leases ended and messages granted per turn at most, so that no turn is long.
+    static let timersPerTurnMax = 1024
+    /// Messages in one LEASE reply at most.
+    static let messagesPerLeaseMax = 8192
+    /// A record must leave this much of a frame for what goes with it in a delivery.
+    static let recordFrameMargin = 4096
+    static let retryMilliseconds: UInt64 = 50
+
+    /// A node over a recovered log: `state` is what its entries made.
+    package init(configuration: NodeConfiguration, state: NodeState, log: consuming LogAppender) {
+        precondition(configuration.serverID.count == 16, "a server id has sixteen bytes")
+        self.configuration = configuration
+        self.state = state
+        self.log = log
+        waiters = Array(repeating: [], count: state.engine.queues.count)
+        waiting = Array(repeating: 0, count: state.engine.queues.count)
+    }
+
+    /// Names this log in topic cursors: a cursor of another log is answered with a gap.
+    package var epoch: UInt64 {
+        configuration.serverID.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    // MARK: Time
+
+    /// When ``tick(now:)`` is due next, node time; nil: not without another event.
+    package var nextDeadline: UInt64? {
+        var next = waiterDeadlines.min?.deadline
+        if let timers = state.engine.nextDeadline {
+            let due = max(timers, retryTimersAt ?? 0)
+            next = min(next ?? due, due)
+        }
+        if !queuesToServe.isEmpty, let retryTimersAt { next = min(next ?? retryTimersAt, retryTimersAt) }
+        return next
+    }
+
+    /// Does what time alone demands: ends leases, makes delayed messages ready, answers waits that are over.
+    package mutating func tick(now: UInt64) {
+        if retryTimersAt.map({ now >= $0 }) ?? true {
+            retryTimersAt = nil
+            endExpiredLeases(now: now)
+        }
+        for queue in state.engine.promote(now: now) { becameReady(queue) }
+        endWaits(now: now)
+    }
+
+    /// After the events of one turn: gives ready messages to those who wait. Before the shell takes the log's batch.
+    package mutating func endOfTick(now: UInt64) {
+        serveWaiters(now: now)
+        if log.durable == log.end { pushTopicEvents() }
+    }
+
+    /// The log is durable up to `lsn`: what waited for it goes out.
+    package mutating func logDurable(_ lsn: LSN, now: UInt64) {
+        log.markDurable(lsn)
+        while let first = pending.first, first.lsn <= log.durable {
+            pending.removeFirst()
+            release(first.reply)
+        }
+        pushTopicEvents()
+    }
+
+    private mutating func release(_ reply: PendingReply) {
+        guard sessions[reply.session] != nil else { return }
+        sessions[reply.session]?.inFlight -= 1
+        outbox.release(reply)
+    }
+
+    /// Holds `content` back until the log is durable up to its present end.
+    mutating func answer(_ session: SessionID, _ correlationID: UInt32, _ content: PendingReply.Content) {
+        let reply = PendingReply(session: session, correlationID: correlationID, content: content)
+        sessions[session]?.inFlight += 1
+        if pending.isEmpty, log.end <= log.durable {
+            release(reply)
+        } else {
+            pending.append((log.end, reply))
+        }
+    }
+
+    // MARK: Log
+
+    /// Appends the transaction in `transaction`; returns the address of the first byte of `body`.
+    ///
+    /// What can be refused asks ``canLog(payloadCount:)`` or `roomForPublish` first, so that state and log change together.
+    mutating func appendTransaction(_ type: EntryType, body: RawSpan = RawSpan()) throws(WireError) -> UInt64 {
+        transaction.finish()
+        return try Self.append(type, head: transaction.writer, body: body, to: &log)
+    }
+
+    /// Appends one entry; returns the address of the first byte of `body`.
+    static func append(
+        _ type: EntryType, head: borrowing WireWriter, body: RawSpan, to log: inout LogAppender
+    ) throws(WireError) -> UInt64 {
+        let entry: AppendedEntry
+        do throws(LogAppendError) {
+            entry = try log.append(type: type.rawValue, head: head.span, body: body)
+        } catch {
+            throw noRoom(error)
+        }
+        return entry.payloadAddress + UInt64(head.count)
+    }
+
+    static func append(
+        _ type: EntryType, head: borrowing WireWriter, body: borrowing WireWriter, to log: inout LogAppender
+    ) throws(WireError) -> UInt64 {
+        try append(type, head: head, body: body.span, to: &log)
+    }
+
+    static func noRoom(_ error: LogAppendError) -> WireError {
+        switch error {
+        case .entryTooLarge: WireError(.invalidArgument, "\(error): send fewer or smaller messages in one request")
+        case .batchFull: WireError(.noSpace, "\(error)", retryAfterMilliseconds: 50)
+        case .noRoom: WireError(.noSpace, "\(error)", retryAfterMilliseconds: 500)
+        }
+    }
+
+    /// Begins a transaction at `now`, or at the last entry's time if that is later.
+    mutating func beginTransaction(now: UInt64) {
+        state.time = max(state.time, now)
+        transaction.begin(now: state.time)
+    }
+}
+
+/// Counts since the start, for metrics.
+package struct NodeStatistics: Equatable, Sendable {
+    /// By opcode's raw value, below 256.
+    package var requests = [UInt64](repeating: 0, count: 256)
+    /// By error code's raw value, below 256: whole requests and single items.
+    package var refusals = [UInt64](repeating: 0, count: 256)
+    package var messagesStored: UInt64 = 0
+    package var messagesDelivered: UInt64 = 0
+    package var messagesAcknowledged: UInt64 = 0
+    package var topicEventsStored: UInt64 = 0
+    package var topicEventsPushed: UInt64 = 0
+    package var sessions = 0
+
+    mutating func refused(_ code: ErrorCode) { refusals[Int(code.rawValue)] += 1 }
+}

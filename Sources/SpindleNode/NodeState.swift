@@ -1,0 +1,178 @@
+internal import SpindleQueue
+internal import SpindleWire
+
+/// Why a log or checkpoint can't be taken over: its bytes pass their checksums and yet make no sense here.
+package struct NodeRestoreError: Error, Equatable, Sendable, CustomStringConvertible {
+    package var description: String
+    package init(_ description: String) { self.description = description }
+}
+
+/// What the log makes: queues, topics, and the time of the last entry. Live and at recovery the same functions change it.
+package struct NodeState: Sendable {
+    var engine = QueueEngine()
+    var topics: TopicStore
+    /// Time of the last entry, milliseconds; the node's time never falls below it.
+    package internal(set) var time: UInt64 = 0
+
+    package init(configuration: NodeConfiguration) {
+        topics = TopicStore(
+            retention: .init(eventsMax: configuration.topicEventsMax, milliseconds: configuration.topicRetentionMilliseconds))
+    }
+
+    /// The lowest log address that is still needed; nil: none is.
+    package var oldestLiveAddress: UInt64? {
+        switch (engine.oldestLiveAddress, topics.oldestLiveAddress) {
+        case (let a?, let b?): min(a, b)
+        case (let a, let b): a ?? b
+        }
+    }
+
+    // MARK: Replay
+
+    /// Applies one log entry.
+    package mutating func replay(payload: RawSpan, payloadAddress: UInt64) throws(NodeRestoreError) {
+        do throws(WireError) {
+            var reader = WireReader(payload)
+            let headBytes = Int(try reader.u32("head bytes"))
+            guard headBytes >= TransactionWriter.prefixByteCount, headBytes <= payload.byteCount else {
+                throw .malformed("head bytes \(headBytes) of a payload of \(payload.byteCount)")
+            }
+            var head = WireReader(payload.extracting(0..<headBytes))
+            _ = try head.u32("head bytes")
+            time = max(time, try head.u64("time"))
+            let records = payload.extracting(headBytes..<payload.byteCount)
+            while !head.isAtEnd { try apply(&head, records: records, recordsAddress: payloadAddress + UInt64(headBytes)) }
+        } catch {
+            throw NodeRestoreError("log entry at \(payloadAddress): \(error.message)")
+        }
+    }
+
+    private mutating func apply(_ head: inout WireReader, records: RawSpan, recordsAddress: UInt64) throws(WireError) {
+        let raw = try head.u8("operation")
+        guard let kind = OperationKind(rawValue: raw) else { throw .malformed("operation \(raw) is not known: written by a later version?") }
+        switch kind {
+        case .publish, .topicPublish:
+            let target = try head.u32("target")
+            let producer = try head.u64("producer")
+            let sequence = try head.u64("sequence")
+            let count = Int(try head.u32("count"))
+            let offset = Int(try head.u32("offset"))
+            let byteCount = Int(try head.u32("bytes"))
+            guard offset + byteCount <= records.byteCount else { throw .malformed("records \(offset)+\(byteCount) of \(records.byteCount)") }
+            let known = kind == .publish ? engine.queues.count : topics.topics.count
+            guard Int(target) < known else { throw .malformed("queue or topic \(target) of \(known)") }
+            let stored = Stored(
+                target: target, producer: producer, firstSequence: sequence, count: count, address: recordsAddress + UInt64(offset))
+            let span = records.extracting(offset..<(offset + byteCount))
+            if kind == .publish { try store(stored, records: span) } else { try storeEvents(stored, records: span) }
+        case .grant:
+            let queue = try knownQueue(&head)
+            let duration = try head.u64("lease")
+            let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
+            for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
+                let id = try head.u64("id")
+                guard engine.grant(queue: queue, id: id, duration: duration, holder: holder, now: time) != nil else {
+                    throw .malformed("message \(id) was granted and is not there to be")
+                }
+            }
+        case .acknowledge:
+            for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
+                let id = try head.u64("id")
+                guard engine.acknowledge(id) else { throw .malformed("message \(id) was acknowledged and is not leased") }
+            }
+        case .end:
+            try applyEnd(&head)
+        case .extend:
+            let duration = try head.u64("lease")
+            for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
+                let id = try head.u64("id")
+                guard engine.extend(id, duration: duration, now: time) else { throw .malformed("the lease of \(id) was extended and is not there") }
+            }
+        case .declare:
+            let number = try head.u32("queue")
+            let name = try head.string("queue name")
+            let policy = try QueuePolicyFields(try head.span(Int(clamping: try head.u32("policy bytes")), "policy"))
+            try declare(number, name: name, policy: try QueuePolicy().applying(policy))
+        case .topicDeclare:
+            let number = try head.u32("topic")
+            let name = try head.string("topic name")
+            guard Int(number) == topics.topics.count else { throw .malformed("topic \(number) is declared as number \(topics.topics.count)") }
+            topics.declare(name)
+        }
+    }
+
+    private func knownQueue(_ head: inout WireReader) throws(WireError) -> UInt32 {
+        let queue = try head.u32("queue")
+        guard Int(queue) < engine.queues.count else { throw .malformed("queue \(queue) of \(engine.queues.count)") }
+        return queue
+    }
+
+    private mutating func applyEnd(_ head: inout WireReader) throws(WireError) {
+        let id = try head.u64("id")
+        guard let ending = QueueEngine.Ending(rawValue: try head.u8("ending")) else { throw .malformed("ending of the lease of \(id)") }
+        let kind = try head.u8("next")
+        let value = try head.u64("until or queue")
+        let reason = try head.string("reason", bytesMax: WireLimits.sentenceBytesMax)
+        let next: QueueEngine.Next
+        switch kind {
+        case 0: next = .ready
+        case 1: next = .delayed(until: value)
+        case 2:
+            guard value < UInt64(engine.queues.count) else { throw .malformed("dead-letter queue \(value) of \(engine.queues.count)") }
+            next = .dead(queue: UInt32(value))
+        case 3: next = .dropped
+        default: throw .malformed("next state \(kind) of message \(id)")
+        }
+        guard engine.end(id, ending, reason: reason, next: next, now: time) else { throw .malformed("the lease of \(id) ended and is not there") }
+    }
+
+    // MARK: Facts, live and at replay
+
+    /// A run of records of one producer as the log holds it.
+    struct Stored {
+        var target: UInt32
+        var producer: UInt64
+        var firstSequence: UInt64
+        var count: Int
+        /// Where the first record lies.
+        var address: UInt64
+    }
+
+    mutating func store(_ stored: Stored, records: RawSpan) throws(WireError) {
+        var offset = 0
+        for _ in 0..<stored.count {
+            let length = try RecordView.length(in: records, at: offset)
+            let attributes = try RecordView.attributes(of: records.extracting(offset..<(offset + length)), checksumIsKnown: true)
+            engine.store(
+                queue: stored.target, id: stored.address + UInt64(offset), byteCount: UInt32(length), priority: attributes.priority,
+                delay: min(attributes.delayMilliseconds, QueuePolicy.durationMillisecondsMax),
+                deduplicationKey: attributes.deduplicationKey, now: time)
+            offset += length
+        }
+        engine.produced(
+            .init(firstSequence: stored.firstSequence, count: UInt32(stored.count), firstID: stored.address),
+            by: stored.producer, in: stored.target)
+    }
+
+    mutating func storeEvents(_ stored: Stored, records: RawSpan) throws(WireError) {
+        var offset = 0
+        for _ in 0..<stored.count {
+            let length = try RecordView.length(in: records, at: offset)
+            topics.store(topic: stored.target, offset: stored.address + UInt64(offset), byteCount: UInt32(length), now: time)
+            offset += length
+        }
+        topics.produced(
+            .init(firstSequence: stored.firstSequence, count: UInt32(stored.count), firstID: stored.address),
+            by: stored.producer, in: stored.target)
+    }
+
+    mutating func declare(_ number: UInt32, name: String, policy: QueuePolicy) throws(WireError) {
+        if Int(number) == engine.queues.count, engine.number(of: name) == nil {
+            engine.declare(name, policy: policy)
+        } else if engine.number(of: name) == number {
+            engine.setPolicy(policy, of: number)
+        } else {
+            throw .malformed("queue '\(name)' is declared as number \(number) of \(engine.queues.count)")
+        }
+    }
+}

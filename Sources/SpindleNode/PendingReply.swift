@@ -1,0 +1,120 @@
+internal import SpindleQueue
+internal import SpindleWire
+
+/// An answer that waits until what it says is durable.
+struct PendingReply: Sendable {
+    var session: SessionID
+    var correlationID: UInt32
+    var content: Content
+
+    enum Content: Sendable {
+        case published(PublishReply.Run)
+        case publishedItems(PublishReply)
+        case leased(leaseMilliseconds: UInt64, messages: [QueueEngine.Granted], deadLetterNotes: [UInt8])
+        case statuses(Opcode, StatusReply)
+        case extended(ExtendReply)
+        case settled(SettleReply)
+        case declared(DeclareReply)
+        case topicPublished(TopicPublishReply)
+    }
+}
+
+extension Node.Outbox {
+    /// Encodes a whole reply frame and says where it goes.
+    mutating func reply(
+        _ session: SessionID, _ opcode: Opcode, _ correlationID: UInt32, flags: FrameFlags = [], _ body: (inout WireWriter) -> Void
+    ) {
+        let start = writer.count
+        _ = writer.beginFrame(opcode, flags: flags.union(.reply), correlationID: correlationID)
+        body(&writer)
+        writer.endFrame(start)
+        bytes(session, from: start)
+    }
+
+    mutating func push(_ session: SessionID, _ opcode: Opcode, _ body: (inout WireWriter) -> Void) {
+        let start = writer.count
+        _ = writer.beginFrame(opcode, flags: .push, correlationID: 0)
+        body(&writer)
+        writer.endFrame(start)
+        bytes(session, from: start)
+    }
+
+    /// What was written since `start` goes to `session`; joined to the effect before where that is the same session's.
+    private mutating func bytes(_ session: SessionID, from start: Int) {
+        if case .bytes(session, let before)? = effects.last, before.upperBound == start {
+            effects[effects.count - 1] = .bytes(session, before.lowerBound..<writer.count)
+        } else {
+            effects.append(.bytes(session, start..<writer.count))
+        }
+    }
+
+    /// `count` bytes of the log; joined to the read before where they follow it.
+    private mutating func read(_ session: SessionID, address: UInt64, count: Int) {
+        if case .read(session, let from, let before)? = effects.last, from + UInt64(before) == address {
+            effects[effects.count - 1] = .read(session, address: from, count: before + count)
+        } else {
+            effects.append(.read(session, address: address, count: count))
+        }
+    }
+
+    mutating func release(_ reply: PendingReply) {
+        switch reply.content {
+        case .published(let run):
+            self.reply(reply.session, .publish, reply.correlationID) { PublishReply.encode(run, into: &$0) }
+        case .publishedItems(let body):
+            self.reply(reply.session, .publish, reply.correlationID) { body.encode(into: &$0) }
+        case .leased(let lease, let messages, let notes):
+            deliver(reply, lease: lease, messages: messages, notes: notes)
+        case .statuses(let opcode, let body):
+            self.reply(reply.session, opcode, reply.correlationID) { body.encode(into: &$0) }
+        case .extended(let body):
+            self.reply(reply.session, .extend, reply.correlationID) { body.encode(into: &$0) }
+        case .settled(let body):
+            self.reply(reply.session, .settle, reply.correlationID) { body.encode(into: &$0) }
+        case .declared(let body):
+            self.reply(reply.session, .declare, reply.correlationID) { body.encode(into: &$0) }
+        case .topicPublished(let body):
+            self.reply(reply.session, .topicPublish, reply.correlationID) { body.encode(into: &$0) }
+        }
+    }
+
+    private mutating func deliver(_ reply: PendingReply, lease: UInt64, messages: [QueueEngine.Granted], notes: [UInt8]) {
+        let start = writer.count
+        var following = notes.isEmpty ? 0 : TaggedTail.headByteCount + notes.count
+        _ = writer.beginFrame(.lease, flags: .reply, correlationID: reply.correlationID)
+        LeaseReplyHead.encodeStart(count: messages.count, leaseMilliseconds: UInt32(clamping: lease), into: &writer)
+        for message in messages {
+            LeaseReplyHead.Item(
+                token: DeliveryToken(messageID: message.id, epoch: message.epoch), attempt: message.attempt,
+                storedAtMilliseconds: message.storedAt, recordByteCount: message.byteCount
+            ).encode(into: &writer)
+            following += Int(message.byteCount)
+        }
+        writer.endFrame(start, following: following)
+        bytes(reply.session, from: start)
+        for message in messages { read(reply.session, address: message.id, count: Int(message.byteCount)) }
+        guard !notes.isEmpty else { return }
+        let tail = writer.count
+        writer.u16(LeaseReplyHead.Tag.deadLetters)
+        writer.u32(UInt32(notes.count))
+        writer.bytes(notes)
+        bytes(reply.session, from: tail)
+    }
+
+    mutating func pushEvents(_ session: SessionID, _ head: TopicEventsHead) {
+        let start = writer.count
+        _ = writer.beginFrame(.topicEvents, flags: .push, correlationID: 0)
+        head.encode(into: &writer)
+        writer.endFrame(start, following: head.items.reduce(0) { $0 + Int($1.recordByteCount) })
+        bytes(session, from: start)
+        for item in head.items { read(session, address: item.offset, count: Int(item.recordByteCount)) }
+    }
+
+    mutating func error(_ session: SessionID, opcode: UInt16, correlationID: UInt32, _ error: WireError, blastRadius: BlastRadius) {
+        let start = writer.count
+        FrameHeader(length: 0, opcode: opcode, flags: [.reply, .error], correlationID: correlationID).encode(into: &writer)
+        ErrorReply(error, blastRadius: blastRadius).encode(into: &writer)
+        writer.endFrame(start)
+        bytes(session, from: start)
+    }
+}

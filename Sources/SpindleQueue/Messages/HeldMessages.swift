@@ -1,0 +1,134 @@
+/// All held messages of a node, found by id in one step, with their leases in the order in which they end.
+///
+/// Leases of one duration end in the order in which they were given, so each duration has a linked list and the earliest end is
+/// at one of the heads: granting, extending and settling cost the same however many there are. Durations are rounded up to one
+/// of sixteen steps per power of two, which bounds the number of lists.
+package struct HeldMessages: Sendable {
+    private struct Slot: Sendable {
+        var message: HeldMessage
+        var isUsed: Bool
+        var list: Int32 = -1
+        var previous: Int32 = -1
+        var next: Int32 = -1
+    }
+
+    private struct LeaseList: Sendable {
+        var duration: UInt64
+        var first: Int32 = -1
+        var last: Int32 = -1
+    }
+
+    private var slots: [Slot] = []
+    private var free: [Int32] = []
+    private var slotByID: [UInt64: Int32] = [:]
+    private var lists: [LeaseList] = []
+    package private(set) var count = 0
+
+    package init() {}
+
+    package func find(_ id: UInt64) -> HeldMessage? {
+        guard let slot = slotByID[id] else { return nil }
+        return slots[Int(slot)].message
+    }
+
+    /// The duration that a lease of `milliseconds` really gets: never shorter, at most a sixteenth longer.
+    package static func leaseDuration(_ milliseconds: UInt64) -> UInt64 {
+        guard milliseconds > 16 else { return max(1, milliseconds) }
+        let step = UInt64(1) << UInt64(max(0, 63 - milliseconds.leadingZeroBitCount - 4))
+        return (milliseconds + step - 1) / step * step
+    }
+
+    /// Adds a message that was not held. A leased one goes to the end of its duration's list.
+    package mutating func insert(_ message: HeldMessage) {
+        let index: Int32
+        if let reused = free.popLast() {
+            index = reused
+            slots[Int(index)] = Slot(message: message, isUsed: true)
+        } else {
+            index = Int32(slots.count)
+            slots.append(Slot(message: message, isUsed: true))
+        }
+        let previous = slotByID.updateValue(index, forKey: message.id)
+        precondition(previous == nil, "message \(message.id) is held already")
+        count += 1
+        link(index)
+    }
+
+    /// Changes a held message in place and keeps the order of leases; nil if it isn't held.
+    @discardableResult
+    package mutating func update<R>(_ id: UInt64, _ change: (inout HeldMessage) -> R) -> R? {
+        guard let index = slotByID[id] else { return nil }
+        unlink(index)
+        let result = change(&slots[Int(index)].message)
+        link(index)
+        return result
+    }
+
+    @discardableResult
+    package mutating func remove(_ id: UInt64) -> HeldMessage? {
+        guard let index = slotByID.removeValue(forKey: id) else { return nil }
+        unlink(index)
+        let message = slots[Int(index)].message
+        slots[Int(index)].isUsed = false
+        slots[Int(index)].message.state = .ready // lets go of the holder's name
+        free.append(index)
+        count -= 1
+        return message
+    }
+
+    /// The lease that ends first.
+    package var earliestLease: (id: UInt64, deadline: UInt64)? {
+        var earliest: (id: UInt64, deadline: UInt64)?
+        for list in lists where list.first >= 0 {
+            let message = slots[Int(list.first)].message
+            guard case .leased(let lease) = message.state else { continue }
+            if earliest.map({ lease.deadline < $0.deadline }) ?? true { earliest = (message.id, lease.deadline) }
+        }
+        return earliest
+    }
+
+    /// The lowest id held: what the log must keep.
+    package var lowestID: UInt64? {
+        var lowest: UInt64?
+        for slot in slots where slot.isUsed { lowest = min(lowest ?? .max, slot.message.id) }
+        return lowest
+    }
+
+    /// All held messages, by id.
+    package var all: [HeldMessage] {
+        slots.lazy.filter(\.isUsed).map(\.message).sorted { $0.id < $1.id }
+    }
+
+    private mutating func link(_ index: Int32) {
+        guard case .leased(let lease) = slots[Int(index)].message.state else { return }
+        let list = listIndex(lease.duration)
+        // Almost always the end; a restored lease may belong further ahead.
+        var after = lists[list].last
+        while after >= 0, case .leased(let other) = slots[Int(after)].message.state, other.deadline > lease.deadline {
+            after = slots[Int(after)].previous
+        }
+        let before = after >= 0 ? slots[Int(after)].next : lists[list].first
+        slots[Int(index)].list = Int32(list)
+        slots[Int(index)].previous = after
+        slots[Int(index)].next = before
+        if after >= 0 { slots[Int(after)].next = index } else { lists[list].first = index }
+        if before >= 0 { slots[Int(before)].previous = index } else { lists[list].last = index }
+    }
+
+    private mutating func unlink(_ index: Int32) {
+        let slot = slots[Int(index)]
+        guard slot.list >= 0 else { return }
+        if slot.previous >= 0 { slots[Int(slot.previous)].next = slot.next } else { lists[Int(slot.list)].first = slot.next }
+        if slot.next >= 0 { slots[Int(slot.next)].previous = slot.previous } else { lists[Int(slot.list)].last = slot.previous }
+        slots[Int(index)].list = -1
+        slots[Int(index)].previous = -1
+        slots[Int(index)].next = -1
+    }
+
+    private mutating func listIndex(_ duration: UInt64) -> Int {
+        let rounded = Self.leaseDuration(duration)
+        if let index = lists.firstIndex(where: { $0.duration == rounded }) { return index }
+        lists.append(LeaseList(duration: rounded))
+        return lists.count - 1
+    }
+}
