@@ -15,13 +15,20 @@ package final class DiskLogStorage: LogStorage {
         case readOnly
     }
 
-    /// Segments and checkpoints that stay open at most.
+    /// Files that stay open at most, beside those with writes that are not synced.
     private static let openFilesMax = 128
 
     private struct Cache {
         var files: [LogFileName: OpenFile] = [:]
         /// In the order of opening; the first is closed first.
         var order: [LogFileName] = []
+        /// Files with writes that are not synced. They stay open, so that their sync reports every error since.
+        var unsynced: Set<LogFileName> = []
+
+        mutating func closeSurplus() {
+            guard order.count > openFilesMax, let index = order.firstIndex(where: { !unsynced.contains($0) }) else { return }
+            files[order.remove(at: index)] = nil
+        }
     }
 
     package let path: String
@@ -90,6 +97,7 @@ package final class DiskLogStorage: LogStorage {
     package func write(_ file: LogFileName, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LogStorageError) {
         try checkOwner(.write, file)
         let open = try opened(file, .write)
+        cache.withLock { _ = $0.unsynced.insert(file) }
         try SystemCalls.writeAll(open.descriptor, pathOf(file), at: offset, bytes)
     }
 
@@ -98,6 +106,7 @@ package final class DiskLogStorage: LogStorage {
         let open = try opened(file, .sync)
         // fdatasync also writes the size, and what else is needed to read the data back.
         _ = try SystemCalls.retrying(.sync, pathOf(file)) { fdatasync(open.descriptor) }
+        cache.withLock { _ = $0.unsynced.remove(file) }
     }
 
     package func rename(_ file: LogFileName, to newName: LogFileName) throws(LogStorageError) {
@@ -111,6 +120,7 @@ package final class DiskLogStorage: LogStorage {
             renameat(directory.descriptor, file.description, directory.descriptor, newName.description)
         }
         cache.withLock { cache in
+            if cache.unsynced.remove(file) != nil { cache.unsynced.insert(newName) }
             guard let open = cache.files.removeValue(forKey: file) else { return }
             cache.files[newName] = open
             if let index = cache.order.firstIndex(of: file) { cache.order[index] = newName }
@@ -158,7 +168,7 @@ package final class DiskLogStorage: LogStorage {
         cache.withLock { cache in
             // Two threads may have opened the same file at once; the second descriptor is as good.
             if cache.files.updateValue(open, forKey: file) == nil { cache.order.append(file) }
-            if cache.order.count > Self.openFilesMax { cache.files[cache.order.removeFirst()] = nil }
+            cache.closeSurplus()
         }
     }
 
@@ -166,6 +176,7 @@ package final class DiskLogStorage: LogStorage {
         cache.withLock { cache in
             cache.files[file] = nil
             cache.order.removeAll { $0 == file }
+            cache.unsynced.remove(file)
         }
     }
 
@@ -173,7 +184,8 @@ package final class DiskLogStorage: LogStorage {
 
     private func checkOwner(_ operation: LogStorageError.Operation, _ file: LogFileName) throws(LogStorageError) {
         guard access == .owner else {
-            throw LogStorageError(operation: operation, path: pathOf(file), errno: EROFS, reason: "the log is open for looking only")
+            throw LogStorageError(
+                operation: operation, path: pathOf(file), errno: EROFS, reason: "the log is open for looking only")
         }
     }
 

@@ -189,8 +189,8 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
                 var offset = 0
                 while offset < bytes.count {
                     let end = min(offset + Self.writeBytesMax, bytes.count)
-                    try storage.write(
-                        .checkpointing, at: UInt64(CheckpointHeader.bytes + offset), UnsafeRawBufferPointer(rebasing: bytes[offset..<end]))
+                    let part = UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
+                    try storage.write(.checkpointing, at: UInt64(CheckpointHeader.bytes + offset), part)
                     offset = end
                 }
             }

@@ -47,7 +47,8 @@ package struct LogConfiguration: Hashable, Sendable {
         if !segmentBytes.isMultiple(of: UInt64(SegmentHeader.bytes)) || segmentBytes < Self.segmentBytesMin
             || segmentBytes > Self.segmentBytesLimit
         {
-            return "segmentBytes is \(segmentBytes); it must be a multiple of 4096 from \(Self.segmentBytesMin) to \(Self.segmentBytesLimit)"
+            return "segmentBytes is \(segmentBytes); it must be a multiple of 4096 from \(Self.segmentBytesMin) to "
+                + "\(Self.segmentBytesLimit)"
         }
         if entryBytesMax < 1 || entryBytesMax > EntryHeader.payloadBytesLimit(segmentBytes: segmentBytes) {
             return "entryBytesMax is \(entryBytesMax); with segments of \(segmentBytes) bytes it must be from 1 to "

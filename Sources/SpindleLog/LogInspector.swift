@@ -61,7 +61,8 @@ package struct LogInspector<Storage: LogStorage> {
             verification.problems.append(
                 LogCorruption(
                     file: "\(LogFileName.segment(first.number - 1))", offset: 0, reason: "the segment is missing",
-                    evidence: newest.map { "\(LogFileName.checkpoint($0)) needs it" } ?? "there is no checkpoint that would stand for it"))
+                    evidence: newest.map { "\(LogFileName.checkpoint($0)) needs it" }
+                        ?? "there is no checkpoint that would stand for it"))
         }
         if let newest, newest > last.end, verification.problems.isEmpty {
             verification.problems.append(
@@ -159,7 +160,8 @@ package struct LogInspector<Storage: LogStorage> {
         for segment in directory.segments {
             guard let header = try readHeader(segment.number) else {
                 let damage = LogInspection.damage(
-                    file: "\(LogFileName.segment(segment.number))", offset: 0, byteCount: segment.size, reason: "the segment header is damaged")
+                    file: "\(LogFileName.segment(segment.number))", offset: 0, byteCount: segment.size,
+                    reason: "the segment header is damaged")
                 if !visit(damage, RawSpan()) { return }
                 continue
             }

@@ -61,7 +61,8 @@ package struct SegmentHeader: Hashable, Sendable {
             case .blank: "the segment header is all zeros"
             case .magic: "the segment header does not start with SPINDLOG"
             case .checksum: "the segment header's checksum does not match"
-            case .version(let version): "the segment has format version \(version), this program reads version \(SegmentHeader.version)"
+            case .version(let version):
+                "the segment has format version \(version), this program reads version \(SegmentHeader.version)"
             case .fields: "the segment header's fields contradict each other"
             }
         }

@@ -34,7 +34,9 @@ struct SegmentSurvey<Storage: LogStorage> {
         return try checkLast(last, known: known, first: first.number)
     }
 
-    private func checkedHeader(of segment: LogDirectory.Numbered, _ known: SegmentHeader?) throws(LogRecoveryError) -> SegmentHeader {
+    private func checkedHeader(
+        of segment: LogDirectory.Numbered, _ known: SegmentHeader?
+    ) throws(LogRecoveryError) -> SegmentHeader {
         let header: SegmentHeader
         switch try readHeader(.segment(segment.number)) {
         case .success(let decoded): header = decoded

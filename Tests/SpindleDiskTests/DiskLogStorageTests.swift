@@ -124,6 +124,7 @@ struct DiskLogStorageTests {
         for number in 1...count {
             try storage.create(.segment(number))
             try withUnsafeBytes(of: number) { try storage.write(.segment(number), at: 0, $0) }
+            try storage.sync(.segment(number))
         }
         let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
         #expect(open < 250)

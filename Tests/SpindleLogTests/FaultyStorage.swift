@@ -106,7 +106,20 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
         case errorAfterBytes(Int, Int32)
     }
 
+    /// Faults of a log, played by a storage that leaves out or delays what the log asks for. Tests that let one of these pass
+    /// would not notice the same fault in the log itself.
+    enum PlantedBug: CaseIterable {
+        /// Entries are confirmed without a sync.
+        case commitsNotSynced
+        /// At a rollover the old segment is synced only after the new one has its name.
+        case oldSegmentSyncedLate
+        case directoryNotSynced
+        case checkpointsNotSynced
+    }
+
     var disk: DiskState
+    var plantedBug: PlantedBug?
+    private var lateSync: LogFileName?
     /// Calls that change something, so far.
     private(set) var operations = 0
     /// What happens at which call; counted like `operations`.
@@ -125,6 +138,10 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
 
     private func begin(_ operation: LogStorageError.Operation, _ file: String) throws(LogStorageError) {
         if isDown { throw Self.crash }
+        if let late = lateSync, operation != .rename, operation != .syncDirectory {
+            lateSync = nil
+            if let id = disk.names[late] { disk.files[id]?.makeDurable() }
+        }
         let fault = faults[operations]
         operations += 1
         trace.append("\(operation.rawValue) \(file)")
@@ -182,7 +199,11 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
     func sync(_ file: LogFileName) throws(LogStorageError) {
         try begin(.sync, "\(file)")
         let id = try id(file, .sync)
-        disk.files[id]?.makeDurable()
+        switch (plantedBug, file) {
+        case (.commitsNotSynced, .segment), (.checkpointsNotSynced, .checkpointing): return
+        case (.oldSegmentSyncedLate, .segment): lateSync = file
+        case _: disk.files[id]?.makeDurable()
+        }
     }
 
     func rename(_ file: LogFileName, to newName: LogFileName) throws(LogStorageError) {
@@ -200,6 +221,7 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
 
     func syncDirectory() throws(LogStorageError) {
         try begin(.syncDirectory, "")
+        if plantedBug == .directoryNotSynced { return }
         disk.durableNames = disk.names
         disk.pendingChanges = []
     }
