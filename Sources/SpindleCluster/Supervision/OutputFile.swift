@@ -1,0 +1,74 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+import Synchronization
+
+/// A log file that starts over when it is full.
+final class OutputFile: Sendable {
+    /// A full file is renamed to `….1`, whose predecessor is lost: a log takes at most twice this many bytes.
+    static let bytesMax = 64 << 20
+
+    private struct Open {
+        var descriptor: Int32 = -1
+        var size = 0
+    }
+
+    private let path: String
+    private let bytesMax: Int
+    private let open: Mutex<Open>
+
+    init(path: String, bytesMax: Int = OutputFile.bytesMax) {
+        self.path = path
+        self.bytesMax = bytesMax
+        open = Mutex(Self.reopen(path))
+    }
+
+    deinit {
+        open.withLock { if $0.descriptor >= 0 { close($0.descriptor) } }
+    }
+
+    /// Nobody can be told that a log cannot be written; the process's work goes on without it.
+    func write(line: String) {
+        var bytes = Array(line.utf8)
+        bytes.append(UInt8(ascii: "\n"))
+        open.withLock { file in
+            if file.size > 0, file.size + bytes.count > bytesMax {
+                close(file.descriptor)
+                rename(path, "\(path).1")
+                file = Self.reopen(path)
+            }
+            var rest = bytes[...]
+            while file.descriptor >= 0, !rest.isEmpty {
+                let written = rest.withUnsafeBytes { systemWrite(file.descriptor, $0) }
+                if written > 0 {
+                    rest = rest.dropFirst(written)
+                    file.size += written
+                } else if errno != EINTR {
+                    return
+                }
+            }
+        }
+    }
+
+    private static func reopen(_ path: String) -> Open {
+        let descriptor = systemOpen(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        var status = stat()
+        let size = descriptor >= 0 && fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
+        return Open(descriptor: descriptor, size: size)
+    }
+}
+
+private func systemOpen(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
+    open(path, flags, mode)
+}
+
+/// `write(2)`, by a name that no method hides.
+func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+    #if canImport(Glibc)
+    Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+    #else
+    Musl.write(descriptor, bytes.baseAddress, bytes.count)
+    #endif
+}

@@ -1,0 +1,32 @@
+import Foundation
+
+/// The files of this repository, found from this file's own place.
+enum Repository {
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// The paths of all files with this ending below `folder`, from the root, sorted. Hidden folders are left out.
+    static func files(in folder: String, ending: String) -> [String] {
+        let start = folder.isEmpty ? root : root.appendingPathComponent(folder)
+        guard let walk = FileManager.default.enumerator(at: start, includingPropertiesForKeys: nil, options: [.skipsHiddenFiles]) else { return [] }
+        let rootPath = root.standardizedFileURL.path + "/"
+        return walk.compactMap { ($0 as? URL)?.standardizedFileURL.path }.filter { $0.hasSuffix(ending) && $0.hasPrefix(rootPath) }
+            .map { String($0.dropFirst(rootPath.count)) }.sorted()
+    }
+
+    static func text(_ path: String) throws -> String {
+        try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
+    }
+
+    static func sources(in folder: String) throws -> [SourceText] {
+        try files(in: folder, ending: ".swift").map { SourceText(path: $0, text: try text($0)) }
+    }
+
+    static func exists(_ path: String) -> Bool {
+        FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)
+    }
+
+    /// The target that a path under `Sources` belongs to.
+    static func target(of path: String) -> String {
+        path.split(separator: "/").dropFirst().first.map(String.init) ?? ""
+    }
+}
