@@ -74,7 +74,7 @@ func written(_ body: (inout WireWriter) -> Void) -> [UInt8] {
     }
 
     @Test(arguments: [
-        ("", .invalidArgument), ("q", nil), ("대기열", nil), ("a.b-c_d e", nil), ("a*", .invalidArgument), ("a,b", .invalidArgument),
+        ("", .invalidArgument), ("q", nil), ("대기열", .invalidArgument), ("a.B-c_d9", nil), ("a b", .invalidArgument), ("a*", .invalidArgument), ("a,b", .invalidArgument),
         ("a\u{0}", .invalidArgument), ("a\u{7F}", .invalidArgument), (String(repeating: "q", count: 255), nil),
         (String(repeating: "q", count: 256), .invalidArgument),
     ] as [(String, ErrorCode?)]) func names(name: String, expected: ErrorCode?) {

@@ -66,13 +66,13 @@ CONNECTION = [
 
 MESSAGES = [
     ("publish one", "PUBLISH", "request", {"producerId": "0x0", "firstSequence": 0, "queue": "esprit-gen", "records": [PLAIN]}),
-    ("publish a batch", "PUBLISH", "request", {"producerId": "0xf123456789abcdef", "firstSequence": 4294967296, "queue": "가공-대기",
+    ("publish a batch", "PUBLISH", "request", {"producerId": "0xf123456789abcdef", "firstSequence": 4294967296, "queue": "file-ingest",
      "records": [KOREAN, COMPRESSED, EMPTY]}),
     ("stored", "PUBLISH", "reply", {"runs": [{"status": 0, "count": 3, "firstId": "0x10000000020"}]}),
     ("stored, duplicate and refused", "PUBLISH", "reply", {"runs": [{"status": 0, "count": 2, "firstId": "0x7f00000000000040"},
      {"status": 1, "count": 1, "firstId": "0x20"}, {"status": wire.CODES["RECORD_CORRUPT"], "count": 1, "firstId": "0x0"}]}),
     ("publish refused", "PUBLISH", "error", failure("NO_SPACE", 2000, "the disk is nearly full: acks are taken, publishes are not")),
-    ("publish out of order", "PUBLISH", "error", failure("SEQUENCE_OUT_OF_ORDER", message="sequence 8 comes after 9")),
+    ("publish too old to tell", "PUBLISH", "reply", {"runs": [{"status": wire.CODES["SEQUENCE_OUT_OF_ORDER"], "count": 2, "firstId": "0x0"}]}),
     ("lease", "LEASE", "request", {"queue": "esprit-gen", "messagesMax": 16, "bytesMax": 1048576, "leaseMs": 0, "waitMs": 20000}),
     ("leased", "LEASE", "reply", {"leaseMs": 30000, "messages": [
         {"id": "0x10000000020", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000123, "record": PLAIN},
@@ -106,7 +106,7 @@ MESSAGES = [
 QUEUES = [
     ("declare with everything", "DECLARE", "request", {"queue": "esprit-gen", "policy": POLICY}),
     ("declare with defaults", "DECLARE", "request", {"queue": "missingParts", "policy": {}}),
-    ("declare without dead letters", "DECLARE", "request", {"queue": "대기열", "policy": {"deadLetterQueue": "", "attemptsMax": 0}}),
+    ("declare without dead letters", "DECLARE", "request", {"queue": "storage-retry", "policy": {"deadLetterQueue": "", "attemptsMax": 0}}),
     ("created", "DECLARE", "reply", {"outcome": "created"}),
     ("unchanged", "DECLARE", "reply", {"outcome": "unchanged"}),
     ("changed", "DECLARE", "reply", {"outcome": "changed"}),

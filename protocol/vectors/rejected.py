@@ -97,6 +97,7 @@ REJECTED = [
     request("queue name empty", "PUBLISH", publish(wire.record(PLAIN), queue=""), "INVALID_ARGUMENT"),
     request("queue name with a star", "PUBLISH", publish(wire.record(PLAIN), queue="a*"), "INVALID_ARGUMENT"),
     request("queue name with a line feed", "PUBLISH", publish(wire.record(PLAIN), queue="a\nb"), "INVALID_ARGUMENT"),
+    request("queue name in Korean", "PUBLISH", publish(wire.record(PLAIN), queue="대기열"), "INVALID_ARGUMENT"),
     request("queue name of 256 bytes", "PUBLISH", publish(wire.record(PLAIN), queue="q" * 256), "INVALID_ARGUMENT"),
     request("no records", "PUBLISH", publish(b"", count=0), "INVALID_ARGUMENT"),
     request("4 billion records announced", "PUBLISH", publish(wire.record(PLAIN), count=2**32 - 1), "MALFORMED_FRAME"),

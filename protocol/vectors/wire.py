@@ -27,7 +27,7 @@ ERRORS = {
     29: ("TOO_MANY_IN_FLIGHT", "request", True), 30: ("RECORD_CORRUPT", "item", False),
     31: ("RECORD_INVALID", "item", False), 32: ("RECORD_TOO_LARGE", "item", False), 33: ("LEASE_LOST", "item", False),
     34: ("NO_SUCH_MESSAGE", "item", False), 35: ("GOING_AWAY", "request", True),
-    36: ("SEQUENCE_OUT_OF_ORDER", "request", False), 37: ("QUEUE_PAUSED", "request", True),
+    36: ("SEQUENCE_OUT_OF_ORDER", "item", False), 37: ("QUEUE_PAUSED", "request", True),
     38: ("NO_SUCH_TOPIC", "request", False), 39: ("INTERNAL_ERROR", "request", True),
     40: ("HEARTBEAT_MISSED", "connection", True), 41: ("SLOW_READER", "connection", True),
     42: ("TOO_MANY_CONNECTIONS", "connection", True), 43: ("TIMED_OUT", "request", True),

@@ -59,8 +59,7 @@ package struct WireReader: ~Escapable {
         return try utf8(count, field)
     }
 
-    /// The name of a queue or topic, as ``string(_:bytesMax:)``: 1 to 255 bytes, without control characters and without `*` and
-    /// `,`, which patterns use; else ``ErrorCode/invalidArgument``.
+    /// The name of a queue or topic: 1 to 255 ASCII letters, digits, `.`, `-` and `_`; else ``ErrorCode/invalidArgument``.
     package mutating func name(_ field: StaticString) throws(WireError) -> String {
         let start = offset + 2
         let name = try string(field)
@@ -73,8 +72,12 @@ package struct WireReader: ~Escapable {
         guard name.byteCount > 0 else { throw WireError(.invalidArgument, "\(field): a name is needed, it is empty") }
         for offset in 0..<name.byteCount {
             let byte = unsafe name.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
-            guard byte >= 0x20, byte != 0x7F, byte != UInt8(ascii: "*"), byte != UInt8(ascii: ",") else {
-                throw WireError(.invalidArgument, "\(field): control characters, '*' and ',' are not allowed in a name")
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                continue
+            default:
+                throw WireError(.invalidArgument, "\(field): letters, digits, '.', '-' and '_' are allowed in a name, no others")
             }
         }
     }

@@ -35,11 +35,11 @@ package enum ErrorCode: UInt16, CaseIterable, Sendable {
     /// What the error spoils: one item of a batch, the request, or the connection.
     package var blastRadius: BlastRadius {
         switch self {
-        case .recordCorrupt, .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .cancelled, .queueFull: .item
+        case .recordCorrupt, .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .cancelled, .queueFull, .sequenceOutOfOrder: .item
         case .malformedFrame, .frameTooLarge, .unsupportedVersion, .helloRequired, .notAuthenticated, .authenticationFailed,
             .heartbeatMissed, .slowReader, .tooManyConnections: .connection
         case .unsupported, .permissionDenied, .invalidArgument, .unknownCriticalTag, .noSuchQueue, .noSpace, .tooManyInFlight,
-            .goingAway, .sequenceOutOfOrder, .queuePaused, .noSuchTopic, .internalError, .timedOut, .conflict: .request
+            .goingAway, .queuePaused, .noSuchTopic, .internalError, .timedOut, .conflict: .request
         }
     }
 
