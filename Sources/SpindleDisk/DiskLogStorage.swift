@@ -94,6 +94,20 @@ package final class DiskLogStorage: LogStorage {
         remember(file, OpenFile(owning: descriptor))
     }
 
+    package func reserve(_ file: LogFileName, byteCount: UInt64) throws(LogStorageError) {
+        try checkOwner(.reserve, file)
+        guard let count = off_t(exactly: byteCount) else { return }
+        let open = try opened(file, .reserve)
+        while true {
+            // Unlike other calls it returns the error.
+            let code = posix_fallocate(open.descriptor, 0, count)
+            if code == EINTR { continue }
+            // Some file systems cannot; the zeros that are written next do it as well.
+            if code == 0 || code == EOPNOTSUPP || code == EINVAL { return }
+            throw SystemCalls.failure(.reserve, pathOf(file), code: code)
+        }
+    }
+
     package func write(_ file: LogFileName, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LogStorageError) {
         try checkOwner(.write, file)
         let open = try opened(file, .write)

@@ -207,7 +207,7 @@ struct LogReplay<Storage: LogStorage> {
 
     /// Prepared segments count only if they are what the next segments must be. They hold no data.
     private mutating func checkPrepared() throws(LogRecoveryError) {
-        var usable: Set<UInt64> = []
+        var usable: [UInt64] = []
         let headers = SegmentSurvey(storage: storage, directory: directory)
         for prepared in directory.prepared {
             let name = LogFileName.prepared(prepared.number)
@@ -215,13 +215,14 @@ struct LogReplay<Storage: LogStorage> {
             if case .success(let header) = try headers.readHeader(name), prepared.size == survey.segmentBytes,
                 prepared.number > survey.last, (header.log, header.number, header.segmentBytes) == expected
             {
-                usable.insert(prepared.number)
+                usable.append(prepared.number)
             } else {
                 putAside.append((name, "it is not a prepared segment of this log"))
             }
         }
         recovered.preparedThrough = survey.last
-        while usable.contains(recovered.preparedThrough + 1) { recovered.preparedThrough += 1 }
+        // In rising order: what follows a gap is found again when the gap has been filled.
+        for number in usable where number == recovered.preparedThrough + 1 { recovered.preparedThrough = number }
     }
 
     private func corrupt(_ file: LogFileName, _ offset: UInt64, _ reason: String, _ evidence: String) -> LogRecoveryError {

@@ -16,6 +16,10 @@ package protocol LogStorage: Sendable {
     /// Makes an empty file. Fails if the name is taken.
     func create(_ file: LogFileName) throws(LogStorageError)
 
+    /// Asks for the space of a new file's first `byteCount` bytes at once, before they are written. Only a hint that keeps the
+    /// file in one piece and its syncs short; nothing depends on it. May grow the file, with zeros. Does nothing by default.
+    func reserve(_ file: LogFileName, byteCount: UInt64) throws(LogStorageError)
+
     /// Writes all of `bytes` at `offset`; extends the file as needed.
     func write(_ file: LogFileName, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LogStorageError)
 
@@ -35,6 +39,10 @@ package protocol LogStorage: Sendable {
 
     /// Bytes of the file system that this process may still take.
     func freeBytes() throws(LogStorageError) -> UInt64
+}
+
+extension LogStorage {
+    package func reserve(_ file: LogFileName, byteCount: UInt64) throws(LogStorageError) {}
 }
 
 package struct LogFile: Hashable, Sendable {
@@ -115,7 +123,7 @@ extension Character {
 /// A file operation that the system refused.
 package struct LogStorageError: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Operation: String, Hashable, Sendable {
-        case open, lock, list, create, write, sync, rename, remove, syncDirectory, read, freeBytes
+        case open, lock, list, create, reserve, write, sync, rename, remove, syncDirectory, read, freeBytes
     }
 
     package var operation: Operation

@@ -21,7 +21,7 @@ package struct SegmentPreparer<Storage: LogStorage>: Sendable {
 
     private static var zeroBytesPerWrite: Int { 1 << 20 }
     /// Syncing now and then spares the log's own syncs a long wait behind this file's bytes.
-    private static var zeroBytesPerSync: UInt64 { 8 << 20 }
+    private static var zeroBytesPerSync: UInt64 { 16 << 20 }
 
     package init(storage: Storage, log: LogID, segmentBytes: UInt64, freeBytesKept: UInt64, preparedThrough: UInt64) {
         self.storage = storage
@@ -52,6 +52,7 @@ package struct SegmentPreparer<Storage: LogStorage>: Sendable {
                 let taken = directory.preparing?.size ?? 0
                 guard free >= freeBytesKept + segmentBytes - min(taken, segmentBytes) else { return .diskFull(freeBytes: free) }
                 if directory.preparing == nil { try storage.create(.preparing) }
+                try storage.reserve(.preparing, byteCount: segmentBytes)
                 try writeZeros(to: .preparing)
                 try writeHeader(number, isRecycled: false, to: .preparing)
                 try publish(.preparing, as: number)

@@ -165,6 +165,28 @@ struct CheckpointTests {
         #expect(recovered.end == log.appender.end)
     }
 
+    /// The reclaimer and the preparer run on two threads: the preparer may meet a spent segment whose new name is not durable.
+    @Test func aSpentSegmentMayGetItsOldNameBackInACrash() throws {
+        let log = try log(entries: 20, checkpointsAfter: [16, 18])
+        let firstSegment = try #require(segments(log.storage).first)
+        for crashAt in 0..<12 {
+            let storage = FaultyStorage(log.storage.disk)
+            try storage.rename(.segment(firstSegment), to: .spent(firstSegment))
+            var preparer = SegmentPreparer(
+                storage: storage, log: TestLog.id, segmentBytes: 16384, freeBytesKept: 0,
+                preparedThrough: log.appender.preparedThrough)
+            storage.faults[storage.operations + crashAt] = .crash
+            _ = try? preparer.prepareNext()
+            for kept in 0...storage.disk.pendingChanges.count {
+                for fate in DiskState.SectorFate.allCases {
+                    let disk = storage.disk.crashed(
+                        .init(directoryChangesKept: kept, sector: { _ in fate }, sizeKept: { _ in true }))
+                    #expect(try TestLog.recover(FaultyStorage(disk)).1 == 20, "crash at \(crashAt), \(kept) names kept")
+                }
+            }
+        }
+    }
+
     @Test func aForeignCheckpointStopsTheStart() throws {
         let log = try log(entries: 3, checkpointsAfter: [])
         let payload: [UInt8] = [3, 0, 0, 0, 0, 0, 0, 0]
