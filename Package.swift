@@ -118,6 +118,10 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        // A scripted peer that speaks frames, for the tests of clients.
+        .target(
+            name: "FakeBroker", dependencies: ["SpindleWire", .nioCore, .nioPosix], path: "Tests/FakeBroker", swiftSettings: settings + spans),
+
         // Fast tests first.
         tests("HouseStyleTests", []),
         tests("SpindleWireTests", ["SpindleWire", "CCRC32C"]),
@@ -130,8 +134,8 @@ let package = Package(
             "SpindleCluster", "SpindleCertificates", "SpindleObservability", .yams, .logging, .metrics, .tracing, .lifecycle,
         ]),
         tests("SpindleBrokerTests", ["SpindleBroker", "SpindleCertificates", "SpindleClient", .nioCore, .nioPosix]),
-        tests("SpindleClientTests", ["SpindleClient", "SpindleWire", "SpindleBroker", .nioCore, .nioPosix, .logging]),
-        tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", .nioCore, .nioPosix, .logging]),
+        tests("SpindleClientTests", ["SpindleClient", "SpindleWire", "SpindleBroker", "FakeBroker", .nioCore, .nioPosix, .logging]),
+        tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),
         tests("SpindleBridgeTests", ["SpindleBridge", .hummingbirdTesting]),
         tests("OutboxTests", ["Outbox", .grdb, .logging, .lifecycle]),
         tests("MCMSTests", ["MCMS", "MCMSFiles", "MCMSServer", .grdb, .hummingbirdTesting]),

@@ -1,3 +1,4 @@
+import FakeBroker
 import Logging
 import NIOCore
 import SpindleClient

@@ -1,24 +1,24 @@
-import NIOCore
+package import NIOCore
 import NIOPosix
-import SpindleWire
+package import SpindleWire
 import Synchronization
 
 /// A frame as the fake server got it.
-struct FakeFrame: Sendable {
-    var opcode: Opcode
-    var flags: FrameFlags
-    var correlationID: UInt32
-    var body: [UInt8]
+package struct FakeFrame: Sendable {
+    package var opcode: Opcode
+    package var flags: FrameFlags
+    package var correlationID: UInt32
+    package var body: [UInt8]
     /// Counts the connections of the server from 1.
-    var connection: Int
+    package var connection: Int
 }
 
 /// One connection of the fake server, on its event loop.
-struct FakePeer: Sendable {
-    let channel: any Channel
-    let number: Int
+package struct FakePeer: Sendable {
+    package let channel: any Channel
+    package let number: Int
 
-    func send(_ opcode: Opcode, flags: FrameFlags, correlationID: UInt32, _ encode: (inout WireWriter) -> Void = { _ in }) {
+    package func send(_ opcode: Opcode, flags: FrameFlags, correlationID: UInt32, _ encode: (inout WireWriter) -> Void = { _ in }) {
         var writer = WireWriter()
         let start = writer.beginFrame(opcode, flags: flags, correlationID: correlationID)
         encode(&writer)
@@ -26,30 +26,42 @@ struct FakePeer: Sendable {
         raw(writer.array())
     }
 
-    func reply(_ frame: FakeFrame, _ encode: (inout WireWriter) -> Void = { _ in }) {
+    package func reply(_ frame: FakeFrame, _ encode: (inout WireWriter) -> Void = { _ in }) {
         send(frame.opcode, flags: .reply, correlationID: frame.correlationID, encode)
     }
 
-    func refuse(_ frame: FakeFrame, _ error: WireError) {
+    package func refuse(_ frame: FakeFrame, _ error: WireError) {
         send(frame.opcode, flags: [.reply, .error], correlationID: frame.correlationID) { ErrorReply(error).encode(into: &$0) }
     }
 
-    func push(_ opcode: Opcode, _ encode: (inout WireWriter) -> Void) { send(opcode, flags: .push, correlationID: 0, encode) }
+    package func push(_ opcode: Opcode, _ encode: (inout WireWriter) -> Void) { send(opcode, flags: .push, correlationID: 0, encode) }
 
-    func raw(_ bytes: [UInt8]) { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
+    package func raw(_ bytes: [UInt8]) { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
 
-    func close() { channel.close(promise: nil) }
+    package func close() { channel.close(promise: nil) }
 }
 
 /// Speaks frames, opens connections like a broker, and leaves every other frame to a script. Loopback, a free port.
-final class FakeServer: Sendable {
-    typealias Script = @Sendable (FakePeer, FakeFrame) -> Void
+package final class FakeServer: Sendable {
+    package typealias Script = @Sendable (FakePeer, FakeFrame) -> Void
 
-    struct Opening: Sendable {
-        var frameBytesMax: UInt32 = 1 << 20
-        var inFlightMax: UInt32 = 1000
-        var heartbeatMilliseconds: UInt32 = 10_000
-        var authError: WireError?
+    package struct Opening: Sendable {
+        package var frameBytesMax: UInt32 = 1 << 20
+        package var inFlightMax: UInt32 = 1000
+        package var heartbeatMilliseconds: UInt32 = 10_000
+        package var authError: WireError?
+        package var serverID = [UInt8](repeating: 7, count: 16)
+
+        package init(
+            frameBytesMax: UInt32 = 1 << 20, inFlightMax: UInt32 = 1000, heartbeatMilliseconds: UInt32 = 10_000, authError: WireError? = nil,
+            serverID: [UInt8] = [UInt8](repeating: 7, count: 16)
+        ) {
+            self.frameBytesMax = frameBytesMax
+            self.inFlightMax = inFlightMax
+            self.heartbeatMilliseconds = heartbeatMilliseconds
+            self.authError = authError
+            self.serverID = serverID
+        }
     }
 
     private struct State {
@@ -57,15 +69,15 @@ final class FakeServer: Sendable {
         var opened = 0
     }
 
-    let opening: Opening
+    package let opening: Opening
     /// Every frame but HELLO, AUTH and PING.
-    let frames = Recorder<FakeFrame>()
+    package let frames = Recorder<FakeFrame>()
     /// The opening ones and PING.
-    let service = Recorder<FakeFrame>()
+    package let service = Recorder<FakeFrame>()
     private let script: Script
     private let state = Mutex(State())
     private let listener = Mutex<(any Channel)?>(nil)
-    let port: Int
+    package let port: Int
 
     private init(opening: Opening, port: Int, script: @escaping Script) {
         self.opening = opening
@@ -73,7 +85,7 @@ final class FakeServer: Sendable {
         self.script = script
     }
 
-    static func start(_ opening: Opening = Opening(), port: Int = 0, script: @escaping Script) async throws -> FakeServer {
+    package static func start(_ opening: Opening = Opening(), port: Int = 0, script: @escaping Script) async throws -> FakeServer {
         let holder = Mutex<FakeServer?>(nil)
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -99,12 +111,12 @@ final class FakeServer: Sendable {
         }
     }
 
-    var peers: [FakePeer] { state.withLock { $0.peers } }
-    var connectionCount: Int { state.withLock { $0.opened } }
+    package var peers: [FakePeer] { state.withLock { $0.peers } }
+    package var connectionCount: Int { state.withLock { $0.opened } }
 
-    func closeConnections() { for peer in peers { peer.close() } }
+    package func closeConnections() { for peer in peers { peer.close() } }
 
-    func stop() async {
+    package func stop() async {
         let channel = listener.withLock { listener in
             defer { listener = nil }
             return listener
@@ -120,7 +132,7 @@ final class FakeServer: Sendable {
             peer.reply(frame) {
                 HelloReply(
                     capabilities: .lz4, frameBytesMax: opening.frameBytesMax, inFlightMax: opening.inFlightMax,
-                    heartbeatMilliseconds: opening.heartbeatMilliseconds, serverID: [UInt8](repeating: 7, count: 16), serverName: "fake",
+                    heartbeatMilliseconds: opening.heartbeatMilliseconds, serverID: opening.serverID, serverName: "fake",
                     serverVersion: "0", opcodes: []
                 ).encode(into: &$0)
             }
@@ -165,9 +177,9 @@ private final class FakeHandler: ChannelInboundHandler {
 }
 
 /// Remembers what happened, and lets tests wait for it with a deadline instead of sleeping.
-final class Recorder<Event: Sendable>: Sendable {
-    struct TimedOut: Error, CustomStringConvertible {
-        var description: String
+package final class Recorder<Event: Sendable>: Sendable {
+    package struct TimedOut: Error, CustomStringConvertible {
+        package var description: String
     }
 
     private struct State {
@@ -178,9 +190,11 @@ final class Recorder<Event: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    var all: [Event] { state.withLock { $0.events } }
+    package init() {}
 
-    func record(_ event: Event) {
+    package var all: [Event] { state.withLock { $0.events } }
+
+    package func record(_ event: Event) {
         let woken = state.withLock { state in
             state.events.append(event)
             var woken: [CheckedContinuation<Bool, Never>] = []
@@ -196,7 +210,7 @@ final class Recorder<Event: Sendable>: Sendable {
 
     /// The first `count` events that match, as soon as there are so many.
     @discardableResult
-    func wait(
+    package func wait(
         _ count: Int = 1, within limit: Duration = .seconds(10), where matches: @escaping @Sendable (Event) -> Bool = { _ in true }
     ) async throws -> [Event] {
         let id = state.withLock { state in
@@ -228,10 +242,10 @@ final class Recorder<Event: Sendable>: Sendable {
 
 extension FakeFrame {
     /// Reads the body; the span lives only during `read`.
-    func read<Value>(_ read: (RawSpan) throws(WireError) -> Value) throws(WireError) -> Value { try read(body.span.bytes) }
+    package func read<Value>(_ read: (RawSpan) throws(WireError) -> Value) throws(WireError) -> Value { try read(body.span.bytes) }
 
     /// Of a PUBLISH or TOPIC_PUBLISH.
-    var publish: (producerID: UInt64, firstSequence: UInt64, name: String, count: Int)? {
+    package var publish: (producerID: UInt64, firstSequence: UInt64, name: String, count: Int)? {
         try? read { span throws(WireError) in
             let request = try PublishRequest(span)
             return (request.producerID, request.firstSequence, request.queue, request.count)
@@ -240,12 +254,12 @@ extension FakeFrame {
 }
 
 extension FakePeer {
-    func stored(_ frame: FakeFrame, count: Int, firstID: UInt64, status: ItemStatus = .ok) {
+    package func stored(_ frame: FakeFrame, count: Int, firstID: UInt64, status: ItemStatus = .ok) {
         reply(frame) { PublishReply(runs: [.init(status: status, count: UInt32(count), firstID: firstID)]).encode(into: &$0) }
     }
 
     /// Answers a LEASE with messages of the given texts; ids count from `firstID`, epoch 1.
-    func grant(_ frame: FakeFrame, _ texts: [String], firstID: UInt64, leaseMilliseconds: UInt32 = 30_000, attempt: UInt32 = 1) {
+    package func grant(_ frame: FakeFrame, _ texts: [String], firstID: UInt64, leaseMilliseconds: UInt32 = 30_000, attempt: UInt32 = 1) {
         var records = WireWriter()
         var items: [LeaseReplyHead.Item] = []
         for (index, text) in texts.enumerated() {
@@ -263,7 +277,7 @@ extension FakePeer {
     }
 
     /// Answers an ACK or NACK.
-    func status(_ frame: FakeFrame, count: Int, _ status: ItemStatus = .ok) {
+    package func status(_ frame: FakeFrame, count: Int, _ status: ItemStatus = .ok) {
         reply(frame) { StatusReply(runs: [.init(status: status, count: UInt32(count))]).encode(into: &$0) }
     }
 }
