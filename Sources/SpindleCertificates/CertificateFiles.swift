@@ -5,7 +5,8 @@ import X509
 
 /// The company's own certificate authority and what it issued, as PEM files in one folder, usually `DIR/tls`:
 /// `ca.pem` and `ca.key`, `NAME.pem` and `NAME.key` for servers, `client-NAME.pem` and `client-NAME.key` for principals.
-/// Keys are P-256, readable by their owner only (0600, the folder 0700). Existing files are replaced only when asked.
+/// Keys are P-256, readable by their owner only (0600; the folder is made with 0700). Existing files are replaced only
+/// when asked.
 package struct CertificateFiles: Sendable {
     package static let authorityDays = 3650
     /// Browsers and Apple's systems refuse server certificates that are valid for longer.
@@ -53,7 +54,8 @@ package struct CertificateFiles: Sendable {
     /// Makes the authority, one certificate for each server, and one for each principal.
     /// - Parameters:
     ///   - cluster: goes into the authority's name.
-    ///   - replacingAuthority: with true, an authority that is there is replaced, and what it issued as well.
+    ///   - replacingAuthority: with true, an authority that is there is replaced, and so are the certificates named here.
+    ///     Others that the old one issued are worth nothing from then on.
     /// - Returns: the authority first, then the others in their order.
     package func initialize(
         cluster: String, servers: [Server], clients: [String], replacingAuthority: Bool = false, now: Date = Date()

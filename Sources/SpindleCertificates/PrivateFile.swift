@@ -7,8 +7,10 @@ import Foundation
 
 /// Files that nobody else may read, not even for a moment while they are made.
 enum PrivateFile {
-    /// Makes `path` and the folders above it; `path` itself gets mode 0700, also if it was there.
+    /// Makes `path`, with mode 0700, and the folders above it. A folder that is there stays as its owner wants it: the
+    /// keys in it are closed to others by themselves.
     static func makeDirectory(_ path: String) throws(CertificateFilesError) {
+        guard !FileManager.default.fileExists(atPath: path) else { return }
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {

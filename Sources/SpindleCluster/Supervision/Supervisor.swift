@@ -111,28 +111,38 @@ package actor Supervisor: Service {
 
     // MARK: Starting
 
+    private enum Milestone: Sendable {
+        case started
+        case failed(SupervisorError)
+        case shutdownRequested
+    }
+
     /// Returns when shutdown was requested, at once if that happens during the start.
     private func startAll(supervisorPipe: Int32, until shutdown: AsyncStream<Void>) async throws(SupervisorError) {
-        let outcome = await withTaskGroup(of: SupervisorError?.self) { group in
+        let failure = await withTaskGroup(of: Milestone.self) { group in
             group.addTask {
                 do throws(SupervisorError) {
                     try await self.startTiers(supervisorPipe: supervisorPipe)
+                    return .started
                 } catch {
-                    return error
+                    return .failed(error)
                 }
-                // Everything is ready. Nothing ends this wait but the cancellation below.
-                for await _ in AsyncStream<Void>.makeStream().stream {}
-                return nil
             }
             group.addTask {
                 for await _ in shutdown { break }
-                return nil
+                return .shutdownRequested
             }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            return first
+            defer { group.cancelAll() }
+            while let milestone = await group.next() {
+                switch milestone {
+                case .started: continue
+                case .failed(let error): return SupervisorError?.some(error)
+                case .shutdownRequested: return nil
+                }
+            }
+            return nil
         }
-        if let outcome { throw outcome }
+        if let failure { throw failure }
     }
 
     private func startTiers(supervisorPipe: Int32) async throws(SupervisorError) {
@@ -200,8 +210,6 @@ package actor Supervisor: Service {
         setState(index, children[index].starts == 1 ? .starting : .running)
         writePid(process.pid, of: specification.name)
         tell(.started(name: specification.name, pid: process.pid))
-        // Its stop may have been requested while it was being started.
-        if children[index].isStopRequested { process.send(SIGTERM) }
         let status = await process.waitForExit()
         children[index].process = nil
         unlink("\(options.runDirectory)/\(specification.name).pid")

@@ -112,6 +112,25 @@ struct Fault: Sendable, CustomTestStringConvertible {
         #expect(Self.errors(in: text).isEmpty)
     }
 
+    /// A good file with random damage is an error or a configuration, never a trap and never a hang.
+    @Test(arguments: UInt64(1)...8) func damagedFiles(seed: UInt64) {
+        var random = SplitMix64(state: seed)
+        let good = Array(ClusterConfiguration.pocText.unicodeScalars)
+        let pieces = ["&a ", "*a", "!!int ", "|", ">", "{", "}", "[", "]", ": ", "- ", "#", "\"", "'", "\n", "\t", "%", "@", "\u{0}", "<<: ", "99999999999999999999s", "é", "--- "]
+        var refused = 0
+        for _ in 0..<150 {
+            var text = good
+            for _ in 0...Int.random(in: 0...3, using: &random) {
+                let start = Int.random(in: 0..<text.count, using: &random)
+                let end = min(text.count, start + Int.random(in: 0...6, using: &random))
+                text.replaceSubrange(start..<end, with: Array(pieces.randomElement(using: &random, or: "").unicodeScalars))
+            }
+            if !Self.errors(in: String(String.UnicodeScalarView(text))).isEmpty { refused += 1 }
+        }
+        // Most damage outside comments must be seen.
+        #expect(refused > 50)
+    }
+
     @Test func unreadableFilesAreErrors() throws {
         let folder = try TemporaryFolder()
         let binary = folder.path + "/binary.yaml"
@@ -131,6 +150,25 @@ struct Fault: Sendable, CustomTestStringConvertible {
         } catch {
             return error.errors
         }
+    }
+}
+
+/// Small and repeatable; not for secrets. (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.)
+struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+extension Array {
+    func randomElement(using generator: inout some RandomNumberGenerator, or fallback: Element) -> Element {
+        randomElement(using: &generator) ?? fallback
     }
 }
 
