@@ -1,1 +1,70 @@
-// MCMSServer
+package import Hummingbird
+package import Logging
+package import MCMS
+
+/// The domain's HTTP side: the API below `/api`, the page at `/`, and the two health checks.
+///
+/// It adds its routes to a router, so that one server answers for it and for the event streams on one port and one origin:
+/// ```swift
+/// let server = try MCMSServer(store: store, authenticator: tokens, access: configuration, logger: logger)
+/// let router = Router()
+/// server.addRoutes(to: router)      // then the bridge's, with server.access to know the callers
+/// ```
+/// It takes `/`, `/healthz`, `/readyz`, `/api` and whatever below `/api` nobody registers more exactly.
+package struct MCMSServer: Sendable {
+    /// Who a request is from; for other parts that share the router.
+    package let access: WebAccess
+    private let store: MCMSStore
+    private let logger: Logger
+    private let page: WebPage
+
+    package init(
+        store: MCMSStore, authenticator: any BearerAuthenticator, access: WebAccess.Configuration = .init(), logger: Logger
+    ) throws {
+        self.access = WebAccess(store: store, authenticator: authenticator, configuration: access)
+        self.store = store
+        self.logger = logger
+        self.page = try WebPage(PackageResources.index_html)
+    }
+
+    package func addRoutes<Context: RequestContext>(to router: some RouterMethods<Context>) {
+        var routes = APIRoutes(access: access, logger: logger)
+        routes.addRoutings(store)
+        routes.addAddin(store)
+        routes.addSession(access)
+        routes.add(to: router)
+        addPage(to: router)
+        addHealth(to: router)
+    }
+
+    private func addPage<Context: RequestContext>(to router: some RouterMethods<Context>) {
+        router.get("/") { request, _ in
+            do {
+                return page.response(cookie: try await access.cookieForVisitor(request))
+            } catch {
+                // The page can still be shown; it will say that it isn't signed in.
+                logger.error("audit.error", metadata: ["what": "no session for a visitor", "error": "\(error)"])
+                return page.response(cookie: nil)
+            }
+        }
+    }
+
+    /// `/healthz`: the process answers. `/readyz`: and its database too.
+    private func addHealth<Context: RequestContext>(to router: some RouterMethods<Context>) {
+        router.get("healthz") { _, _ in try Response.json(Health(status: "ok")) }
+        router.get("readyz") { _, _ in
+            do {
+                try await store.ping()
+                return try Response.json(Health(status: "ready"))
+            } catch {
+                logger.error("audit.error", metadata: ["what": "not ready", "error": "\(error)"])
+                return try Response.json(Health(status: "unavailable", reason: "the database does not answer"), status: .serviceUnavailable)
+            }
+        }
+    }
+}
+
+private struct Health: Encodable {
+    let status: String
+    var reason: String?
+}

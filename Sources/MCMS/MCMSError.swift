@@ -1,0 +1,57 @@
+/// A request that the domain refuses. It has changed nothing.
+package enum MCMSError: Error, Hashable, CustomStringConvertible {
+    package enum Kind: String, Sendable { case routing, addinJob = "add-in job" }
+
+    case notFound(Kind, id: String)
+    case illegalTransition(IllegalTransition)
+    case invalid(field: String, problem: String)
+
+    package var description: String {
+        switch self {
+        case .notFound(let kind, let id): "There is no \(kind.rawValue) with the id “\(id)”."
+        case .illegalTransition(let error): error.description
+        case .invalid(let field, let problem): "“\(field)” \(problem)."
+        }
+    }
+}
+
+/// Who does something, and the id under which everything that follows from it can be found.
+package struct Caller: Hashable, Sendable {
+    package let actor: String
+    package let correlationID: String
+
+    package init(actor: String, correlationID: String) {
+        self.actor = actor
+        self.correlationID = correlationID
+    }
+}
+
+/// How long texts may be, in characters.
+package enum TextLimits {
+    package static let nameMax = 200
+    package static let actorMax = 100
+    package static let reasonMax = 2_000
+    /// A longer message of the add-in is shortened, not refused: losing a result because of a long stack trace helps nobody.
+    package static let messageMax = 4_000
+
+    static func check(_ text: String, field: String, max: Int) throws(MCMSError) -> String {
+        let trimmed = text.trimmingWhitespace
+        guard !trimmed.isEmpty else { throw .invalid(field: field, problem: "must not be empty") }
+        guard trimmed.count <= max else { throw .invalid(field: field, problem: "has \(trimmed.count) characters, the most is \(max)") }
+        guard !trimmed.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\n" && $0 != "\t" }) else {
+            throw .invalid(field: field, problem: "contains control characters")
+        }
+        return trimmed
+    }
+
+    static func shortened(_ message: String) -> String {
+        message.count <= messageMax ? message : message.prefix(messageMax) + "… (shortened)"
+    }
+}
+
+extension String {
+    fileprivate var trimmingWhitespace: String {
+        guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace }) else { return "" }
+        return String(self[first...last])
+    }
+}

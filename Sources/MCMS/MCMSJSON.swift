@@ -1,0 +1,76 @@
+internal import Foundation
+
+/// How everything of this domain is written as JSON: UTF-8, keys in alphabetical order (so that the same value is always the same
+/// bytes), slashes and Korean text as they are.
+package enum MCMSJSON {
+    package static func encode(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return [UInt8](try encoder.encode(value))
+    }
+
+    package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws(MalformedJSON) -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(bytes))
+        } catch let error as DecodingError {
+            throw MalformedJSON(error)
+        } catch {
+            throw MalformedJSON(field: nil, problem: "\(error)")
+        }
+    }
+}
+
+/// JSON that isn't what was expected: which field, and what is wrong with it.
+package struct MalformedJSON: Error, Hashable, CustomStringConvertible {
+    /// Such as `outputs[2].size`; `nil` when it isn't JSON at all.
+    package let field: String?
+    package let problem: String
+
+    package init(field: String?, problem: String) {
+        self.field = field
+        self.problem = problem
+    }
+
+    package var description: String { field.map { "the field “\($0)” \(problem)" } ?? "the content \(problem)" }
+
+    init(_ error: DecodingError) {
+        switch error {
+        case .keyNotFound(let key, let context):
+            self.init(field: Self.path(context.codingPath + [key]), problem: "is missing")
+        case .valueNotFound(_, let context):
+            self.init(field: Self.path(context.codingPath), problem: "must not be null")
+        case .typeMismatch(let type, let context):
+            self.init(field: Self.path(context.codingPath), problem: "must be \(Self.name(of: type))")
+        case .dataCorrupted(let context):
+            if context.codingPath.isEmpty {
+                self.init(field: nil, problem: "is not valid JSON")
+            } else {
+                self.init(field: Self.path(context.codingPath), problem: context.debugDescription)
+            }
+        @unknown default:
+            self.init(field: nil, problem: "cannot be read")
+        }
+    }
+
+    private static func path(_ keys: [any CodingKey]) -> String? {
+        var text = ""
+        for key in keys {
+            if let index = key.intValue {
+                text += "[\(index)]"
+            } else {
+                text += text.isEmpty ? key.stringValue : ".\(key.stringValue)"
+            }
+        }
+        return text.isEmpty ? nil : text
+    }
+
+    private static func name(of type: any Any.Type) -> String {
+        switch type {
+        case is String.Type: "text"
+        case is Int.Type, is Int64.Type, is Double.Type: "a number"
+        case is Bool.Type: "true or false"
+        case is [Any].Type: "a list"
+        default: "an object"
+        }
+    }
+}

@@ -1,0 +1,121 @@
+internal import GRDB
+internal import Outbox
+
+/// The tables of the domain. All times are milliseconds since 1970.
+///
+/// ```
+/// routing 1 ─── n addinJob        routing.lastAddinJobId: the latest of them; at most one is not final
+///    └─── n historyEntry          append-only, enforced by triggers
+/// addinCallback                   reports that came in over HTTP, so that a repeated one is answered the same
+/// addinIgnoredResult              differing results that the history has already noted
+/// handledMessage                  messages whose effect is in this database
+/// webSession                      browser sessions, by the digest of their cookie
+/// outbox                          see Outbox
+/// ```
+enum MCMSSchema {
+    static func migrator() -> DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        Outbox.registerMigrations(in: &migrator)
+        migrator.registerMigration("mcms.1", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: routingTables)
+            try db.execute(sql: historyTable)
+            try db.execute(sql: messageTables)
+        }
+        return migrator
+    }
+
+    private static let routingTables = """
+        CREATE TABLE routing (
+            id TEXT NOT NULL PRIMARY KEY,
+            name TEXT NOT NULL,
+            camRevision INTEGER NOT NULL DEFAULT 0 CHECK (camRevision >= 0),
+            status TEXT NOT NULL CHECK (status IN ('draft', 'pendingApproval', 'approved', 'rejected')),
+            approver TEXT,
+            createdAt INTEGER NOT NULL,
+            updatedAt INTEGER NOT NULL,
+            submittedAt INTEGER,
+            approvedAt INTEGER,
+            lastAddinJobId TEXT REFERENCES addinJob (jobId) DEFERRABLE INITIALLY DEFERRED,
+            lastGenerationStatus TEXT NOT NULL DEFAULT 'none'
+                CHECK (lastGenerationStatus IN ('none', 'queued', 'running', 'completed', 'failed')),
+            lastGenerationAt INTEGER,
+            CHECK ((status = 'approved') = (approver IS NOT NULL))
+        ) WITHOUT ROWID;
+        CREATE INDEX routingByStatus ON routing (status, id);
+
+        CREATE TABLE addinJob (
+            jobId TEXT NOT NULL PRIMARY KEY,
+            routingId TEXT NOT NULL REFERENCES routing (id),
+            status TEXT NOT NULL CHECK (status IN ('created', 'leased', 'completed', 'failed')),
+            message TEXT,
+            progress INTEGER CHECK (progress BETWEEN 0 AND 100),
+            outputs TEXT NOT NULL DEFAULT '[]',
+            requestedBy TEXT NOT NULL,
+            correlationId TEXT NOT NULL,
+            createdAt INTEGER NOT NULL,
+            leasedAt INTEGER,
+            finishedAt INTEGER,
+            updatedAt INTEGER NOT NULL,
+            resultFingerprint TEXT,
+            CHECK ((status IN ('completed', 'failed')) = (resultFingerprint IS NOT NULL)),
+            CHECK ((status IN ('completed', 'failed')) = (finishedAt IS NOT NULL))
+        ) WITHOUT ROWID;
+        CREATE INDEX addinJobByStatus ON addinJob (status, jobId);
+        CREATE INDEX addinJobByRouting ON addinJob (routingId, jobId);
+        CREATE UNIQUE INDEX addinJobOneOpenPerRouting ON addinJob (routingId) WHERE status IN ('created', 'leased');
+        """
+
+    private static let historyTable = """
+        CREATE TABLE historyEntry (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            routingId TEXT NOT NULL REFERENCES routing (id),
+            jobId TEXT REFERENCES addinJob (jobId),
+            event TEXT NOT NULL,
+            approvalOutcome TEXT,
+            generationOutcome TEXT,
+            message TEXT,
+            actor TEXT NOT NULL,
+            correlationId TEXT NOT NULL,
+            time INTEGER NOT NULL
+        );
+        CREATE INDEX historyEntryByRouting ON historyEntry (routingId, id);
+        CREATE TRIGGER historyEntryNoUpdate BEFORE UPDATE ON historyEntry
+            BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+        CREATE TRIGGER historyEntryNoDelete BEFORE DELETE ON historyEntry
+            BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+        -- INSERT OR REPLACE would delete the old line without firing the trigger above.
+        CREATE TRIGGER historyEntryNoReplace BEFORE INSERT ON historyEntry
+            WHEN EXISTS (SELECT 1 FROM historyEntry WHERE id = NEW.id)
+            BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+        """
+
+    private static let messageTables = """
+        CREATE TABLE handledMessage (
+            messageKey TEXT NOT NULL PRIMARY KEY,
+            handledAt INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX handledMessageByTime ON handledMessage (handledAt);
+
+        CREATE TABLE addinCallback (
+            jobId TEXT NOT NULL REFERENCES addinJob (jobId),
+            fingerprint TEXT NOT NULL,
+            taskId TEXT NOT NULL,
+            enqueuedAt INTEGER NOT NULL,
+            PRIMARY KEY (jobId, fingerprint)
+        ) WITHOUT ROWID;
+
+        CREATE TABLE addinIgnoredResult (
+            jobId TEXT NOT NULL REFERENCES addinJob (jobId),
+            fingerprint TEXT NOT NULL,
+            PRIMARY KEY (jobId, fingerprint)
+        ) WITHOUT ROWID;
+
+        CREATE TABLE webSession (
+            digest BLOB NOT NULL PRIMARY KEY,
+            principal TEXT NOT NULL,
+            createdAt INTEGER NOT NULL,
+            expiresAt INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX webSessionByCreation ON webSession (createdAt);
+        """
+}

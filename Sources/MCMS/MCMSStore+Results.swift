@@ -1,0 +1,214 @@
+internal import GRDB
+
+/// Which message a command came in, so that a redelivery of it is recognised.
+package struct MessageIdentity: Hashable, Sendable {
+    package let queue: String
+    /// The broker's id of the message, the same at every delivery.
+    package let messageID: UInt64
+    package let taskID: String
+
+    package init(queue: String, messageID: UInt64, taskID: String) {
+        self.queue = queue
+        self.messageID = messageID
+        self.taskID = taskID
+    }
+
+    /// The broker's ids begin again when its data is deleted; together with the task's id they never meet again.
+    var key: String { "\(queue)/\(messageID)/\(taskID)" }
+}
+
+/// What became of a report from the add-in.
+package enum AddinReportOutcome: Hashable, Sendable {
+    case progress(AddinJob)
+    case completed(AddinJob)
+    case failed(AddinJob)
+    /// The recorded result once more. Nothing changed.
+    case repeated(AddinJob)
+    /// Another result than the recorded one, which stays.
+    case ignored(AddinJob)
+    /// Progress after the result. Nothing changed.
+    case late(AddinJob)
+    /// This very message was handled before. Nothing changed.
+    case alreadyHandled
+    /// Not now: try again later. Nothing changed.
+    case retry(reason: String)
+    /// Never: the message belongs to the dead letters. Nothing changed.
+    case rejected(reason: String)
+}
+
+/// How a result ends its job.
+enum AddinVerdict: Sendable {
+    case completed([OutputFile])
+    /// The add-in failed, or says that it completed and its output isn't there.
+    case failed(message: String)
+}
+
+extension MCMSStore {
+    enum ReportCheck: Sendable {
+        case settled(AddinReportOutcome)
+        /// Something is to be written; for `finish` after the outputs were looked at.
+        case open(AddinReportDecision)
+    }
+
+    /// What a report would do now. Reads only.
+    func check(_ command: AddinJobResultCommand, in message: MessageIdentity) async throws -> ReportCheck {
+        let fingerprint = try command.report.fingerprint
+        return try await pool.read { db in
+            if try MCMSTransaction.isHandled(db, message.key) { return .settled(.alreadyHandled) }
+            switch try Self.decide(db, command, fingerprint) {
+            case .failure(let problem): return .settled(.rejected(reason: problem.description))
+            case .success(let (_, decision)): return .open(decision)
+            }
+        }
+    }
+
+    private struct UnknownJob: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private static func decide(
+        _ db: Database, _ command: AddinJobResultCommand, _ fingerprint: String
+    ) throws -> Result<(StoredJob, AddinReportDecision), UnknownJob> {
+        guard let stored = try StoredJob.find(db, id: command.jobId) else {
+            return .failure(UnknownJob(description: "there is no add-in job “\(command.jobId.prefix(80))”"))
+        }
+        if let routing = command.routingId, routing != stored.job.routingId {
+            return .failure(
+                UnknownJob(
+                    description: "the job \(stored.job.jobId) belongs to the routing \(stored.job.routingId), not to “\(routing.prefix(80))”"))
+        }
+        let decision = AddinJobRules.decide(
+            job: stored.job.status, recorded: stored.fingerprint, report: command.report.resultStatus, reported: fingerprint)
+        return .success((stored, decision))
+    }
+
+    /// Writes a report's effect, and that its message was handled, in one transaction. The decision is made again inside it: another
+    /// worker may have recorded a result since ``check(_:in:)``.
+    func record(
+        _ command: AddinJobResultCommand, verdict: AddinVerdict?, in message: MessageIdentity, by caller: Caller
+    ) async throws -> AddinReportOutcome {
+        let fingerprint = try command.report.fingerprint
+        return try await transaction(by: caller) { transaction in
+            if try MCMSTransaction.isHandled(transaction.db, message.key) { return .alreadyHandled }
+            switch try Self.decide(transaction.db, command, fingerprint) {
+            case .failure(let problem):
+                return .rejected(reason: problem.description)
+            case .success((var stored, let decision)):
+                let outcome = try Self.apply(transaction, decision, command.report, verdict, fingerprint, to: &stored)
+                try transaction.markHandled(message.key)
+                return outcome
+            }
+        }
+    }
+
+    private static func apply(
+        _ transaction: MCMSTransaction, _ decision: AddinReportDecision, _ report: AddinReport, _ verdict: AddinVerdict?,
+        _ fingerprint: String, to stored: inout StoredJob
+    ) throws -> AddinReportOutcome {
+        switch decision {
+        case .repeated: return .repeated(stored.job)
+        case .late: return .late(stored.job)
+        case .ignored:
+            try noteIgnored(transaction, report, fingerprint, stored.job)
+            return .ignored(stored.job)
+        case .progress:
+            try progress(transaction, report, &stored)
+            return .progress(stored.job)
+        case .finish:
+            guard let verdict else { preconditionFailure("a result is recorded only after its outputs were looked at") }
+            stored.fingerprint = fingerprint
+            switch verdict {
+            case .completed(let outputs):
+                try complete(transaction, report, outputs, &stored)
+                return .completed(stored.job)
+            case .failed(let message):
+                try fail(transaction, TextLimits.shortened(message), &stored)
+                return .failed(stored.job)
+            }
+        }
+    }
+
+    private static func progress(_ transaction: MCMSTransaction, _ report: AddinReport, _ stored: inout StoredJob) throws {
+        stored.job.status = .leased
+        stored.job.leasedAt = stored.job.leasedAt ?? transaction.now
+        stored.job.message = report.message.map(TextLimits.shortened) ?? stored.job.message
+        // Reports may overtake each other; a bar that runs backwards helps nobody.
+        stored.job.progress = report.progress.map { max($0, stored.job.progress ?? 0) } ?? stored.job.progress
+        try finishUpdate(transaction, &stored) { $0.lastGenerationStatus = .running }
+    }
+
+    private static func complete(
+        _ transaction: MCMSTransaction, _ report: AddinReport, _ outputs: [OutputFile], _ stored: inout StoredJob
+    ) throws {
+        let job = stored.job
+        let known = try knownOutputs(transaction.db, routing: job.routingId)
+        let hasNew = outputs.contains { !known.contains($0) }
+        stored.job.status = .completed
+        stored.job.message = report.message.map(TextLimits.shortened)
+        stored.job.outputs = outputs
+        stored.job.progress = 100
+        stored.job.finishedAt = transaction.now
+        try transaction.history(
+            .addinJobCompleted, routing: job.routingId, job: job.jobId, generation: .completed, message: stored.job.message)
+        try finishUpdate(transaction, &stored) { routing in
+            routing.lastGenerationStatus = .completed
+            if hasNew { routing.camRevision += 1 }
+        }
+    }
+
+    private static func fail(_ transaction: MCMSTransaction, _ message: String, _ stored: inout StoredJob) throws {
+        let job = stored.job
+        stored.job.status = .failed
+        stored.job.message = message
+        stored.job.finishedAt = transaction.now
+        try transaction.history(.addinJobFailed, routing: job.routingId, job: job.jobId, generation: .failed, message: message)
+        let routing = try finishUpdate(transaction, &stored) { $0.lastGenerationStatus = .failed }
+        try transaction.event(
+            MCMSNames.alertTopic, routing: job.routingId,
+            AlertEvent(type: "addin.job.failed", title: "CAM generation failed: \(routing.name)", message: message, severity: .error))
+    }
+
+    /// Writes the job, its routing (if this is still the routing's latest job) and the event that both changed.
+    @discardableResult
+    private static func finishUpdate(
+        _ transaction: MCMSTransaction, _ stored: inout StoredJob, _ change: (inout Routing) -> Void
+    ) throws -> Routing {
+        stored.job.updatedAt = transaction.now
+        try stored.update(transaction.db)
+        var routing = try Routing.find(transaction.db, id: stored.job.routingId)
+        if routing.lastAddinJobId == stored.job.jobId {
+            change(&routing)
+            routing.updatedAt = transaction.now
+            routing.lastGenerationAt = transaction.now
+            try routing.update(transaction.db)
+        }
+        try transaction.event(
+            MCMSNames.jobUpdatedTopic, routing: routing.id,
+            AddinJobUpdatedEvent(
+                jobId: stored.job.jobId, routingId: routing.id, status: stored.job.status, message: stored.job.message,
+                updatedAt: transaction.now))
+        return routing
+    }
+
+    /// Notes a differing result once, however often it comes.
+    private static func noteIgnored(
+        _ transaction: MCMSTransaction, _ report: AddinReport, _ fingerprint: String, _ job: AddinJob
+    ) throws {
+        try transaction.db.execute(
+            sql: "INSERT OR IGNORE INTO addinIgnoredResult (jobId, fingerprint) VALUES (?, ?)", arguments: [job.jobId, fingerprint])
+        guard transaction.db.changesCount == 1 else { return }
+        let said = report.message.map { ": \($0)" } ?? ""
+        try transaction.history(
+            .addinJobResultIgnored, routing: job.routingId, job: job.jobId,
+            message: TextLimits.shortened("the job is \(job.status.rawValue) already; ignored “\(report.resultStatus.rawValue)”\(said)"))
+    }
+
+    /// What earlier jobs of the routing have left on the share.
+    private static func knownOutputs(_ db: Database, routing: String) throws -> Set<OutputFile> {
+        let lists = try String.fetchAll(
+            db, sql: "SELECT outputs FROM addinJob WHERE routingId = ? AND status = 'completed'", arguments: [routing])
+        return try lists.reduce(into: Set()) { known, list in
+            known.formUnion(try MCMSJSON.decode([OutputFile].self, from: list.utf8))
+        }
+    }
+}

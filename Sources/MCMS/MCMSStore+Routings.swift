@@ -1,0 +1,110 @@
+internal import GRDB
+
+extension MCMSStore {
+    /// Writes a new routing, as a draft.
+    package func createRouting(name: String, by caller: Caller) async throws -> Routing {
+        let name = try TextLimits.check(name, field: "name", max: TextLimits.nameMax)
+        let caller = try checked(caller)
+        return try await transaction(by: caller) { transaction in
+            let now = transaction.now
+            let routing = Routing(
+                id: TimeOrderedID.make(at: now), name: name, camRevision: 0, status: .draft, createdAt: now, updatedAt: now,
+                lastGenerationStatus: .none)
+            try routing.insert(transaction.db)
+            try transaction.history(.routingCreated, routing: routing.id, message: name)
+            return routing
+        }
+    }
+
+    /// Asks for approval of a draft, or again of a rejected routing.
+    package func submit(_ id: String, by caller: Caller) async throws -> Routing {
+        try await change(id, .submit, by: caller) { transaction, routing in
+            routing.submittedAt = transaction.now
+            try transaction.history(.routingSubmitted, routing: id)
+        }
+    }
+
+    /// Approves a routing and has its CAM output generated: the new status, two lines of history, the job, the command for the
+    /// add-in and two events, in one transaction.
+    package func approve(_ id: String, by caller: Caller) async throws -> Routing {
+        try await change(id, .approve, by: caller) { transaction, routing in
+            routing.approver = caller.actor
+            routing.approvedAt = transaction.now
+            try transaction.history(.routingApproved, routing: id, approval: .approved)
+            try Self.announceApproval(transaction, routing)
+            try Self.startGeneration(transaction, &routing)
+        }
+    }
+
+    /// - Parameter reason: what the author is told.
+    package func reject(_ id: String, reason: String?, by caller: Caller) async throws -> Routing {
+        let reason = try reason.map { reason throws(MCMSError) in
+            try TextLimits.check(reason, field: "reason", max: TextLimits.reasonMax)
+        }
+        return try await change(id, .reject, by: caller) { transaction, routing in
+            try transaction.history(.routingRejected, routing: id, approval: .rejected, message: reason)
+            try Self.announceApproval(transaction, routing)
+        }
+    }
+
+    /// Generates again after a failure, as a new job. The routing stays approved.
+    package func retryGeneration(_ id: String, by caller: Caller) async throws -> Routing {
+        try await change(id, .retryGeneration, by: caller) { transaction, routing in
+            try Self.startGeneration(transaction, &routing)
+        }
+    }
+
+    private func change(
+        _ id: String, _ action: RoutingAction, by caller: Caller,
+        _ body: @escaping @Sendable (MCMSTransaction, inout Routing) throws -> Void
+    ) async throws -> Routing {
+        let caller = try checked(caller)
+        return try await transaction(by: caller) { transaction in
+            var routing = try Routing.find(transaction.db, id: id)
+            let next: RoutingState
+            do throws(IllegalTransition) {
+                next = try RoutingRules.next(routing.state, action)
+            } catch {
+                throw MCMSError.illegalTransition(error)
+            }
+            routing.status = next.status
+            routing.lastGenerationStatus = next.generation
+            routing.updatedAt = transaction.now
+            try body(transaction, &routing)
+            try routing.update(transaction.db)
+            return routing
+        }
+    }
+
+    private func checked(_ caller: Caller) throws -> Caller {
+        Caller(
+            actor: try TextLimits.check(caller.actor, field: "actor", max: TextLimits.actorMax), correlationID: caller.correlationID)
+    }
+
+    private static func announceApproval(_ transaction: MCMSTransaction, _ routing: Routing) throws {
+        try transaction.event(
+            MCMSNames.approvalChangedTopic, routing: routing.id,
+            RoutingApprovalChangedEvent(
+                routingId: routing.id, status: routing.status, approvedBy: routing.approver, timestamp: transaction.now))
+    }
+
+    private static func startGeneration(_ transaction: MCMSTransaction, _ routing: inout Routing) throws {
+        let now = transaction.now
+        let job = AddinJob(
+            jobId: TimeOrderedID.make(at: now), routingId: routing.id, status: .created, outputs: [], requestedBy: transaction.caller.actor,
+            correlationId: transaction.caller.correlationID, createdAt: now, updatedAt: now)
+        try StoredJob(job: job).insert(transaction.db)
+        routing.lastAddinJobId = job.jobId
+        routing.lastGenerationAt = now
+        try transaction.history(.addinJobCreated, routing: routing.id, job: job.jobId, generation: .queued)
+        // The job's id is the task's id: a job is sent once.
+        try transaction.command(
+            MCMSNames.generationTask, taskID: job.jobId, to: MCMSNames.generationQueue, routing: routing.id,
+            EspritGenerationCommand(
+                jobId: job.jobId, routingId: routing.id, routingName: routing.name, camRevision: routing.camRevision,
+                outputDirectory: "routings/\(routing.id)/\(job.jobId)", requestedBy: job.requestedBy, requestedAt: now))
+        try transaction.event(
+            MCMSNames.jobCreatedTopic, routing: routing.id,
+            AddinJobCreatedEvent(jobId: job.jobId, routingId: routing.id, createdAt: now))
+    }
+}

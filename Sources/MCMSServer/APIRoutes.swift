@@ -1,0 +1,225 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import MCMS
+
+/// One request to the API, after its caller is known and allowed to make it.
+struct APIRequest: Sendable {
+    let request: Request
+    /// What stands for `{id}` in the path.
+    let id: String
+    let principal: WebPrincipal
+    let correlationID: String
+    let bodyBytesMax: Int
+
+    func caller(actor: String? = nil) -> Caller { Caller(actor: actor ?? principal.name, correlationID: correlationID) }
+
+    /// The body as JSON. An empty body reads as `{}`, for actions whose fields are all optional.
+    func body<Value: Decodable>(_ type: Value.Type) async throws -> Value {
+        if let declared = request.headers[.contentLength].flatMap({ Int($0) }), declared > bodyBytesMax { throw tooLarge }
+        let buffer: ByteBuffer
+        do {
+            buffer = try await request.body.collect(upTo: bodyBytesMax)
+        } catch let error as any HTTPResponseError where error.status == .contentTooLarge {
+            throw tooLarge
+        }
+        let bytes = Array(buffer.readableBytesView)
+        // Forms can be posted by any page without asking; JSON can't.
+        if !bytes.isEmpty, let type = request.headers[.contentType], !type.lowercased().hasPrefix("application/json") {
+            throw Problem(.wrongMediaType, "The body is “\(type.prefix(100))”.", action: "Send JSON, with Content-Type: application/json.")
+        }
+        return try MCMSJSON.decode(type, from: bytes.isEmpty ? Array("{}".utf8) : bytes)
+    }
+
+    private var tooLarge: Problem {
+        Problem(.tooLarge, "The body has more than \(bodyBytesMax) bytes.", action: "Send less.")
+    }
+
+    /// A query parameter; absent and empty are the same.
+    func query(_ name: String) -> String? {
+        request.uri.queryParameters[name[...]].flatMap { $0.isEmpty ? nil : String($0) }
+    }
+
+    func limit() throws -> Int {
+        guard let text = query("limit") else { return PageLimits.itemsDefault }
+        guard let limit = Int(text), (1...PageLimits.itemsMax).contains(limit) else {
+            throw Problem(
+                .invalidField, "“limit” must be a number from 1 to \(PageLimits.itemsMax).", action: "Correct the query.", field: "limit")
+        }
+        return limit
+    }
+
+    func choice<Value: RawRepresentable & CaseIterable>(_ name: String, _ type: Value.Type) throws -> Value? where Value.RawValue == String {
+        guard let text = query(name) else { return nil }
+        guard let value = Value(rawValue: text) else {
+            throw Problem(
+                .invalidField, "“\(name)” must be one of \(Value.allCases.map(\.rawValue).joined(separator: ", ")).",
+                action: "Correct the query.", field: name)
+        }
+        return value
+    }
+}
+
+/// The paths of the API: which methods each has, and proper answers for all others.
+struct APIRoutes {
+    static let bodyBytesMax = 64 * 1024
+    /// A report may name a thousand files.
+    static let reportBytesMax = 1024 * 1024
+
+    typealias Handler = @Sendable (APIRequest) async throws -> Response
+
+    struct Endpoint: Sendable {
+        let method: HTTPRequest.Method
+        /// `nil`: no token or session needed.
+        let permission: WebPermission?
+        let bodyBytesMax: Int
+        let handler: Handler
+    }
+
+    private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options]
+
+    private let access: WebAccess
+    private let logger: Logger
+    private var paths: [(path: String, endpoints: [Endpoint])] = []
+
+    init(access: WebAccess, logger: Logger) {
+        self.access = access
+        self.logger = logger
+    }
+
+    mutating func on(
+        _ method: HTTPRequest.Method, _ path: String, _ permission: WebPermission?, bodyBytesMax: Int = APIRoutes.bodyBytesMax,
+        _ handler: @escaping Handler
+    ) {
+        let endpoint = Endpoint(method: method, permission: permission, bodyBytesMax: bodyBytesMax, handler: handler)
+        if let index = paths.firstIndex(where: { $0.path == path }) {
+            paths[index].endpoints.append(endpoint)
+        } else {
+            paths.append((path, [endpoint]))
+        }
+    }
+
+    /// Registers every path with every method, and everything else below `/api` as not found.
+    func add<Context: RequestContext>(to router: some RouterMethods<Context>) {
+        for (path, endpoints) in paths {
+            let allowed = endpoints.map(\.method) + (endpoints.contains { $0.method == .get } ? [.head] : []) + [.options]
+            for method in Self.methods {
+                let isHead = method == .head
+                if let endpoint = endpoints.first(where: { $0.method == (isHead ? .get : method) }) {
+                    router.on(RouterPath(path), method: method) { request, context in
+                        let response = await respond(request, id: context.parameters.get("id") ?? "", endpoint)
+                        return isHead ? response.createHeadResponse() : response
+                    }
+                } else {
+                    router.on(RouterPath(path), method: method) { request, _ in
+                        await notAllowed(request, allowed)
+                    }
+                }
+            }
+        }
+        for method in Self.methods {
+            for path in ["api", "api/**"] {
+                router.on(RouterPath(path), method: method) { request, _ in
+                    await answer(request) { _ in throw Problem.unknown(request.uri.path) }
+                }
+            }
+        }
+    }
+
+    private func respond(_ request: Request, id: String, _ endpoint: Endpoint) async -> Response {
+        await answer(request) { correlationID in
+            let principal: WebPrincipal
+            if let permission = endpoint.permission {
+                principal = try await access.principal(for: request)
+                guard principal.permissions.contains(permission) else {
+                    throw Problem(
+                        .notPermitted, "“\(principal.name)” may not do this: it needs “\(permission.rawValue)”.",
+                        action: "Use the token of a principal that may.")
+                }
+            } else {
+                principal = WebPrincipal(name: "nobody", permissions: [])
+            }
+            return try await endpoint.handler(
+                APIRequest(
+                    request: request, id: id, principal: principal, correlationID: correlationID, bodyBytesMax: endpoint.bodyBytesMax))
+        }
+    }
+
+    private func notAllowed(_ request: Request, _ allowed: [HTTPRequest.Method]) async -> Response {
+        let allow = allowed.map(\.rawValue).joined(separator: ", ")
+        return await answer(request) { _ in
+            if request.method == .options { return Response(status: .noContent, headers: [.allow: allow]) }
+            var problem = Problem(
+                .methodNotAllowed, "\(request.method.rawValue) is not possible at \(request.uri.path.prefix(200)).", action: "Use \(allow).")
+            problem.headers[.allow] = allow
+            throw problem
+        }
+    }
+
+    /// Runs `body`, turns whatever it throws into a problem document, and sets the headers that every answer has.
+    private func answer(_ request: Request, _ body: (String) async throws -> Response) async -> Response {
+        let correlationID = Self.correlationID(of: request)
+        var response: Response
+        do {
+            response = try await body(correlationID)
+        } catch {
+            let problem = problem(for: error, request, correlationID)
+            // Encoding plain text and numbers can't fail; if it does, the status still tells.
+            response = (try? problem.response(instance: request.uri.path, correlationID: correlationID)) ?? Response(status: problem.kind.status)
+        }
+        response.headers[.cacheControl] = "no-store"
+        response.headers[.xContentTypeOptions] = "nosniff"
+        if let name = Self.correlationHeader { response.headers[name] = correlationID }
+        return response
+    }
+
+    private func problem(for error: any Error, _ request: Request, _ correlationID: String) -> Problem {
+        switch error {
+        case let problem as Problem: return problem
+        case let error as MCMSError: return Problem(error)
+        case let error as MalformedJSON: return Problem(error)
+        default: break
+        }
+        logger.error(
+            "audit.error",
+            metadata: [
+                "what": "\(request.method.rawValue) \(request.uri.path)", "correlationId": "\(correlationID)", "error": "\(error)",
+            ])
+        if MCMSStore.isTemporary(error) {
+            var problem = Problem(.busy, "The database is busy or its disk is full. Nothing was changed.", action: "Try again in a moment.")
+            problem.headers[.retryAfter] = "1"
+            return problem
+        }
+        return Problem(
+            .internalError, "The server could not do this. Nothing was changed.",
+            action: "Try again; if it stays, ask the operator to look for correlationId \(correlationID) in the log.")
+    }
+
+    private static let correlationHeader = HTTPField.Name("X-Correlation-ID")
+    private static let correlationCharactersMax = 128
+
+    /// The caller's own id, if it is one that can stand in logs and headers as it is; else a new one.
+    private static func correlationID(of request: Request) -> String {
+        if let name = correlationHeader, let given = request.headers[name], !given.isEmpty, given.utf8.count <= correlationCharactersMax,
+            given.utf8.allSatisfy({ $0.isAlphanumeric || "-_.:".utf8.contains($0) })
+        {
+            return given
+        }
+        return UUID().uuidString.lowercased()
+    }
+}
+
+extension UInt8 {
+    fileprivate var isAlphanumeric: Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20)
+    }
+}
+
+extension Response {
+    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) throws -> Response {
+        var all = headers
+        all[.contentType] = "application/json"
+        return Response(status: status, headers: all, body: ResponseBody(byteBuffer: ByteBuffer(bytes: try MCMSJSON.encode(value))))
+    }
+}

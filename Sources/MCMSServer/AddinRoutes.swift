@@ -1,0 +1,21 @@
+internal import Hummingbird
+internal import MCMS
+
+extension APIRoutes {
+    mutating func addAddin(_ store: MCMSStore) {
+        on(.get, "api/addin/jobs", .readJobs) { call in
+            try .json(
+                try await store.jobs(
+                    status: try call.choice("status", AddinJobStatus.self), routing: call.query("routingId"), limit: try call.limit(),
+                    cursor: call.query("cursor")))
+        }
+        on(.get, "api/addin/jobs/{id}", .readJobs) { call in
+            try .json(try await store.job(call.id))
+        }
+        on(.post, "api/addin/jobs/{id}/complete", .reportJobs, bodyBytesMax: Self.reportBytesMax) { call in
+            let report = try await call.body(AddinReport.self)
+            let receipt = try await store.acceptCallback(job: call.id, report, by: call.caller())
+            return try .json(receipt, status: .accepted)
+        }
+    }
+}

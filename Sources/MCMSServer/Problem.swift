@@ -1,0 +1,126 @@
+package import Hummingbird
+internal import HTTPTypes
+package import MCMS
+
+/// An error as the API answers it: RFC 9457 `application/problem+json`, with a sentence about what to do.
+package struct Problem: Error, Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
+        case malformedRequest = "malformed-request"
+        case invalidField = "invalid-field"
+        case notAuthenticated = "not-authenticated"
+        case notPermitted = "not-permitted"
+        case notFound = "not-found"
+        case methodNotAllowed = "method-not-allowed"
+        case illegalTransition = "illegal-transition"
+        case tooLarge = "too-large"
+        case wrongMediaType = "wrong-media-type"
+        case busy
+        case internalError = "internal-error"
+
+        var title: String {
+            switch self {
+            case .malformedRequest: "The request cannot be read"
+            case .invalidField: "A field is not valid"
+            case .notAuthenticated: "Not signed in"
+            case .notPermitted: "Not allowed"
+            case .notFound: "Not found"
+            case .methodNotAllowed: "This method is not possible here"
+            case .illegalTransition: "Not possible in this state"
+            case .tooLarge: "The request is too large"
+            case .wrongMediaType: "The request is not JSON"
+            case .busy: "Busy"
+            case .internalError: "Something went wrong"
+            }
+        }
+
+        var status: HTTPResponse.Status {
+            switch self {
+            case .malformedRequest, .invalidField: .badRequest
+            case .notAuthenticated: .unauthorized
+            case .notPermitted: .forbidden
+            case .notFound: .notFound
+            case .methodNotAllowed: .methodNotAllowed
+            case .illegalTransition: .conflict
+            case .tooLarge: .contentTooLarge
+            case .wrongMediaType: .unsupportedMediaType
+            case .busy: .serviceUnavailable
+            case .internalError: .internalServerError
+            }
+        }
+    }
+
+    package var kind: Kind
+    /// What was wrong with this request.
+    package var detail: String
+    /// What the caller can do now.
+    package var action: String
+    package var field: String?
+    package var currentStatus: RoutingStatus?
+    package var legalActions: [RoutingAction]?
+    package var headers: HTTPFields = [:]
+
+    package init(_ kind: Kind, _ detail: String, action: String, field: String? = nil) {
+        self.kind = kind
+        self.detail = detail
+        self.action = action
+        self.field = field
+    }
+
+    struct Document: Codable {
+        var type: String
+        var title: String
+        var status: Int
+        var detail: String
+        var instance: String
+        var action: String
+        var field: String?
+        var currentStatus: RoutingStatus?
+        var legalActions: [RoutingAction]?
+        var correlationId: String
+    }
+
+    /// - Parameter instance: the path that was asked for.
+    func response(instance: String, correlationID: String) throws -> Response {
+        let document = Document(
+            type: "urn:mcms:problem:\(kind.rawValue)", title: kind.title, status: kind.status.code, detail: detail, instance: instance,
+            action: action, field: field, currentStatus: currentStatus, legalActions: legalActions, correlationId: correlationID)
+        var all = headers
+        all[.contentType] = "application/problem+json"
+        return Response(status: kind.status, headers: all, body: ResponseBody(byteBuffer: ByteBuffer(bytes: try MCMSJSON.encode(document))))
+    }
+}
+
+extension Problem {
+    static func unknown(_ path: String) -> Problem {
+        Problem(.notFound, "There is nothing at \(path.prefix(200)).", action: "Check the address; docs/mcms.md lists what there is.")
+    }
+
+    static func notAuthenticated(_ detail: String, invalidToken: Bool) -> Problem {
+        var problem = Problem(
+            .notAuthenticated, detail, action: "Send “Authorization: Bearer <token>”, or sign in again with POST /api/session.")
+        problem.headers[.wwwAuthenticate] = invalidToken ? #"Bearer realm="mcms", error="invalid_token""# : #"Bearer realm="mcms""#
+        return problem
+    }
+
+    init(_ error: MCMSError) {
+        switch error {
+        case .notFound:
+            self.init(.notFound, error.description, action: "Check the id; the list shows which there are.")
+        case .invalid(let field, _):
+            self.init(.invalidField, error.description, action: "Correct the field and send the request again.", field: field)
+        case .illegalTransition(let transition):
+            self.init(
+                .illegalTransition, error.description,
+                action: transition.legalActions.isEmpty
+                    ? "Load the routing again to see how it stands." : "Load the routing again, and choose one of legalActions.")
+            currentStatus = transition.state.status
+            legalActions = transition.legalActions
+        }
+    }
+
+    init(_ error: MalformedJSON) {
+        self.init(
+            error.field == nil ? .malformedRequest : .invalidField, "In the request's JSON, \(error).",
+            action: "Correct it and send the request again.", field: error.field)
+    }
+}

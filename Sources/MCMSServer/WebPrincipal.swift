@@ -1,0 +1,30 @@
+/// What a caller of the API may do.
+package enum WebPermission: String, Codable, CaseIterable, Sendable {
+    /// See routings and their history.
+    case readRoutings
+    /// Create, submit, approve, reject, generate again.
+    case changeRoutings
+    /// See add-in jobs.
+    case readJobs
+    /// Report a job's result.
+    case reportJobs
+}
+
+/// Who calls the API.
+package struct WebPrincipal: Codable, Hashable, Sendable {
+    package let name: String
+    package let permissions: Set<WebPermission>
+
+    package init(name: String, permissions: Set<WebPermission>) {
+        self.name = name
+        self.permissions = permissions
+    }
+}
+
+/// Knows the callers.
+package protocol BearerAuthenticator: Sendable {
+    /// Who holds this token; `nil` if nobody does.
+    func principal(for token: String) -> WebPrincipal?
+    /// The principal of a browser session; `nil` when there is no such principal any more, which ends its sessions.
+    func principal(named name: String) -> WebPrincipal?
+}
