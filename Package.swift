@@ -137,8 +137,8 @@ let package = Package(
         tests("SpindleClientTests", ["SpindleClient", "SpindleWire", "SpindleBroker", "FakeBroker", .nioCore, .nioPosix, .logging]),
         tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),
         tests("SpindleBridgeTests", ["SpindleBridge", .hummingbirdTesting]),
-        tests("OutboxTests", ["Outbox", .grdb, .logging, .lifecycle]),
-        tests("MCMSTests", ["MCMS", "MCMSFiles", "MCMSServer", .grdb, .hummingbirdTesting]),
+        tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
+        tests("MCMSTests", ["MCMS", "SpindleWorker", "MCMSFiles", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
         tests("SpindleIntegrationTests", ["SpindleClient", .httpClient]),
     ]
 )

@@ -141,7 +141,7 @@ package struct WebAccess: Sendable {
     }
 
     /// `localhost`, `127.0.0.1` or `[::1]`, with or without a port.
-    static func namesLoopback(_ authority: String?) -> Bool {
+    package static func namesLoopback(_ authority: String?) -> Bool {
         guard let authority = authority?.lowercased() else { return false }
         for host in ["localhost", "127.0.0.1", "[::1]"] where authority.hasPrefix(host) {
             let rest = authority.dropFirst(host.count)

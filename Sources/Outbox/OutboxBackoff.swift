@@ -6,7 +6,7 @@ package struct OutboxBackoff: Hashable, Sendable {
     /// The share of the delay that is random: 0 is none; 0.5 gives between half and the whole of it.
     package var jitter: Double
 
-    package init(initialMilliseconds: Int64 = 200, capMilliseconds: Int64 = 60_000, jitter: Double = 0.5) {
+    package init(initialMilliseconds: Int64 = 200, capMilliseconds: Int64 = 300_000, jitter: Double = 0.5) {
         precondition(initialMilliseconds > 0 && capMilliseconds >= initialMilliseconds && (0...1).contains(jitter))
         self.initialMilliseconds = initialMilliseconds
         self.capMilliseconds = capMilliseconds

@@ -22,12 +22,12 @@ package struct OutboxDraft: Sendable {
     /// The broker's ordered group: messages with the same group are delivered one at a time, in order.
     package var group: String?
     package var headers: [OutboxHeader]
-    /// 0 to 9; higher is delivered first.
+    /// 0 to 9; higher is delivered first. 4 is in between.
     package var priority: UInt8
 
     package init(
         type: String, key: String?, destination: OutboxDestination, payload: [UInt8], contentType: String = "application/json",
-        taskType: String? = nil, correlationID: String? = nil, group: String? = nil, headers: [OutboxHeader] = [], priority: UInt8 = 0
+        taskType: String? = nil, correlationID: String? = nil, group: String? = nil, headers: [OutboxHeader] = [], priority: UInt8 = 4
     ) {
         self.type = type
         self.key = key

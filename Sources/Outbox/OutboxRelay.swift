@@ -17,8 +17,9 @@ package struct OutboxRelay: Service {
         package var batchRowsMax = 100
         /// How long a relay has for a batch before others may take it over.
         package var lockMilliseconds: Int64 = 30_000
-        /// A row that failed so often is dead. The broker being unreachable doesn't count.
-        package var attemptsMax = 20
+        /// A row that failed so often is dead: with the back-off below after about three hours, in which an operator can make room in a
+        /// full queue or give a permission. The broker being unreachable doesn't count.
+        package var attemptsMax = 50
         package var backoff = OutboxBackoff()
         /// The first poll after work was found, and the longest pause between polls when there is none.
         package var pollMilliseconds: ClosedRange<Int64> = 50...500

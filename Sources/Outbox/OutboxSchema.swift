@@ -34,7 +34,7 @@ extension Outbox {
                         correlationId TEXT,
                         messageGroup TEXT,
                         headers TEXT NOT NULL DEFAULT '[]',
-                        priority INTEGER NOT NULL DEFAULT 0,
+                        priority INTEGER NOT NULL DEFAULT 4,
                         status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'published', 'dead')),
                         attempts INTEGER NOT NULL DEFAULT 0,
                         nextAttemptAt INTEGER NOT NULL,

@@ -1,0 +1,124 @@
+import Foundation
+import MCMS
+import MCMSFiles
+import Testing
+
+@Suite struct ShareTests {
+    /// FIPS 180-4 examples and the NIST long message.
+    @Test(arguments: [
+        ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        ),
+        ("a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+    ])
+    func sha256KnownVectors(text: String, times: Int, digest: String) throws {
+        let bytes = Array(String(repeating: text, count: times).utf8)
+        #expect(Hexadecimal.text(try SHA256Stream.digest(of: bytes)) == digest)
+        // The same in pieces that match no block.
+        var stream = try SHA256Stream()
+        for start in stride(from: 0, to: bytes.count, by: 9_973) {
+            try stream.update(Array(bytes[start..<min(start + 9_973, bytes.count)]))
+        }
+        let pieces = try stream.finish()
+        #expect(Hexadecimal.text(pieces) == digest)
+    }
+
+    @Test(arguments: [("", [UInt8]()), ("00ffA5", [0, 255, 0xA5]), ("0", nil), ("0g", nil), ("가", nil)] as [(String, [UInt8]?)])
+    func hexadecimal(text: String, bytes: [UInt8]?) {
+        #expect(Hexadecimal.bytes(text) == bytes)
+        if let bytes { #expect(Hexadecimal.text(bytes) == text.lowercased()) }
+    }
+
+    @Test(arguments: [
+        ("a.nc", "a.nc"), ("a/b/c.nc", "a/b/c.nc"), (#"a\b\c.nc"#, "a/b/c.nc"), (#"W:\a\b.nc"#, "a/b.nc"), ("w:/a", "a"), (#"w:\a/b"#, "a/b"),
+        ("가공/브래킷 3호.nc", "가공/브래킷 3호.nc"), ("\u{1100}\u{1161}.nc", "가.nc"), ("a..b/.hidden", "a..b/.hidden"), ("console.txt", "console.txt"),
+        ("COM10", "COM10"), ("a b", "a b"),
+    ])
+    func pathsBelowTheRoot(text: String, expected: String) throws {
+        #expect(try LogicalPath(text).description == expected)
+    }
+
+    @Test(arguments: [
+        "", "/", "/etc/passwd", #"\a"#, "..", "../a", "a/../b", #"a\..\b"#, "a/./b", ".", "a//b", "a/", #"a\\b"#, #"\\server\share\a"#,
+        "//server/share", #"\\?\W:\a"#, #"\\.\PhysicalDrive0"#, #"W:\"#, "W:", "W:a", #"C:\a"#, "c:/a", #"W:\\a"#, #"W:\..\a"#, "W:/../a",
+        "a.nc:stream", "a::$DATA", "a.", "a ", "a./b", "a /b", "a/b...", "NUL", "nul.txt", "a/CON", "con.tar.gz", "COM1", "com9.nc", "LPT¹",
+        "aux .txt", "CONIN$", "a*b", "a?b", "a|b", "a<b", "a>b", "a\"b", "a\u{0}b", "a\nb", "a\u{7F}b", "a\u{202E}cn.b", "a\u{200B}b",
+        "a\u{FEFF}", String(repeating: "a", count: 256), String(repeating: "a/", count: 600) + "a", String(repeating: "a/", count: 32) + "a",
+    ])
+    func pathsThatAreRefused(text: String) {
+        #expect(throws: LogicalPathError.self) { try LogicalPath(text) }
+    }
+
+    /// A share with a file outside it that nothing may reach.
+    struct Share {
+        let folder: URL
+        let directory: ShareDirectory
+        let content = "G0 X0 Y0\n"
+
+        init() throws {
+            folder = FileManager.default.temporaryDirectory.appendingPathComponent("share-\(UUID().uuidString)")
+            let root = folder.appendingPathComponent("root")
+            try FileManager.default.createDirectory(at: root.appendingPathComponent("가공/sub"), withIntermediateDirectories: true)
+            try content.write(to: root.appendingPathComponent("가공/a.nc"), atomically: false, encoding: .utf8)
+            try "secret".write(to: folder.appendingPathComponent("secret"), atomically: false, encoding: .utf8)
+            let manager = FileManager.default
+            try manager.createSymbolicLink(atPath: root.appendingPathComponent("link").path, withDestinationPath: "../secret")
+            try manager.createSymbolicLink(atPath: root.appendingPathComponent("up").path, withDestinationPath: "..")
+            try manager.createSymbolicLink(atPath: root.appendingPathComponent("inside").path, withDestinationPath: "가공")
+            #expect(mkfifo(root.appendingPathComponent("pipe").path, 0o600) == 0)
+            directory = ShareDirectory(root: root.path)
+        }
+
+        func remove() { try? FileManager.default.removeItem(at: folder) }
+    }
+
+    @Test func aFileIsFoundAndCompared() async throws {
+        let share = try Share()
+        defer { share.remove() }
+        let digest = Hexadecimal.text(try SHA256Stream.digest(of: Array(share.content.utf8)))
+        let expected = OutputFile(path: "가공/a.nc", size: 9, sha256: digest)
+        for output in [
+            ReportedOutput(path: "가공/a.nc"), ReportedOutput(path: #"W:\가공\a.nc"#, size: 9, sha256: digest.uppercased()),
+        ] {
+            #expect(try await share.directory.validate(output) == expected)
+            #expect(try await share.directory.validate(output) == expected)
+        }
+    }
+
+    @Test(arguments: [
+        (ReportedOutput(path: "가공/b.nc"), OutputShareError.missing(path: "가공/b.nc")),
+        (ReportedOutput(path: "가공/a.nc/b"), .missing(path: "가공/a.nc/b")),
+        (ReportedOutput(path: "가공/a.nc", size: 10), .mismatch(path: "가공/a.nc", reason: "it has 9 bytes, reported were 10")),
+        (ReportedOutput(path: "가공/sub"), .refused(path: "가공/sub", reason: "it is not a plain file")),
+        (ReportedOutput(path: "pipe"), .refused(path: "pipe", reason: "it is not a plain file")),
+        (ReportedOutput(path: "link"), .refused(path: "link", reason: "“link” is a symbolic link")),
+        (ReportedOutput(path: "up/secret"), .refused(path: "up/secret", reason: "“up” is a symbolic link")),
+        (ReportedOutput(path: "inside/a.nc"), .refused(path: "inside/a.nc", reason: "“inside” is a symbolic link")),
+        (ReportedOutput(path: "../secret"), .refused(path: "../secret", reason: "it contains “..”")),
+    ])
+    func whatIsNotTheReportedFileIsSaid(output: ReportedOutput, error: OutputShareError) async throws {
+        let share = try Share()
+        defer { share.remove() }
+        await #expect(throws: error) { try await share.directory.validate(output) }
+    }
+
+    @Test func anotherContentIsAMismatchAndAMissingRootIsUnavailable() async throws {
+        let share = try Share()
+        defer { share.remove() }
+        do throws(OutputShareError) {
+            _ = try await share.directory.validate(ReportedOutput(path: "가공/a.nc", sha256: String(repeating: "0", count: 64)))
+            Issue.record("another digest was accepted")
+        } catch {
+            guard case .mismatch = error else { throw error }
+        }
+        do throws(OutputShareError) {
+            _ = try await ShareDirectory(root: share.folder.appendingPathComponent("nothing").path).validate(ReportedOutput(path: "a"))
+            Issue.record("a share that isn't there was read")
+        } catch {
+            guard case .unavailable = error else { throw error }
+        }
+    }
+}
