@@ -90,7 +90,8 @@ let package = Package(
         library("SpindleDisk", ["SpindleLog", .system]),
         library("SpindleObservability", [.logging, .metrics, .tracing]),
         library("SpindleBroker", [
-            "SpindleNode", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .crypto, .logging, .metrics, .lifecycle,
+            "SpindleNode", "SpindleLog", "SpindleWire", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .x509, .crypto,
+            .logging, .lifecycle,
         ]),
         library("SpindleCertificates", [.x509, .asn1, .crypto]),
 
@@ -133,7 +134,9 @@ let package = Package(
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleCertificates", "SpindleObservability", .yams, .logging, .metrics, .tracing, .lifecycle,
         ]),
-        tests("SpindleBrokerTests", ["SpindleBroker", "SpindleCertificates", "SpindleClient", .nioCore, .nioPosix]),
+        tests("SpindleBrokerTests", [
+            "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleWire", "SpindleCertificates", .nioCore, .nioPosix, .nioSSL, .logging,
+        ]),
         tests("SpindleClientTests", ["SpindleClient", "SpindleWire", "SpindleBroker", "FakeBroker", .nioCore, .nioPosix, .logging]),
         tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),
         tests("SpindleBridgeTests", ["SpindleBridge", .hummingbirdTesting]),

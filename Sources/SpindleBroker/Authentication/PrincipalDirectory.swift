@@ -1,0 +1,35 @@
+import SpindleNode
+
+/// Who may connect, and who a credential belongs to.
+struct PrincipalDirectory: Sendable {
+    private let byName: [String: BrokerPrincipal]
+    private let byCertificateName: [String: String]
+    let tokens: TokenStore
+
+    init(principals: [BrokerPrincipal], tokens: TokenStore) throws(BrokerStartError) {
+        var byName: [String: BrokerPrincipal] = [:]
+        var byCertificateName: [String: String] = [:]
+        for principal in principals {
+            let name = principal.principal.name
+            guard byName.updateValue(principal, forKey: name) == nil else {
+                throw BrokerStartError(.configuration, "the principal '\(name)' is configured twice")
+            }
+            for certificateName in principal.certificateNames {
+                guard byCertificateName.updateValue(name, forKey: certificateName) == nil else {
+                    throw BrokerStartError(.configuration, "the certificate name '\(certificateName)' is given to two principals")
+                }
+            }
+        }
+        self.byName = byName
+        self.byCertificateName = byCertificateName
+        self.tokens = tokens
+    }
+
+    func principal(token: String) -> BrokerPrincipal? {
+        tokens.principal(for: token).flatMap { byName[$0] }
+    }
+
+    func principal(certificateName: String) -> BrokerPrincipal? {
+        byCertificateName[certificateName].flatMap { byName[$0] }
+    }
+}

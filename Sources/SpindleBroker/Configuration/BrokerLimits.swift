@@ -1,0 +1,42 @@
+/// Limits on what peers may hold, and how long. Times in milliseconds.
+package struct BrokerLimits: Sendable {
+    /// Connections at once.
+    package var connectionsMax = 10_000
+    /// Connections at once from one address; nil: no limit of their own.
+    package var connectionsPerAddressMax: Int?
+    /// From the accept (so the TLS handshake counts) to the answer to AUTH.
+    package var unauthenticatedMilliseconds: UInt64 = 5_000
+    /// A frame that has begun must be whole after this long.
+    package var partialFrameMilliseconds: UInt64 = 30_000
+    /// Announced to clients; a connection from which nothing came for this long is closed.
+    package var heartbeatMilliseconds: UInt32 = 15_000
+    /// A connection that takes nothing of what waits for it for this long is cut.
+    package var outputStallMilliseconds: UInt64 = 30_000
+    /// Output that may wait for one connection, bytes; one byte more, and it is cut (SLOW_READER).
+    package var outputBytesMax = 64 << 20
+    /// A connection with more output than this waiting is not read from until half of it is gone.
+    package var outputBytesPauseReading = 4 << 20
+    /// Input (unfinished frames) and output that the process holds for all connections. Above it nothing is read.
+    package var processBytesMax = 1 << 30
+    /// Logged bytes that are not yet durable. Above it nothing is read; below half of it reading goes on.
+    package var undurableBytesMax = 32 << 20
+    /// Largest frame after authentication, bytes.
+    package var frameBytesMax = 4 << 20
+    /// Unanswered requests of one connection.
+    package var inFlightMax = 8192
+    /// After the last byte a closing connection may take this long to read it.
+    package var lingerMilliseconds: UInt64 = 1_000
+    /// Operators' HTTP: connections at once, bytes of a request, and how long a connection may last.
+    package var operationsConnectionsMax = 64
+    package var operationsRequestBytesMax = 16 << 10
+    package var operationsMilliseconds: UInt64 = 5_000
+
+    package init() {}
+
+    /// How often deadlines of connections are looked at.
+    var sweepMilliseconds: UInt64 {
+        let shortest = min(
+            unauthenticatedMilliseconds, partialFrameMilliseconds, UInt64(heartbeatMilliseconds), outputStallMilliseconds)
+        return max(10, min(1_000, shortest / 4))
+    }
+}

@@ -1,0 +1,213 @@
+import NIOCore
+import SpindleNode
+import SpindleWire
+
+/// One client's socket: gathers bytes into frames for the shard, and takes its output. Lives on the shard's event loop.
+final class Connection: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Can transition to: `open` → `closing` → `closed`, `open` → `closed`.
+    enum State {
+        case open
+        /// The last output is on its way; input is thrown away.
+        case closing
+        case closed
+    }
+
+    let id: SessionID
+    /// Address of the peer without its port.
+    let address: String
+    /// The common name in the client certificate, which TLS has verified; nil without TLS.
+    var certificateName: (() -> String?)?
+    /// On the shard's list of those that are not read from for now.
+    var isHeld = false
+
+    private(set) var state: State = .open
+    var deadlines: ConnectionDeadlines
+    /// Set once authenticated.
+    private(set) var principal: String?
+    /// What a frame may measure now, bytes.
+    var frameBytesMax = WireLimits.preAuthenticationFrameBytesMax
+
+    private let shard: Shard
+    private var context: ChannelHandlerContext?
+    /// Input that is not handed on yet: an unfinished frame, or more while reading is paused.
+    private var input: ByteBuffer?
+    /// Output gathered in this tick.
+    private var pending: ByteBuffer?
+    /// Output given to the channel and not taken by the socket yet, bytes.
+    private(set) var unsentBytes = 0
+    /// A read that the channel asked for while reading was paused.
+    private var readIsHeld = false
+    private var isTouched = false
+
+    init(id: SessionID, address: String, shard: Shard, now: UInt64) {
+        self.id = id
+        self.address = address
+        self.shard = shard
+        deadlines = ConnectionDeadlines(connectedAt: now)
+    }
+
+    var isOpen: Bool { if case .open = state { true } else { false } }
+    var inputBytes: Int { input?.readableBytes ?? 0 }
+    var outputBytes: Int { unsentBytes + (pending?.readableBytes ?? 0) }
+
+    func authenticated(as principal: String) {
+        self.principal = principal
+        deadlines.authenticated()
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelActive(context: ChannelHandlerContext) {
+        shard.connected(self)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        state = .closed
+        shard.disconnected(self)
+        dropBuffers()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        shard.transportFailed(self, error)
+        closeNow()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard isOpen else { return }
+        var incoming = unwrapInboundIn(data)
+        if var input {
+            self.input = nil
+            shard.heldInputBytes -= input.readableBytes
+            input.writeBuffer(&incoming)
+            incoming = input
+        }
+        consume(incoming)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        shard.scheduleFlush()
+        context.fireChannelReadComplete()
+    }
+
+    /// Back-pressure: a read is only passed on while there is room for what it brings.
+    func read(context: ChannelHandlerContext) {
+        if isOpen, shard.holdsReading(of: self) {
+            readIsHeld = true
+            shard.noteHeld(self)
+        } else {
+            context.read()
+        }
+    }
+
+    /// Goes on where reading was paused, if there is room now; returns false if not.
+    func resumeReading() -> Bool {
+        guard isOpen else { return true }
+        if shard.holdsReading(of: self) { return false }
+        deadlines.forgiveInput(at: shard.now)
+        if let held = input {
+            input = nil
+            shard.heldInputBytes -= held.readableBytes
+            consume(held)
+            if isOpen, shard.holdsReading(of: self) { return false }
+        }
+        if readIsHeld {
+            readIsHeld = false
+            context?.read()
+        }
+        return true
+    }
+
+    /// Hands whole frames to the shard and keeps the rest.
+    private func consume(_ bytes: ByteBuffer) {
+        var bytes = bytes
+        let before = bytes.readableBytes
+        shard.receive(&bytes, from: self)
+        guard isOpen else { return }
+        let left = bytes.readableBytes
+        deadlines.read(at: shard.now, finishedFrame: left < before, partial: left > 0)
+        guard left > 0 else { return }
+        // A small rest is copied out, or it would pin the whole buffer that it came in.
+        input = left < bytes.storageCapacity / 4 ? ByteBuffer(bytes: bytes.readableBytesView) : bytes
+        shard.heldInputBytes += left
+    }
+
+    // MARK: Output
+
+    /// The buffer to append output to; it goes out with ``writePending()``.
+    func withOutput(_ body: (inout ByteBuffer) -> Void) {
+        guard let context, isOpen else { return }
+        if pending == nil { pending = context.channel.allocator.buffer(capacity: 512) }
+        if !isTouched {
+            isTouched = true
+            shard.touched.append(self)
+        }
+        // Taken out and put back: a mutation in place would find the buffer shared, and copy it.
+        guard var buffer = pending.take() else { return }
+        body(&buffer)
+        pending = buffer
+    }
+
+    /// One write for everything that this tick made.
+    func writePending() {
+        isTouched = false
+        guard let context, let buffer = pending.take(), buffer.readableBytes > 0 else { return }
+        let count = buffer.readableBytes
+        unsentBytes += count
+        shard.unsentBytes += count
+        deadlines.wrote(at: shard.now)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in self.taken(count) }
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: written)
+    }
+
+    private func taken(_ count: Int) {
+        unsentBytes -= count
+        shard.unsentBytes -= count
+        deadlines.outputTaken(at: shard.now, waiting: unsentBytes > 0)
+        shard.outputTaken(self)
+    }
+
+    // MARK: Closing
+
+    /// Writes what is there, then closes: in order, so that the peer can read why. A peer that doesn't is not waited for.
+    func closeAfterOutput(lingerMilliseconds: UInt64) {
+        guard isOpen, let context else { return }
+        writePending()
+        state = .closing
+        if let input { shard.heldInputBytes -= input.readableBytes }
+        input = nil
+        let channel = context.channel
+        context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(clamping: lingerMilliseconds))) {
+            channel.close(promise: nil)
+        }
+        // Half-closed only, and input read on: a close with unread input would reset the connection under the last words.
+        context.close(mode: .output, promise: nil)
+        if readIsHeld {
+            readIsHeld = false
+            context.read()
+        }
+    }
+
+    /// Closes at once; output that waits is lost.
+    func closeNow() {
+        guard let context else { return }
+        if isOpen { state = .closing }
+        context.close(promise: nil)
+    }
+
+    private func dropBuffers() {
+        if let input { shard.heldInputBytes -= input.readableBytes }
+        input = nil
+        pending = nil
+    }
+}

@@ -1,0 +1,100 @@
+import Logging
+import NIOCore
+import SpindleLog
+import SpindleNode
+import SpindleWire
+
+extension Shard {
+    /// Performs what the node asks for, in its order, until it asks for nothing more.
+    func performEffects() {
+        while !node.outbox.effects.isEmpty {
+            // The node fills one outbox while the other is worked off: an answer to an effect may make further ones.
+            swap(&node.outbox, &performing)
+            var index = 0
+            while index < performing.effects.count {
+                index += perform(at: index)
+            }
+            performing.removeAll()
+        }
+    }
+
+    /// Returns how many effects were performed at once.
+    private func perform(at index: Int) -> Int {
+        switch performing.effects[index] {
+        case .bytes(let session, let range):
+            guard let connection = connections[session], connection.isOpen else { return 1 }
+            connection.withOutput { output in
+                performing.writer.withUnsafeBytes { _ = output.writeBytes(UnsafeRawBufferPointer(rebasing: $0[range])) }
+            }
+            cutIfOverfull(connection)
+            return 1
+        case .read(let session, let address, let count):
+            var total = count
+            var merged = 1
+            // Neighbours in the log are read at once.
+            while index + merged < performing.effects.count,
+                case .read(session, let next, let more) = performing.effects[index + merged], next == address + UInt64(total)
+            {
+                total += more
+                merged += 1
+            }
+            read(session, address: address, count: total)
+            return merged
+        case .verifyToken(let session, let token):
+            answer(session, directory.principal(token: token))
+        case .verifyCertificate(let session):
+            answer(session, connections[session]?.certificateName?().flatMap { directory.principal(certificateName: $0) })
+        case .close(let session):
+            connections[session]?.closeAfterOutput(lingerMilliseconds: limits.lingerMilliseconds)
+        }
+        return 1
+    }
+
+    private func read(_ session: SessionID, address: UInt64, count: Int) {
+        guard let connection = connections[session], connection.isOpen else { return }
+        var failure: (any Error)?
+        connection.withOutput { output in
+            output.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+                do {
+                    try files.reader.read(address: address, into: UnsafeMutableRawBufferPointer(rebasing: space[..<count]))
+                    return count
+                } catch {
+                    failure = error
+                    return 0
+                }
+            }
+        }
+        if let failure {
+            logger.error(
+                "the log could not be read for a delivery; the connection is closed, its leases run out",
+                metadata: ["address": "\(address)", "bytes": "\(count)", "error": "\(failure)"])
+            cut(connection, .internalError, "a stored message could not be read")
+        } else {
+            cutIfOverfull(connection)
+        }
+    }
+
+    private func cutIfOverfull(_ connection: Connection) {
+        if connection.outputBytes > limits.outputBytesMax {
+            cut(connection, .slowReader, "\(connection.outputBytes) bytes wait for it, at most \(limits.outputBytesMax) may")
+        }
+    }
+
+    /// Tells the node who a session is, or that nobody knows.
+    private func answer(_ session: SessionID, _ found: BrokerPrincipal?) {
+        guard let connection = connections[session], connection.isOpen else { return }
+        if let found, connection.principal == nil {
+            let name = found.principal.name
+            guard counts.authenticated(name, max: found.connectionsMax) else {
+                let max = found.connectionsMax.map { "\($0)" } ?? "all"
+                refuse(
+                    connection,
+                    WireError(.tooManyConnections, "'\(name)' has its \(max) connections; close some first", retryAfterMilliseconds: 1_000))
+                return
+            }
+            connection.authenticated(as: name)
+        }
+        node.authenticated(session, principal: found?.principal, now: now)
+        connection.frameBytesMax = node.frameBytesMax(session)
+    }
+}

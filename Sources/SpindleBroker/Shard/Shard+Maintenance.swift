@@ -1,0 +1,186 @@
+import Logging
+import NIOCore
+import NIOPosix
+import SpindleDisk
+import SpindleLog
+import SpindleNode
+import SpindleWire
+
+extension Shard {
+    func maintainLog() {
+        maintenance.preparation?.noteCurrentSegment(node.log.currentSegment)
+        if node.log.end.rawValue - min(maintenance.lastCheckpoint.rawValue, node.log.end.rawValue) >= maintenance.intervalBytes {
+            beginCheckpoint()
+        }
+        writeCheckpointIfDurable()
+        let refuses = maintenance.isBlocked && node.log.roomForPublish(payloadCount: limits.frameBytesMax) == .full
+        if refuses != maintenance.refusesPublishes {
+            maintenance.refusesPublishes = refuses
+            status.diskFull(refuses)
+        }
+    }
+
+    // MARK: Segments
+
+    /// Has further segments made ready on a thread of their own.
+    func startPreparing() throws(LogStorageError) {
+        guard let preparer = maintenance.preparer.take() else { return }
+        let shard = NIOLoopBound(self, eventLoop: loop)
+        maintenance.preparation = try SegmentPreparationThread(
+            preparer: preparer, currentSegment: node.log.currentSegment, configuration: node.log.configuration
+        ) { report in
+            shard.eventLoop.execute { shard.value.prepared(report) }
+        }
+    }
+
+    private func prepared(_ report: SegmentPreparationReport) {
+        guard isAlive else { return }
+        let isBlocked = report.diskFull || report.failure != nil
+        node.log.notePrepared(through: report.preparedThrough, diskFull: isBlocked)
+        if isBlocked, !maintenance.isBlocked {
+            logger.error(
+                "no further log segment can be made ready; publishes are refused once what is ready is full",
+                metadata: ["cause": "\(report.failure.map { "\($0)" } ?? "the disk is full")"])
+        } else if !isBlocked, maintenance.isBlocked {
+            logger.notice("log segments can be made ready again")
+        }
+        maintenance.isBlocked = isBlocked
+        // What a checkpoint frees may be all that is needed.
+        if isBlocked { beginCheckpoint() }
+        if isBlocked || node.log.roomForPublish(payloadCount: limits.frameBytesMax) == .available {
+            for waiter in roomWaiters { waiter.succeed() }
+            roomWaiters.removeAll()
+        }
+        scheduleFlush()
+    }
+
+    /// Done when a publish would be accepted, or when it is known that none can be for now.
+    func whenRoomIsKnown() -> EventLoopFuture<Void> {
+        if node.log.roomForPublish(payloadCount: limits.frameBytesMax) != .preparing { return loop.makeSucceededVoidFuture() }
+        let promise = loop.makePromise(of: Void.self)
+        roomWaiters.append(promise)
+        return promise.futureResult
+    }
+
+    // MARK: Checkpoints
+
+    /// Takes the node's state as it is now; it is written when the log below it is durable.
+    func beginCheckpoint() {
+        guard case .none = maintenance.checkpoint, now >= maintenance.checkpointNotBefore,
+            node.log.end > maintenance.lastCheckpoint
+        else { return }
+        var writer = WireWriter(capacity: 64 << 10)
+        node.state.encodeCheckpoint(into: &writer)
+        maintenance.checkpoint = .encoded(
+            EncodedCheckpoint(
+                payload: writer.array(), lsn: node.log.end, oldestLive: LSN(rawValue: node.state.oldestLiveAddress ?? .max)))
+    }
+
+    private func writeCheckpointIfDurable() {
+        guard case .encoded(let checkpoint) = maintenance.checkpoint, checkpoint.lsn <= node.log.durable else { return }
+        maintenance.checkpoint = .writing
+        let durable = node.log.durable
+        let checkpointer = files.checkpointer
+        let reclaimer = files.reclaimer
+        let shard = NIOLoopBound(self, eventLoop: loop)
+        files.background.submit { state in
+            guard state == .active else { return }
+            var failure: String?
+            var freed = 0
+            do {
+                try checkpointer.write(checkpoint.payload.span.bytes, at: checkpoint.lsn, durable: durable)
+                let reclaimed = try reclaimer.reclaim(oldestLive: checkpoint.oldestLive)
+                freed = reclaimed.recycled + reclaimed.deleted
+            } catch {
+                failure = "\(error)"
+            }
+            let (problem, segmentsFreed) = (failure, freed)
+            shard.eventLoop.execute { shard.value.checkpointEnded(checkpoint, segmentsFreed, problem) }
+        }
+    }
+
+    private func checkpointEnded(_ checkpoint: EncodedCheckpoint, _ segmentsFreed: Int, _ problem: String?) {
+        maintenance.checkpoint = .none
+        if let problem {
+            maintenance.checkpointNotBefore = now + LogMaintenance.retryMilliseconds
+            logger.error("no checkpoint was written; the log grows until one is", metadata: ["error": "\(problem)"])
+        } else {
+            maintenance.lastCheckpoint = checkpoint.lsn
+            figures.checkpoints += 1
+            figures.segmentsReclaimed += UInt64(segmentsFreed)
+            if segmentsFreed > 0 { maintenance.preparation?.retry() }
+            logger.debug(
+                "checkpoint written",
+                metadata: ["lsn": "\(checkpoint.lsn)", "bytes": "\(checkpoint.payload.count)", "segmentsFreed": "\(segmentsFreed)"])
+        }
+        let waiters = checkpointWaiters
+        checkpointWaiters.removeAll()
+        for waiter in waiters { waiter.succeed() }
+        if isAlive { scheduleFlush() }
+    }
+
+    // MARK: The sweep
+
+    /// Looks at every connection's deadlines, again and again.
+    func startSweeping() {
+        let interval = TimeAmount.milliseconds(Int64(clamping: limits.sweepMilliseconds))
+        loop.assumeIsolated().scheduleTask(in: interval) {
+            guard self.isAlive else { return }
+            self.sweep()
+            self.startSweeping()
+        }
+    }
+
+    private func sweep() {
+        let now = now
+        var expired: [(Connection, ConnectionExpiry)] = []
+        var quiet: [Connection] = []
+        for connection in connections.values where connection.isOpen {
+            // While the broker itself does not read, nobody's silence counts.
+            if connection.isHeld, heldInputBytes + unsentBytes <= limits.processBytesMax {
+                connection.deadlines.forgiveInput(at: now)
+            }
+            if let expiry = connection.deadlines.expired(at: now, limits: limits) {
+                expired.append((connection, expiry))
+            } else if connection.deadlines.pingDue(at: now, limits: limits) {
+                quiet.append(connection)
+            }
+        }
+        for (connection, expiry) in expired { end(connection, expiry) }
+        for connection in quiet { ping(connection) }
+        markIdleLog()
+        scheduleFlush()
+    }
+
+    private func end(_ connection: Connection, _ expiry: ConnectionExpiry) {
+        switch expiry {
+        case .unauthenticated:
+            refuse(connection, WireError(.notAuthenticated, "no AUTH succeeded within \(limits.unauthenticatedMilliseconds) ms of connecting"))
+        case .partialFrame:
+            refuse(connection, WireError(.timedOut, "a frame was not whole \(limits.partialFrameMilliseconds) ms after it began"))
+        case .silent:
+            refuse(
+                connection,
+                WireError(.heartbeatMissed, "nothing came for \(limits.heartbeatMilliseconds) ms: send PING when there is nothing else to send"))
+        case .outputStalled:
+            cut(connection, .slowReader, "it took none of \(connection.outputBytes) bytes for \(limits.outputStallMilliseconds) ms")
+        }
+    }
+
+    private func ping(_ connection: Connection) {
+        var writer = WireWriter(capacity: FrameHeader.byteCount)
+        let frame = writer.beginFrame(.ping, flags: .push, correlationID: 0)
+        writer.endFrame(frame)
+        connection.withOutput { output in writer.withUnsafeBytes { _ = output.writeBytes($0) } }
+    }
+
+    /// Once the log has been still for a sweep, says in it that everything is durable: damage to what lies before can then be
+    /// told from the torn end of a crash.
+    private func markIdleLog() {
+        let end = node.log.end
+        if end == maintenance.endAtLastSweep, end != maintenance.markEnd, end == node.log.durable {
+            if let mark = try? node.log.appendMark() { maintenance.markEnd = mark.end }
+        }
+        maintenance.endAtLastSweep = node.log.end
+    }
+}

@@ -1,0 +1,121 @@
+import Logging
+import NIOCore
+import SpindleLog
+import SpindleNode
+import SpindleWire
+
+extension Shard {
+    // MARK: Coming and going
+
+    func connected(_ connection: Connection) {
+        guard isAlive else { return connection.closeNow() }
+        connections[connection.id] = connection
+        figures.connectionsAccepted += 1
+        let refusal = counts.connected(from: connection.address, limits: limits)
+        node.connected(connection.id, peer: connection.address, now: now)
+        if let refusal { refuse(connection, WireError(.tooManyConnections, refusal, retryAfterMilliseconds: 1_000)) }
+        scheduleFlush()
+    }
+
+    func disconnected(_ connection: Connection) {
+        guard connections.removeValue(forKey: connection.id) != nil else { return }
+        counts.disconnected(from: connection.address, principal: connection.principal)
+        if isAlive {
+            node.disconnected(connection.id, now: now)
+            scheduleFlush()
+        }
+        if connections.isEmpty { drained.take()?.succeed() }
+    }
+
+    func transportFailed(_ connection: Connection, _ error: any Error) {
+        logger.debug("connection failed", metadata: ["peer": "\(connection.address)", "error": "\(error)"])
+    }
+
+    // MARK: Frames
+
+    /// Hands every whole frame in `bytes` to the node and moves the reader behind it. Stops early where reading is held.
+    func receive(_ bytes: inout ByteBuffer, from connection: Connection) {
+        guard isAlive else { return }
+        let now = now
+        while connection.isOpen, bytes.readableBytes >= FrameHeader.byteCount {
+            if holdsReading(of: connection) {
+                noteHeld(connection)
+                return
+            }
+            let length: Int
+            do throws(WireError) {
+                let span = bytes.readableBytesSpan
+                let header = try FrameHeader(span, frameBytesMax: connection.frameBytesMax)
+                length = Int(header.length)
+                guard span.byteCount >= length else { return }
+                node.received(
+                    connection.id, header: header, body: span.extracting(FrameHeader.byteCount..<length), now: now)
+            } catch {
+                refuse(connection, error)
+                return
+            }
+            bytes.moveReaderIndex(forwardBy: length)
+            // Until it is known who this is, each frame decides how the next is taken.
+            if connection.principal == nil { performEffects() }
+        }
+    }
+
+    /// Tells the peer why its connection ends, and ends it.
+    func refuse(_ connection: Connection, _ error: WireError) {
+        guard connection.isOpen, isAlive else { return }
+        logger.info(
+            "connection refused",
+            metadata: ["peer": "\(connection.address)", "code": "\(error.code.name)", "reason": "\(error.message)"])
+        node.framingFailed(connection.id, error: error, now: now)
+        performEffects()
+        scheduleFlush()
+    }
+
+    /// Ends a connection that could not read an explanation anyway.
+    func cut(_ connection: Connection, _ code: ErrorCode, _ reason: String) {
+        figures.cuts[code, default: 0] += 1
+        logger.info("connection cut", metadata: ["peer": "\(connection.address)", "code": "\(code.name)", "reason": "\(reason)"])
+        connection.closeNow()
+    }
+
+    // MARK: Back-pressure
+
+    /// Whether nothing may be taken from this connection now.
+    func holdsReading(of connection: Connection) -> Bool {
+        if isHeldByLog || connection.outputBytes > limits.outputBytesPauseReading { return true }
+        if node.log.openBatchBytes + commit.writingBytes > limits.undurableBytesMax {
+            isHeldByLog = true
+            return true
+        }
+        return heldInputBytes + unsentBytes > limits.processBytesMax && connection.inputBytes == 0
+    }
+
+    func noteHeld(_ connection: Connection) {
+        guard !connection.isHeld else { return }
+        connection.isHeld = true
+        held.append(connection)
+    }
+
+    /// Called when the log caught up, or output left.
+    func holdOrRelease() {
+        if isHeldByLog {
+            let isWaitingForSegment = node.log.roomForPublish(payloadCount: limits.frameBytesMax) == .preparing
+            let undurable = node.log.openBatchBytes + commit.writingBytes
+            if undurable <= limits.undurableBytesMax / 2, !isWaitingForSegment { isHeldByLog = false }
+        } else if node.log.roomForPublish(payloadCount: limits.frameBytesMax) == .preparing {
+            // Not full, only not ready: the peers wait a moment and are refused nothing.
+            isHeldByLog = true
+        }
+        guard !held.isEmpty, !isHeldByLog else { return }
+        let waiting = held
+        held.removeAll(keepingCapacity: true)
+        for connection in waiting {
+            connection.isHeld = false
+            if !connection.resumeReading() { noteHeld(connection) }
+        }
+    }
+
+    func outputTaken(_ connection: Connection) {
+        if connection.isHeld, connection.outputBytes <= limits.outputBytesPauseReading / 2 { scheduleFlush() }
+    }
+}

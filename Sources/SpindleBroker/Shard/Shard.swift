@@ -1,0 +1,147 @@
+import Logging
+import NIOCore
+import NIOPosix
+import SpindleLog
+import SpindleNode
+import SpindleWire
+
+/// One node and all that it needs from the world: its connections, its log's files, its clock. Lives on one event loop.
+///
+/// Events go into the node, effects gather in its outbox, and once in every tick of the loop ``flush()`` performs them,
+/// commits what was logged and writes each connection's output in one piece.
+final class Shard {
+    let loop: any EventLoop
+    let limits: BrokerLimits
+    let logger: Logger
+    let directory: PrincipalDirectory
+    let status: BrokerStatus
+    /// Ends the process after a failed write or sync of the log.
+    let stopProcess: @Sendable (String) -> Void
+
+    var node: Node
+    var clock: NodeClock
+    var now: UInt64 { clock.now() }
+
+    // The log's files.
+    let files: LogFiles
+    var commit: GroupCommit
+    var maintenance: LogMaintenance
+    /// Those who wait until the log is durable up to a position.
+    var durableWaiters: [(lsn: LSN, promise: EventLoopPromise<Void>)] = []
+
+    // Connections.
+    var connections: [SessionID: Connection] = [:]
+    var counts = ConnectionCounts()
+    private var lastSession: UInt64 = 0
+    /// Connections with output of this tick.
+    var touched: [Connection] = []
+    /// Connections that are not read from for now.
+    var held: [Connection] = []
+    var heldInputBytes = 0
+    var unsentBytes = 0
+    var isHeldByLog = false
+
+    // The tick.
+    var performing = Node.Outbox()
+    private var isFlushScheduled = false
+    private var timer: (at: UInt64, task: Scheduled<Void>)?
+
+    var figures = ShardCounters()
+    var drained: EventLoopPromise<Void>?
+    var checkpointWaiters: [EventLoopPromise<Void>] = []
+    var roomWaiters: [EventLoopPromise<Void>] = []
+    var phase: Phase = .running
+
+    /// Can transition to: `running` → `draining` → `stopped`; all → `failed`.
+    enum Phase {
+        case running
+        case draining
+        case stopped
+        /// The log could not be written: nobody is answered any more.
+        case failed
+    }
+
+    var isAlive: Bool {
+        switch phase {
+        case .running, .draining: true
+        case .stopped, .failed: false
+        }
+    }
+
+    init(
+        loop: any EventLoop, configuration: BrokerConfiguration, node: consuming Node, clock: NodeClock, files: LogFiles,
+        directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, stopProcess: @escaping @Sendable (String) -> Void
+    ) {
+        loop.preconditionInEventLoop()
+        self.loop = loop
+        limits = configuration.limits
+        self.node = node
+        self.clock = clock
+        self.files = files
+        self.directory = directory
+        self.status = status
+        self.logger = logger
+        self.stopProcess = stopProcess
+        commit = GroupCommit(policy: configuration.commit)
+        maintenance = LogMaintenance(preparer: files.preparer, intervalBytes: configuration.checkpointIntervalBytes)
+    }
+
+    /// Connections are numbered from here on; a number is never used twice in the life of a node.
+    func nextSession() -> SessionID {
+        lastSession += 1
+        return SessionID(rawValue: lastSession)
+    }
+
+    // MARK: The tick
+
+    /// Has ``flush()`` run at the end of this tick, after every socket that is ready now was read.
+    func scheduleFlush() {
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        loop.assumeIsolated().execute { self.flush() }
+    }
+
+    func flush() {
+        isFlushScheduled = false
+        guard isAlive else { return }
+        performEffects()
+        node.endOfTick(now: now)
+        performEffects()
+        commitIfDue()
+        guard isAlive else { return }
+        writeOutputs()
+        holdOrRelease()
+        maintainLog()
+        armTimer()
+    }
+
+    private func writeOutputs() {
+        guard !touched.isEmpty else { return }
+        let connections = touched
+        touched.removeAll(keepingCapacity: true)
+        for connection in connections { connection.writePending() }
+    }
+
+    // MARK: Timers of the node
+
+    /// One task for the node's next deadline. One that is due earlier than needed is left: it arms the next.
+    private func armTimer() {
+        guard let deadline = node.nextDeadline else { return }
+        if let timer, timer.at <= deadline { return }
+        timer?.task.cancel()
+        let task = loop.assumeIsolated().scheduleTask(deadline: clock.deadline(deadline)) { self.timerFired() }
+        timer = (deadline, task)
+    }
+
+    private func timerFired() {
+        timer = nil
+        guard isAlive else { return }
+        node.tick(now: now)
+        flush()
+    }
+
+    func cancelTimer() {
+        timer?.task.cancel()
+        timer = nil
+    }
+}

@@ -1,0 +1,111 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import SpindleLog
+import SpindleNode
+import SpindleWire
+
+extension Shard {
+    /// The threads on which a shard's files may block.
+    struct Threads: Sendable {
+        let writer: NIOThreadPool
+        let background: NIOThreadPool
+    }
+
+    /// Recovers the log in `storage`. Blocks the loop, which has nothing else to do yet. ``begin(_:)`` follows.
+    static func open(
+        loop: any EventLoop, configuration: BrokerConfiguration, storage: any LogStorage, threads: Threads,
+        directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, stopProcess: @escaping @Sendable (String) -> Void
+    ) throws(BrokerStartError) -> Shard {
+        let storage = ErasedLogStorage(storage)
+        var state = NodeState(configuration: NodeConfiguration(configuration, log: LogID(high: 0, low: 0)))
+        let recovered = try recover(&state, storage, configuration, logger)
+        let clock = NodeClock(wall: wallMilliseconds(), lastLogged: state.time)
+        let node = Node(
+            configuration: NodeConfiguration(configuration, log: recovered.log), state: state, log: recovered.makeAppender())
+        let files = LogFiles(
+            storage: storage, writer: LogWriter(storage: storage), reader: recovered.makeReader(storage: storage),
+            checkpointer: recovered.makeCheckpointer(storage: storage), reclaimer: recovered.makeReclaimer(storage: storage),
+            preparer: recovered.makePreparer(storage: storage), writerThread: threads.writer, background: threads.background)
+        let shard = Shard(
+            loop: loop, configuration: configuration, node: node, clock: clock, files: files, directory: directory, status: status,
+            logger: logger, stopProcess: stopProcess)
+        shard.maintenance.lastCheckpoint = recovered.checkpoint ?? recovered.first
+        return shard
+    }
+
+    /// Begins to work; done when the configured queues are there, durably.
+    func begin(_ queues: [DeclaredQueue]) throws -> EventLoopFuture<Void> {
+        try startPreparing()
+        startSweeping()
+        flush()
+        return whenRoomIsKnown().assumeIsolated().flatMap {
+            for queue in queues {
+                do throws(WireError) {
+                    try self.node.declareFromConfiguration(queue: queue.name, policy: queue.policy, now: self.now)
+                } catch where error.code == .noSpace {
+                    // What is there must be workable, or the disk would never be emptied.
+                    self.logger.error("queue not declared", metadata: ["queue": "\(queue.name)", "reason": "\(error.message)"])
+                } catch {
+                    return self.loop.makeFailedFuture(
+                        BrokerStartError(.configuration, "the queue '\(queue.name)' cannot be declared: \(error.message)"))
+                }
+            }
+            return self.whenDurable(self.node.log.end)
+        }.nonisolated()
+    }
+
+    private static func recover(
+        _ state: inout NodeState, _ storage: ErasedLogStorage, _ configuration: BrokerConfiguration, _ logger: Logger
+    ) throws(BrokerStartError) -> RecoveredLog {
+        var random = SystemRandomNumberGenerator()
+        let started = NIODeadline.now()
+        let recovered: RecoveredLog
+        do {
+            recovered = try LogRecovery.recover(
+                storage: storage, configuration: configuration.log, newLogID: LogID(high: random.next(), low: random.next()),
+                onCheckpoint: { (payload, _) throws(LogReplayRefusal) in
+                    do { try state.restore(checkpoint: payload) } catch { throw LogReplayRefusal("\(error)") }
+                },
+                onEntry: { (entry, payload) throws(LogReplayRefusal) in
+                    do {
+                        try state.replay(payload: payload, payloadAddress: entry.payloadAddress)
+                    } catch { throw LogReplayRefusal("\(error)") }
+                })
+        } catch {
+            throw BrokerStartError(.log, "\(error)")
+        }
+        logger.info(
+            "log recovered",
+            metadata: [
+                "new": "\(recovered.isNew)", "entries": "\(recovered.replayedEntries)", "bytes": "\(recovered.replayedBytes)",
+                "milliseconds": "\((NIODeadline.now() - started).nanoseconds / 1_000_000)", "tail": "\(recovered.tail)",
+            ])
+        for file in recovered.quarantined { logger.warning("file put aside", metadata: ["file": "\(file)"]) }
+        return recovered
+    }
+
+    private static func wallMilliseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(max(0, time.tv_sec)) * 1_000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
+    }
+}
+
+extension NodeConfiguration {
+    init(_ configuration: BrokerConfiguration, log: LogID) {
+        self.init(
+            serverName: configuration.serverName, serverVersion: configuration.serverVersion, serverID: log.bytes,
+            frameBytesMax: configuration.limits.frameBytesMax, inFlightMax: configuration.limits.inFlightMax,
+            heartbeatMilliseconds: configuration.limits.heartbeatMilliseconds, topicEventsMax: configuration.topicEventsMax,
+            topicRetentionMilliseconds: configuration.topicRetentionMilliseconds)
+    }
+}
+
+extension LogID {
+    /// Sixteen bytes, the most significant first.
+    fileprivate var bytes: [UInt8] {
+        [high, low].flatMap { half in stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> UInt64($0)) } }
+    }
+}
