@@ -76,13 +76,14 @@ struct CodeRule: Sendable {
 
     // MARK: Tests
 
-    /// A deadline is a sleep that is cancelled when the event comes: then the word stands close by.
-    static let sleeping = CodeRule(rule: "tests do not sleep: wait for an event; where the sleep is its deadline or timeout, say so") { source in
+    /// A deadline is a sleep that is cancelled when the event comes, and so is a handler's work that a test cancels: then
+    /// the word stands close by.
+    static let sleeping = CodeRule(rule: "tests do not sleep: wait for an event; where the sleep is a deadline, or there to be cancelled, say so") { source in
         source.lines.indices.filter { index in
             source.lines[index].code.contains(#/\b(?:u|nano)?sleep\(|\bsleepForTimeInterval|Thread\.sleep/#.wordBoundaryKind(.simple))
                 && !source.lines[max(0, index - 3)...min(source.lines.count - 1, index + 2)].contains { line in
                     let text = line.raw.lowercased()
-                    return text.contains("deadline") || text.contains("timeout")
+                    return ["deadline", "timeout", "cancel"].contains { text.contains($0) }
                 }
         }
     }
