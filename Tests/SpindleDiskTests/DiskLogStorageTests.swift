@@ -117,6 +117,26 @@ struct DiskLogStorageTests {
         #expect(try storage.list() == [LogFile(name: .segment(1), size: 5007)])
     }
 
+    @Test func aWriteThatTheDiskCutsShortIsContinuedAndThenReported() throws {
+        let directory = try TemporaryDirectory()
+        guard let small = try SmallFileSystem(at: directory.path + "/mnt", kilobytes: 256) else {
+            print("skipped: mounting a tmpfs is not permitted here, so a write cut short was not tried")
+            return
+        }
+        let storage = try DiskLogStorage(path: small.path)
+        try storage.create(.preparing)
+        let bytes = [UInt8](repeating: 9, count: 1 << 20)
+        let error = #expect(throws: LogStorageError.self) {
+            try bytes.withUnsafeBytes { try storage.write(.preparing, at: 0, $0) }
+        }
+        #expect(error?.isNoSpace == true)
+        let written = try #require(try storage.list().first).size
+        #expect(written > 100 << 10 && written < 256 << 10)
+        let hint = #expect(throws: LogStorageError.self) { try storage.reserve(.preparing, byteCount: 1 << 20) }
+        #expect(hint?.isNoSpace == true)
+        #expect(try storage.freeBytes() < 64 << 10)
+    }
+
     @Test func manyFilesStayReadableWithFewOpen() throws {
         let directory = try TemporaryDirectory()
         let storage = try DiskLogStorage(path: directory.path)
