@@ -40,35 +40,55 @@ extension SpindleClient {
     }
 
     /// Acknowledges deliveries: they are gone from the queue, on the broker's disk, when this returns ``SettleOutcome/done`` for them.
+    /// The outcomes are in the order of the tokens; many are sent in several frames.
     public func acknowledge(_ tokens: [DeliveryToken]) async throws -> [SettleOutcome] {
-        guard !tokens.isEmpty else { return [] }
-        return try await call(.ack, on: anyLink(), afterLoss: .repeated) {
-            AckRequest(tokens: tokens.map(\.wire)).encode(into: &$0)
-        } decode: { body throws(WireError) in
-            try SettleOutcome.outcomes(in: body, count: tokens.count)
+        let link = anyLink()
+        return try await inFrames(tokens, of: SettlingLimits.tokensPerFrame) { tokens in
+            try await call(.ack, on: link, afterLoss: .repeated) {
+                AckRequest(tokens: tokens.map(\.wire)).encode(into: &$0)
+            } decode: { body throws(WireError) in
+                try SettleOutcome.outcomes(in: body, count: tokens.count)
+            }
         }
     }
 
     /// Gives messages back: for another attempt, to the dead-letter queue, or as if they had never been taken.
     public func negativeAcknowledge(_ items: [NegativeAcknowledgement]) async throws -> [SettleOutcome] {
-        guard !items.isEmpty else { return [] }
-        return try await call(.nack, on: anyLink(), afterLoss: .repeated) {
-            NackRequest(items: items.map(\.wire)).encode(into: &$0)
-        } decode: { body throws(WireError) in
-            try SettleOutcome.outcomes(in: body, count: items.count)
+        let link = anyLink()
+        return try await inFrames(items, of: SettlingLimits.sentencesPerFrame) { items in
+            try await call(.nack, on: link, afterLoss: .repeated) {
+                NackRequest(items: items.map(\.wire)).encode(into: &$0)
+            } decode: { body throws(WireError) in
+                try SettleOutcome.outcomes(in: body, count: items.count)
+            }
         }
     }
 
     /// Holds leases longer, from now on for `duration` (nil: the queue's own), and reports progress.
     public func extend(_ items: [LeaseExtension], by duration: Duration? = nil) async throws -> [ExtensionOutcome] {
-        guard !items.isEmpty else { return [] }
-        let request = ExtendRequest(
-            leaseMilliseconds: UInt32(duration?.milliseconds(max: UInt64(UInt32.max)) ?? 0), items: items.map(\.wire))
-        return try await call(.extend, on: anyLink(), afterLoss: .repeated) {
-            request.encode(into: &$0)
-        } decode: { body throws(WireError) in
-            try ExtensionOutcome.outcomes(in: body, count: items.count).outcomes
+        let link = anyLink()
+        let lease = UInt32(duration?.milliseconds(max: UInt64(UInt32.max)) ?? 0)
+        return try await inFrames(items, of: SettlingLimits.sentencesPerFrame) { items in
+            try await call(.extend, on: link, afterLoss: .repeated) {
+                ExtendRequest(leaseMilliseconds: lease, items: items.map(\.wire)).encode(into: &$0)
+            } decode: { body throws(WireError) in
+                try ExtensionOutcome.outcomes(in: body, count: items.count).outcomes
+            }
         }
+    }
+
+    /// Sends `items` in frames of at most `size`, one after the other.
+    private func inFrames<Item, Outcome>(
+        _ items: [Item], of size: Int, send: ([Item]) async throws -> [Outcome]
+    ) async throws -> [Outcome] {
+        var outcomes: [Outcome] = []
+        var start = 0
+        while start < items.count {
+            let end = min(start + size, items.count)
+            outcomes += try await send(Array(items[start..<end]))
+            start = end
+        }
+        return outcomes
     }
 
     /// Acknowledges, gives back and publishes in one log entry of the broker: all of it happens, or nothing.
@@ -82,6 +102,14 @@ extension SpindleClient {
         let reply = try await send(.settle, .plain(frame), on: link, afterLoss: .repeatedOnce)
         _ = try read(reply, .settle, on: link) { body throws(WireError) in try SettleReply(body) }
     }
+}
+
+/// Sizes of frames that fit the smallest cap a broker may announce, 128 KiB.
+enum SettlingLimits {
+    /// 12 bytes each.
+    static let tokensPerFrame = 8192
+    /// Up to 2,071 bytes each.
+    static let sentencesPerFrame = 60
 }
 
 enum SettlementEncoder {

@@ -9,7 +9,8 @@ extension SpindleClient {
     /// - Throws: ``SpindleError`` where nothing was stored; a later part that fails is in the outcomes. `CancellationError`: it may have
     ///   been stored.
     public func publish(_ messages: [Message], to queue: String) async throws -> [PublishOutcome] {
-        let batches = try RecordCodec.batches(of: messages, compressionThreshold: configuration.compressionThreshold)
+        let batches = try RecordCodec.batches(
+            of: messages, compressionThreshold: configuration.compressionThreshold, bytesMax: link(for: queue).batchBytes)
         return try await publish(batches, to: queue)
     }
 
@@ -51,7 +52,8 @@ extension SpindleClient {
     /// - Throws: ``SpindleError`` of the first event that was refused; those before it were published.
     public func publish(events: [Message], toTopic topic: String) async throws -> [TopicCursor] {
         let link = link(for: topic)
-        let batches = try RecordCodec.batches(of: events, compressionThreshold: configuration.compressionThreshold)
+        let batches = try RecordCodec.batches(
+            of: events, compressionThreshold: configuration.compressionThreshold, bytesMax: link.batchBytes)
         var cursors: [TopicCursor] = []
         for (batch, answer) in try await sendAll(batches, .topicPublish, name: topic, on: link) {
             let reply = try answer.get()

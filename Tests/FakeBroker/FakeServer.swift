@@ -51,16 +51,18 @@ package final class FakeServer: Sendable {
         package var heartbeatMilliseconds: UInt32 = 10_000
         package var authError: WireError?
         package var serverID = [UInt8](repeating: 7, count: 16)
+        package var answersPings: Bool
 
         package init(
             frameBytesMax: UInt32 = 1 << 20, inFlightMax: UInt32 = 1000, heartbeatMilliseconds: UInt32 = 10_000, authError: WireError? = nil,
-            serverID: [UInt8] = [UInt8](repeating: 7, count: 16)
+            serverID: [UInt8] = [UInt8](repeating: 7, count: 16), answersPings: Bool = true
         ) {
             self.frameBytesMax = frameBytesMax
             self.inFlightMax = inFlightMax
             self.heartbeatMilliseconds = heartbeatMilliseconds
             self.authError = authError
             self.serverID = serverID
+            self.answersPings = answersPings
         }
     }
 
@@ -142,7 +144,7 @@ package final class FakeServer: Sendable {
             peer.reply(frame) { AuthReply(principal: "tester").encode(into: &$0) }
         case .ping:
             service.record(frame)
-            if !frame.flags.contains(.reply) { peer.reply(frame) }
+            if !frame.flags.contains(.reply), opening.answersPings { peer.reply(frame) }
         default:
             frames.record(frame)
             script(peer, frame)
@@ -258,8 +260,10 @@ extension FakePeer {
         reply(frame) { PublishReply(runs: [.init(status: status, count: UInt32(count), firstID: firstID)]).encode(into: &$0) }
     }
 
-    /// Answers a LEASE with messages of the given texts; ids count from `firstID`, epoch 1.
-    package func grant(_ frame: FakeFrame, _ texts: [String], firstID: UInt64, leaseMilliseconds: UInt32 = 30_000, attempt: UInt32 = 1) {
+    /// Answers a LEASE with messages of the given texts; ids count from `firstID`, epoch 1. The record at `corrupt` gets a wrong bit.
+    package func grant(
+        _ frame: FakeFrame, _ texts: [String], firstID: UInt64, leaseMilliseconds: UInt32 = 30_000, attempt: UInt32 = 1, corrupt: Int? = nil
+    ) {
         var records = WireWriter()
         var items: [LeaseReplyHead.Item] = []
         for (index, text) in texts.enumerated() {
@@ -269,7 +273,11 @@ extension FakePeer {
                 token: .init(messageID: firstID + UInt64(index), epoch: 1), attempt: attempt, storedAtMilliseconds: 1_000,
                 recordByteCount: UInt32(records.count - start)))
         }
-        let bytes = records.array()
+        var bytes = records.array()
+        if let corrupt {
+            let end = items.prefix(corrupt + 1).reduce(0) { $0 + Int($1.recordByteCount) }
+            bytes[end - 1] ^= 1
+        }
         reply(frame) {
             LeaseReplyHead(leaseMilliseconds: leaseMilliseconds, items: items).encode(into: &$0)
             $0.bytes(bytes)
@@ -279,5 +287,28 @@ extension FakePeer {
     /// Answers an ACK or NACK.
     package func status(_ frame: FakeFrame, count: Int, _ status: ItemStatus = .ok) {
         reply(frame) { StatusReply(runs: [.init(status: status, count: UInt32(count))]).encode(into: &$0) }
+    }
+}
+
+extension FakePeer {
+    /// Accepts a TOPIC_SUBSCRIBE.
+    package func accept(_ frame: FakeFrame, epoch: UInt64, offset: UInt64) {
+        reply(frame) { TopicSubscribeReply(cursor: .init(epoch: epoch, offset: offset)).encode(into: &$0) }
+    }
+
+    package func events(_ subscriptionID: UInt32, epoch: UInt64, _ events: [(offset: UInt64, topic: String, text: String)]) {
+        var records = WireWriter()
+        var items: [TopicEventsHead.Item] = []
+        for event in events {
+            let start = records.count
+            try? MessageRecord(body: Array(event.text.utf8)).encode(into: &records)
+            items.append(.init(
+                offset: event.offset, storedAtMilliseconds: 1, topic: event.topic, recordByteCount: UInt32(records.count - start)))
+        }
+        let bytes = records.array()
+        push(.topicEvents) {
+            TopicEventsHead(subscriptionID: subscriptionID, epoch: epoch, items: items).encode(into: &$0)
+            $0.bytes(bytes)
+        }
     }
 }

@@ -1,17 +1,17 @@
-internal import NIOCore
-internal import SpindleWire
+package import NIOCore
+package import SpindleWire
 
 /// What the broker said of itself in its HELLO and AUTH replies.
-struct ServerInfo: Sendable, Equatable {
-    var serverID: [UInt8]
-    var serverName: String
-    var serverVersion: String
-    var frameBytesMax: Int
-    var inFlightMax: Int
-    var understandsLZ4: Bool
+package struct ServerInfo: Sendable, Equatable {
+    package var serverID: [UInt8]
+    package var serverName: String
+    package var serverVersion: String
+    package var frameBytesMax: Int
+    package var inFlightMax: Int
+    package var understandsLZ4: Bool
     /// Zero where the broker asks for none.
-    var heartbeat: TimeAmount
-    var principal: String
+    package var heartbeat: TimeAmount
+    package var principal: String
 }
 
 /// The life of one connection: opening, heartbeats, going away. Decides; ``Connection`` reads, writes and keeps the time.
@@ -20,19 +20,26 @@ struct ServerInfo: Sendable, Equatable {
 /// idle → helloSent → authSent → ready → draining → closed      (every state can go to closed)
 /// ```
 /// Source: `protocol/README.md`, "Connection".
-struct ConnectionMachine {
+package struct ConnectionMachine {
     /// Correlation ids of the machine's own requests; ``RequestTable`` never gives them out.
-    static let helloID: UInt32 = 0xFFFF_FFFF
-    static let authID: UInt32 = 0xFFFF_FFFE
-    static let pingID: UInt32 = 0xFFFF_FFFD
+    package static let helloID: UInt32 = 0xFFFF_FFFF
+    package static let authID: UInt32 = 0xFFFF_FFFE
+    package static let pingID: UInt32 = 0xFFFF_FFFD
     /// Largest frame taken before the broker has named its cap: its HELLO reply with all opcodes.
-    static let openingFrameBytesMax = 64 * 1024
+    package static let openingFrameBytesMax = 64 * 1024
 
-    struct Settings {
-        var hello: HelloRequest
-        var auth: AuthRequest
-        var heartbeat: TimeAmount
-        var openingTimeout: TimeAmount
+    package struct Settings {
+        package var hello: HelloRequest
+        package var auth: AuthRequest
+        package var heartbeat: TimeAmount
+        package var openingTimeout: TimeAmount
+
+        package init(hello: HelloRequest, auth: AuthRequest, heartbeat: TimeAmount, openingTimeout: TimeAmount) {
+            self.hello = hello
+            self.auth = auth
+            self.heartbeat = heartbeat
+            self.openingTimeout = openingTimeout
+        }
     }
 
     private enum State {
@@ -54,14 +61,14 @@ struct ConnectionMachine {
     private var lastSent = NIODeadline.uptimeNanoseconds(0)
     private var lastHeard = NIODeadline.uptimeNanoseconds(0)
 
-    init(_ settings: Settings) { self.settings = settings }
+    package init(_ settings: Settings) { self.settings = settings }
 
     /// New requests may be sent.
-    var isReady: Bool { if case .ready = state { true } else { false } }
-    var isDraining: Bool { if case .draining = state { true } else { false } }
+    package var isReady: Bool { if case .ready = state { true } else { false } }
+    package var isDraining: Bool { if case .draining = state { true } else { false } }
 
     /// The transport is connected: send the HELLO that this returns.
-    mutating func opened(now: NIODeadline) -> HelloRequest {
+    package mutating func opened(now: NIODeadline) -> HelloRequest {
         precondition({ if case .idle = state { true } else { false } }(), "a connection opens once")
         lastHeard = now
         lastSent = now
@@ -69,7 +76,7 @@ struct ConnectionMachine {
         return settings.hello
     }
 
-    enum FrameAction {
+    package enum FrameAction {
         case none
         /// The broker answered HELLO; frames up to its cap are taken from now on.
         case authenticate(AuthRequest, frameBytesMax: Int)
@@ -84,7 +91,7 @@ struct ConnectionMachine {
         case fail(SpindleError)
     }
 
-    mutating func received(_ header: FrameHeader, body: RawSpan, now: NIODeadline) -> FrameAction {
+    package mutating func received(_ header: FrameHeader, body: RawSpan, now: NIODeadline) -> FrameAction {
         lastHeard = now
         let isReply = header.flags.contains(.reply)
         do throws(WireError) {
@@ -153,26 +160,26 @@ struct ConnectionMachine {
     }
 
     /// Longest wait for the other replies after a request was refused with GOING_AWAY and no notice had come.
-    static let drainMax = TimeAmount.seconds(5)
+    package static let drainMax = TimeAmount.seconds(5)
 
     /// A request was refused because the broker is going away: the same as its notice.
-    mutating func refusedAsGoingAway(now: NIODeadline) {
+    package mutating func refusedAsGoingAway(now: NIODeadline) {
         if case .ready(let server) = state { state = .draining(server, until: now + Self.drainMax) }
     }
 
     /// Something was written.
-    mutating func wrote(now: NIODeadline) { lastSent = now }
+    package mutating func wrote(now: NIODeadline) { lastSent = now }
 
-    mutating func closed() { state = .closed }
+    package mutating func closed() { state = .closed }
 
-    enum TickAction {
+    package enum TickAction {
         case none
         case ping
         case fail(SpindleError)
     }
 
     /// Looks at the clock; to be called at ``nextTick(now:)``. `unanswered` are the requests in flight.
-    mutating func tick(now: NIODeadline, unanswered: Int) -> TickAction {
+    package mutating func tick(now: NIODeadline, unanswered: Int) -> TickAction {
         switch state {
         case .idle, .closed:
             return .none
@@ -209,7 +216,7 @@ struct ConnectionMachine {
     }
 
     /// When ``tick(now:unanswered:)`` must be called next, at the latest.
-    func nextTick(now: NIODeadline) -> NIODeadline {
+    package func nextTick(now: NIODeadline) -> NIODeadline {
         switch state {
         case .idle, .closed: .distantFuture
         case .helloSent(let deadline), .authSent(let deadline, _): deadline
@@ -225,5 +232,5 @@ struct ConnectionMachine {
             isRetryable: true, blastRadius: .connection)
     }
 
-    static func name(of opcode: UInt16) -> String { Opcode(rawValue: opcode)?.name ?? "opcode \(opcode)" }
+    package static func name(of opcode: UInt16) -> String { Opcode(rawValue: opcode)?.name ?? "opcode \(opcode)" }
 }

@@ -1,21 +1,21 @@
-internal import NIOCore
-internal import SpindleWire
+package import NIOCore
+package import SpindleWire
 
 /// Cuts the byte stream of a connection into frames. An oversize length is refused before anything is allocated for it.
-struct FrameAccumulator {
+package struct FrameAccumulator {
     /// A whole frame: its header, and a slice of the received bytes as its body.
-    struct Frame {
-        var header: FrameHeader
-        var body: ByteBuffer
+    package struct Frame {
+        package var header: FrameHeader
+        package var body: ByteBuffer
     }
 
     /// Largest frame taken; raised when the broker has announced its cap.
-    var frameBytesMax: Int
+    package var frameBytesMax: Int
     private var pending = ByteBuffer()
 
-    init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
+    package init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
 
-    mutating func append(_ bytes: ByteBuffer) {
+    package mutating func append(_ bytes: ByteBuffer) {
         if pending.readableBytes == 0 {
             pending = bytes
         } else {
@@ -25,7 +25,7 @@ struct FrameAccumulator {
     }
 
     /// The next whole frame; nil: more bytes are needed. Behind an error nothing can be found any more.
-    mutating func next() throws(WireError) -> Frame? {
+    package mutating func next() throws(WireError) -> Frame? {
         guard pending.readableBytes >= FrameHeader.byteCount else {
             compact()
             return nil

@@ -1,11 +1,11 @@
-internal import NIOCore
+package import NIOCore
 
 /// The unanswered requests of a connection, by correlation id.
 ///
 /// An id is a slot number in its low 16 bits and, above, how often the slot was used: a reply that comes after its request was given up
 /// finds another generation and is ignored on purpose. Id 0 is a push's, ids with a slot of `slotsMax` or more belong to the handshake.
-struct RequestTable<Payload> {
-    static var slotsMax: Int { 0xFF00 }
+package struct RequestTable<Payload> {
+    package static var slotsMax: Int { 0xFF00 }
 
     private struct Slot {
         var generation: UInt16 = 0
@@ -18,10 +18,12 @@ struct RequestTable<Payload> {
     private var slots: [Slot] = [Slot()]  // slot 0 is never given out, so that no id is 0
     private var free: [UInt16] = []
     private var nextSerial: UInt64 = 0
-    private(set) var count = 0
+    package private(set) var count = 0
+
+    package init() {}
 
     /// The new request's id; nil when the table is full.
-    mutating func insert(_ payload: Payload, deadline: NIODeadline) -> UInt32? {
+    package mutating func insert(_ payload: Payload, deadline: NIODeadline) -> UInt32? {
         let index: Int
         if let reused = free.popLast() {
             index = Int(reused)
@@ -39,21 +41,21 @@ struct RequestTable<Payload> {
     }
 
     /// Takes the request with that id out; nil where there is none (any more).
-    mutating func remove(_ id: UInt32) -> Payload? {
+    package mutating func remove(_ id: UInt32) -> Payload? {
         let index = Int(id & 0xFFFF)
         guard index < slots.count, slots[index].generation == UInt16(id >> 16) else { return nil }
         return release(index)
     }
 
     /// Takes those out whose deadline has come, in order of sending.
-    mutating func removeExpired(at now: NIODeadline) -> [Payload] {
+    package mutating func removeExpired(at now: NIODeadline) -> [Payload] {
         take { $0.deadline <= now }
     }
 
     /// Takes all out, in order of sending.
-    mutating func removeAll() -> [Payload] { take { _ in true } }
+    package mutating func removeAll() -> [Payload] { take { _ in true } }
 
-    var earliestDeadline: NIODeadline? {
+    package var earliestDeadline: NIODeadline? {
         guard count > 0 else { return nil }
         return slots.lazy.filter { $0.payload != nil }.map(\.deadline).min()
     }

@@ -64,7 +64,8 @@ public final class Consumer: AsyncSequence, Sendable {
 
     /// Acknowledges; what comes within a tick shares a frame. After a failure the lease is extended no more.
     public func acknowledge(_ delivery: Delivery) async -> SettleOutcome {
-        await core.settle(.acknowledge(delivery.token))
+        if delivery.isLeaseLost { return .leaseLost }
+        return await core.settle(.acknowledge(delivery.token))
     }
 
     /// Gives back: for another attempt, to the dead-letter queue, or as if it had never been taken.
@@ -72,13 +73,17 @@ public final class Consumer: AsyncSequence, Sendable {
     public func negativeAcknowledge(
         _ delivery: Delivery, disposition: NegativeAcknowledgement.Disposition = .retry, delay: Duration? = nil, reason: String
     ) async -> SettleOutcome {
-        await core.settle(.negativeAcknowledge(NegativeAcknowledgement(
+        if delivery.isLeaseLost { return .leaseLost }
+        return await core.settle(.negativeAcknowledge(NegativeAcknowledgement(
             token: delivery.token, disposition: disposition, delay: delay, reason: reason)))
     }
 
     /// Acknowledges the delivery and publishes what follows from it, all of it or nothing.
     /// - Throws: ``SpindleError`` as ``SpindleClient/settle(_:)`` does.
     public func settle(_ delivery: Delivery, publishes: [Settlement.Batch] = [], events: [Settlement.Batch] = []) async throws {
+        if delivery.isLeaseLost {
+            throw SpindleError(code: .leaseLost, message: "the lease of message \(delivery.token.messageID) is lost; nothing was settled")
+        }
         try await core.settle(Settlement(acknowledgements: [delivery.token], publishes: publishes, events: events))
     }
 

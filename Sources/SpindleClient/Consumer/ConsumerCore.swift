@@ -50,6 +50,7 @@ final class ConsumerCore: @unchecked Sendable {
     private var acknowledgements: [(token: DeliveryToken, waiter: Waiter)] = []
     private var negativeAcknowledgements: [(item: NegativeAcknowledgement, waiter: Waiter)] = []
     private var isFlushScheduled = false
+    private var logGeneration = 0
 
     init(queue: String, configuration: Consumer.Configuration, link: Link, logger: Logger, compressionThreshold: Int?) {
         self.queue = queue
@@ -137,6 +138,14 @@ final class ConsumerCore: @unchecked Sendable {
         }
     }
 
+    /// Leases of a log that was replaced are gone, and must not be named to the new one.
+    private func checkLog() {
+        guard link.logGeneration != logGeneration else { return }
+        logGeneration = link.logGeneration
+        for token in machine.loseAll() { watches[token]?.watch?.end(.lost) }
+        watches = [:]
+    }
+
     // MARK: Leasing
 
     private func lease() {
@@ -160,6 +169,7 @@ final class ConsumerCore: @unchecked Sendable {
         case .success(let granted): grants = granted
         case .failure(let error): return leaseFailed(error, asked: asked)
         }
+        checkLog()
         let now = NIODeadline.now()
         let lease = grants.first?.lease.timeAmount ?? .zero
         guard machine.granted(grants.map(\.token), lease: lease, asked: asked, now: now) else { return release(grants) }
@@ -205,16 +215,16 @@ final class ConsumerCore: @unchecked Sendable {
 
     private func flushSettlements() {
         isFlushScheduled = false
-        if !acknowledgements.isEmpty {
-            let batch = acknowledgements
-            acknowledgements = []
+        while !acknowledgements.isEmpty {
+            let batch = Array(acknowledgements.prefix(SettlingLimits.tokensPerFrame))
+            acknowledgements.removeFirst(batch.count)
             var writer = WireWriter(capacity: 16 + batch.count * SpindleWire.DeliveryToken.byteCount)
             AckRequest(tokens: batch.map(\.token.wire)).encode(into: &writer)
             submit(.ack, writer.byteBuffer(), afterLoss: .repeated) { [self] in settled(batch.map { ($0.token, $0.waiter) }, $0) }
         }
-        if !negativeAcknowledgements.isEmpty {
-            let batch = negativeAcknowledgements
-            negativeAcknowledgements = []
+        while !negativeAcknowledgements.isEmpty {
+            let batch = Array(negativeAcknowledgements.prefix(SettlingLimits.sentencesPerFrame))
+            negativeAcknowledgements.removeFirst(batch.count)
             var writer = WireWriter()
             NackRequest(items: batch.map(\.item.wire)).encode(into: &writer)
             submit(.nack, writer.byteBuffer(), afterLoss: .repeated) { [self] in settled(batch.map { ($0.item.token, $0.waiter) }, $0) }
@@ -253,6 +263,7 @@ final class ConsumerCore: @unchecked Sendable {
     }
 
     private func extend() {
+        checkLog()
         let sent = NIODeadline.now()
         var items: [(token: DeliveryToken, progress: ConsumerMachine.Progress?)] = []
         var isAnyDropped = false
@@ -266,14 +277,17 @@ final class ConsumerCore: @unchecked Sendable {
             }
         }
         if isAnyDropped { lease() }
-        guard !items.isEmpty else { return }
-        var writer = WireWriter()
-        ExtendRequest(
-            leaseMilliseconds: UInt32(configuration.lease?.milliseconds(max: UInt64(UInt32.max)) ?? 0),
-            items: items.map { LeaseExtension(token: $0.token, percent: $0.progress?.percent, note: $0.progress?.note ?? "").wire }
-        ).encode(into: &writer)
-        let tokens = items.map(\.token)
-        submit(.extend, writer.byteBuffer(), afterLoss: .repeated) { [self] in extended(tokens, $0, sent: sent) }
+        while !items.isEmpty {
+            let batch = items.prefix(SettlingLimits.sentencesPerFrame)
+            var writer = WireWriter()
+            ExtendRequest(
+                leaseMilliseconds: UInt32(configuration.lease?.milliseconds(max: UInt64(UInt32.max)) ?? 0),
+                items: batch.map { LeaseExtension(token: $0.token, percent: $0.progress?.percent, note: $0.progress?.note ?? "").wire }
+            ).encode(into: &writer)
+            let tokens = batch.map(\.token)
+            items.removeFirst(batch.count)
+            submit(.extend, writer.byteBuffer(), afterLoss: .repeated) { [self] in extended(tokens, $0, sent: sent) }
+        }
     }
 
     private func extended(_ tokens: [DeliveryToken], _ result: Result<Request.Reply, SpindleError>, sent: NIODeadline) {

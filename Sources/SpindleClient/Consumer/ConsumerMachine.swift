@@ -1,14 +1,20 @@
-internal import NIOCore
+package import NIOCore
 
 /// What a consumer holds, asks for and extends. Decides; ``ConsumerCore`` sends and keeps the time.
-struct ConsumerMachine {
-    struct Settings {
+package struct ConsumerMachine {
+    package struct Settings {
         /// Deliveries held at once: under way, waiting to be taken, being worked on.
-        var inFlightMax: Int
+        package var inFlightMax: Int
         /// LEASE requests that may be unanswered at once.
-        var leasesMax: Int
+        package var leasesMax: Int
         /// Most messages asked for in one LEASE.
-        var messagesPerLeaseMax: Int
+        package var messagesPerLeaseMax: Int
+
+        package init(inFlightMax: Int, leasesMax: Int, messagesPerLeaseMax: Int) {
+            self.inFlightMax = inFlightMax
+            self.leasesMax = leasesMax
+            self.messagesPerLeaseMax = messagesPerLeaseMax
+        }
     }
 
     private struct Held {
@@ -20,9 +26,14 @@ struct ConsumerMachine {
         var progress: Progress?
     }
 
-    struct Progress: Sendable, Equatable {
-        var percent: Int?
-        var note: String
+    package struct Progress: Sendable, Equatable {
+        package var percent: Int?
+        package var note: String
+
+        package init(percent: Int?, note: String) {
+            self.percent = percent
+            self.note = note
+        }
     }
 
     private let settings: Settings
@@ -32,12 +43,12 @@ struct ConsumerMachine {
     private var leases = 0
     private var isStopped = false
 
-    init(_ settings: Settings) { self.settings = settings }
+    package init(_ settings: Settings) { self.settings = settings }
 
-    var heldCount: Int { held.count }
+    package var heldCount: Int { held.count }
 
     /// How many messages to ask for now; nil: no LEASE now. Must be called again until it says nil.
-    mutating func ask() -> Int? {
+    package mutating func ask() -> Int? {
         guard !isStopped, leases < settings.leasesMax else { return nil }
         let free = settings.inFlightMax - held.count - asked
         // One LEASE is always out while there is room; a further one only when it is worth a frame.
@@ -49,7 +60,7 @@ struct ConsumerMachine {
     }
 
     /// A LEASE for `count` was answered. False: the consumer is stopped, and the messages go back.
-    mutating func granted(_ tokens: [DeliveryToken], lease: TimeAmount, asked count: Int, now: NIODeadline) -> Bool {
+    package mutating func granted(_ tokens: [DeliveryToken], lease: TimeAmount, asked count: Int, now: NIODeadline) -> Bool {
         leaseEnded(asked: count)
         guard !isStopped else { return false }
         for token in tokens { held[token] = Held(extendAt: now + Self.third(lease), lease: lease) }
@@ -57,19 +68,19 @@ struct ConsumerMachine {
     }
 
     /// A LEASE for `count` failed.
-    mutating func leaseEnded(asked count: Int) {
+    package mutating func leaseEnded(asked count: Int) {
         leases -= 1
         asked -= count
     }
 
     /// An ACK, NACK or SETTLE for it goes out: from now on a lost lease is the settlement's to report.
-    mutating func settling(_ token: DeliveryToken) { held[token]?.isSettling = true }
+    package mutating func settling(_ token: DeliveryToken) { held[token]?.isSettling = true }
 
     /// Settled, lost or given up: not held any more.
-    mutating func remove(_ token: DeliveryToken) { held[token] = nil }
+    package mutating func remove(_ token: DeliveryToken) { held[token] = nil }
 
     /// Goes out with the next extension, which is due at once. False: not held.
-    mutating func report(_ progress: Progress, for token: DeliveryToken, now: NIODeadline) -> Bool {
+    package mutating func report(_ progress: Progress, for token: DeliveryToken, now: NIODeadline) -> Bool {
         guard held[token] != nil else { return false }
         held[token]?.progress = progress
         held[token]?.extendAt = now
@@ -77,12 +88,12 @@ struct ConsumerMachine {
     }
 
     /// When an extension is due next; nil: never.
-    var nextExtension: NIODeadline? {
+    package var nextExtension: NIODeadline? {
         held.values.lazy.filter { !$0.isExtending }.map(\.extendAt).min() // a minimum: the order of iteration doesn't matter
     }
 
     /// What to extend now, in order of ids. Those due within a tenth of their lease go along, so that they share a frame.
-    mutating func dueExtensions(now: NIODeadline) -> [(token: DeliveryToken, progress: Progress?)] {
+    package mutating func dueExtensions(now: NIODeadline) -> [(token: DeliveryToken, progress: Progress?)] {
         let due = held.filter { !$0.value.isExtending && $0.value.extendAt <= now + .nanoseconds($0.value.lease.nanoseconds / 10) }
         return due.keys.sorted { ($0.messageID, $0.epoch) < ($1.messageID, $1.epoch) }.map { token in
             let progress = held[token]?.progress
@@ -93,7 +104,7 @@ struct ConsumerMachine {
     }
 
     /// Extended until `lease` after it was sent. True: cancelled, and the holder does not know yet.
-    mutating func extended(_ token: DeliveryToken, lease: TimeAmount, sent: NIODeadline, cancelled: Bool) -> Bool {
+    package mutating func extended(_ token: DeliveryToken, lease: TimeAmount, sent: NIODeadline, cancelled: Bool) -> Bool {
         guard var entry = held[token] else { return false }
         entry.isExtending = false
         entry.lease = lease
@@ -106,7 +117,7 @@ struct ConsumerMachine {
     }
 
     /// The broker says the lease is gone. True: the holder must be told; false: it is being settled, which will tell.
-    mutating func lost(_ token: DeliveryToken) -> Bool {
+    package mutating func lost(_ token: DeliveryToken) -> Bool {
         guard let entry = held[token] else { return false }
         guard !entry.isSettling else {
             held[token]?.isExtending = false
@@ -118,13 +129,20 @@ struct ConsumerMachine {
     }
 
     /// The extension got no answer: once more, soon.
-    mutating func extensionFailed(_ token: DeliveryToken, now: NIODeadline) {
+    package mutating func extensionFailed(_ token: DeliveryToken, now: NIODeadline) {
         guard let entry = held[token] else { return }
         held[token]?.isExtending = false
         held[token]?.extendAt = now + min(.nanoseconds(entry.lease.nanoseconds / 10), .seconds(1))
     }
 
-    mutating func stop() { isStopped = true }
+    /// The broker has another log than before: every lease is gone. Those whose holders must be told.
+    package mutating func loseAll() -> [DeliveryToken] {
+        let lost = held.keys.sorted { ($0.messageID, $0.epoch) < ($1.messageID, $1.epoch) }
+        held = [:]
+        return lost
+    }
+
+    package mutating func stop() { isStopped = true }
 
     private static func third(_ lease: TimeAmount) -> TimeAmount { .nanoseconds(lease.nanoseconds / 3) }
 }

@@ -62,10 +62,15 @@ extension Link {
 
     /// Best effort: whatever is not given back this way comes back when its lease ends.
     func giveBack(_ items: [NegativeAcknowledgement]) {
-        var writer = WireWriter()
-        NackRequest(items: items.map(\.wire)).encode(into: &writer)
-        submit(Request(
-            .nack, .plain(writer.byteBuffer()), afterLoss: .repeated, deadline: .now() + configuration.requestTimeout.timeAmount
-        ) { _ in })
+        var items = items[...]
+        while !items.isEmpty {
+            var writer = WireWriter()
+            let batch = items.prefix(SettlingLimits.sentencesPerFrame)
+            NackRequest(items: batch.map(\.wire)).encode(into: &writer)
+            items.removeFirst(batch.count)
+            submit(Request(
+                .nack, .plain(writer.byteBuffer()), afterLoss: .repeated, deadline: .now() + configuration.requestTimeout.timeAmount
+            ) { _ in })
+        }
     }
 }

@@ -1,6 +1,7 @@
 internal import Logging
 internal import NIOCore
 internal import SpindleWire
+internal import Synchronization
 
 /// One pooled connection that comes back: requests wait here while there is none, and are repeated where that is safe.
 ///
@@ -13,6 +14,12 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     private let logger: Logger
     /// Tells this link's publishes from everybody else's, so that the broker knows a repetition: 64 random bits.
     private let producerID: UInt64
+    /// Of the last broker; 0: none yet. Read by those who encode, on their own threads.
+    private let frameBytesMax = Atomic<Int>(0)
+    /// Names the log behind the last broker.
+    private var serverID: [UInt8]?
+    /// Counts the logs met. On the event loop.
+    private(set) var logGeneration = 0
 
     private var machine: LinkMachine
     /// The channel under way or in use.
@@ -38,7 +45,17 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         connectionSettings = ConnectionMachine.Settings(configuration)
     }
 
+    /// The size at which batches of records are closed. Callable from everywhere.
+    var batchBytes: Int {
+        let known = frameBytesMax.load(ordering: .relaxed)
+        return RecordCodec.batchBytes(frameBytesMax: known == 0 ? nil : known)
+    }
+
     // MARK: Requests
+
+    /// A broker remembers this many batches of a producer; what lies further back it could not tell from new ones.
+    /// Source: `protocol/messages.md`, "Publishing without doubling".
+    private static let unansweredMax = 1024
 
     /// Takes a request; callable from everywhere. Requests of one thread keep their order.
     func submit(_ request: Request) {
@@ -97,7 +114,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         logger.debug("connecting", metadata: ["endpoint": "\(endpoint)"])
         connector.connect(to: endpoint, on: eventLoop) { [self] in
             let connection = Connection(
-                number: number, settings: connectionSettings, inFlightMax: configuration.inFlightMax, owner: self)
+                number: number, settings: connectionSettings, inFlightMax: min(configuration.inFlightMax, Self.unansweredMax), owner: self)
             self.connection = connection
             return connection
         }.whenComplete { [self] result in
@@ -152,6 +169,12 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         guard connection === self.connection else { return }
         machine.connected(now: .now())
         lastError = nil
+        frameBytesMax.store(server.frameBytesMax, ordering: .relaxed)
+        if let serverID, serverID != server.serverID {
+            logGeneration += 1
+            failRepetitions()
+        }
+        serverID = server.serverID
         logger.info("connected", metadata: [
             "server": "\(server.serverName)", "serverVersion": "\(server.serverVersion)", "principal": "\(server.principal)",
         ])
@@ -160,6 +183,18 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         readinessWaiters = []
         for promise in promises { promise.succeed() }
         pump()
+    }
+
+    /// The broker has another log than before: repeating what was sent to the old one would double publishes, and settle messages
+    /// that only happen to have the same ids.
+    private func failRepetitions() {
+        logger.warning("the broker's data was replaced; what was under way can't be repeated")
+        let sentBefore = waiting.filter { $0.sendings > 0 && $0.opcode != .lease }
+        waiting.removeAll { $0.sendings > 0 && $0.opcode != .lease }
+        for request in sentBefore {
+            request.completion(.failure(.connectionLost(
+                "the broker's data was replaced before the reply to \(request.opcode.name) came; whether it was carried out is not known")))
+        }
     }
 
     func connection(_ connection: Connection, answered request: Request, with result: Result<Request.Reply, SpindleError>) {

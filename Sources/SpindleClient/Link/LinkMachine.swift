@@ -1,13 +1,13 @@
-internal import NIOCore
+package import NIOCore
 
 /// When a link connects, waits and gives up. Decides; ``Link`` connects and keeps the time.
 ///
 /// ```
 /// idle → connecting → up → waiting → connecting …      (every state can go to closed)
 /// ```
-struct LinkMachine {
+package struct LinkMachine {
     /// A connection that lasted this long starts the back-off anew; one that ended sooner counts as a failed attempt.
-    static let stableAfter = TimeAmount.seconds(1)
+    package static let stableAfter = TimeAmount.seconds(1)
 
     private enum State {
         /// Nothing to do. Can transition to: connecting, closed.
@@ -25,15 +25,15 @@ struct LinkMachine {
     private let initial: TimeAmount
     private let cap: TimeAmount
 
-    init(initial: TimeAmount, cap: TimeAmount) {
+    package init(initial: TimeAmount, cap: TimeAmount) {
         self.initial = initial
         self.cap = cap
     }
 
-    var isUp: Bool { if case .up = state { true } else { false } }
-    var isClosed: Bool { if case .closed = state { true } else { false } }
+    package var isUp: Bool { if case .up = state { true } else { false } }
+    package var isClosed: Bool { if case .closed = state { true } else { false } }
     /// Which endpoint's turn it is: one further with every failure.
-    var failures: Int {
+    package var failures: Int {
         switch state {
         case .idle(let failures), .connecting(let failures), .up(_, let failures), .waiting(let failures): failures
         case .closed: 0
@@ -41,20 +41,20 @@ struct LinkMachine {
     }
 
     /// There is something to send. True: connect now.
-    mutating func workArrived() -> Bool {
+    package mutating func workArrived() -> Bool {
         guard case .idle(let failures) = state else { return false }
         state = .connecting(failures: failures)
         return true
     }
 
     /// HELLO and AUTH are done.
-    mutating func connected(now: NIODeadline) {
+    package mutating func connected(now: NIODeadline) {
         guard case .connecting(let failures) = state else { return }
         state = .up(since: now, failures: failures)
     }
 
     /// The attempt failed or the connection ended. How long to wait; nil once closed. `random` is 0 to 1: full jitter.
-    mutating func ended(now: NIODeadline, random: Double) -> TimeAmount? {
+    package mutating func ended(now: NIODeadline, random: Double) -> TimeAmount? {
         let failures: Int
         switch state {
         case .closed, .idle, .waiting: return nil
@@ -66,16 +66,16 @@ struct LinkMachine {
     }
 
     /// The wait is over. True: connect now; false: there is nothing to connect for.
-    mutating func waitEnded(hasWork: Bool) -> Bool {
+    package mutating func waitEnded(hasWork: Bool) -> Bool {
         guard case .waiting(let failures) = state else { return false }
         state = hasWork ? .connecting(failures: failures) : .idle(failures: failures)
         return hasWork
     }
 
-    mutating func close() { state = .closed }
+    package mutating func close() { state = .closed }
 
     /// Exponential, capped, with full jitter. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
-    static func delay(failures: Int, initial: TimeAmount, cap: TimeAmount, random: Double) -> TimeAmount {
+    package static func delay(failures: Int, initial: TimeAmount, cap: TimeAmount, random: Double) -> TimeAmount {
         let doublings = min(max(failures - 1, 0), 30)
         let (grown, overflow) = initial.nanoseconds.multipliedReportingOverflow(by: 1 << Int64(doublings))
         let ceiling = overflow ? cap.nanoseconds : min(grown, cap.nanoseconds)

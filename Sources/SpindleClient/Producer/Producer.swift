@@ -72,12 +72,13 @@ public final class Producer: Sendable {
                         code: .tooManyInFlight, message: "\(configuration.waitingMax) messages wait to be sent already; try again later",
                         isRetryable: true))
                 }
+                // What is collected and this record must fit one frame.
+                let bytesMax = min(configuration.batchBytesMax, link.batchBytes)
+                if state.builder.byteCount + record.body.count > bytesMax { Self.closeBatch(&state) }
                 do throws(SpindleError) { try state.builder.append(record) } catch { return .fail(error) }
                 state.waiters.append(continuation)
                 state.waitingCount += 1
-                if state.builder.byteCount >= configuration.batchBytesMax || state.waiters.count >= configuration.batchMessagesMax {
-                    Self.closeBatch(&state)
-                }
+                if state.waiters.count >= configuration.batchMessagesMax { Self.closeBatch(&state) }
                 guard !state.isFlushScheduled else { return .wait }
                 state.isFlushScheduled = true
                 return .flush

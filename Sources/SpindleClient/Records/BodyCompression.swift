@@ -2,9 +2,9 @@ internal import CLZ4
 internal import SpindleWire
 
 /// LZ4 blocks (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md).
-enum BodyCompression {
+package enum BodyCompression {
     /// The block, or nil where it would not be smaller than `body`.
-    static func compress(_ body: [UInt8]) -> [UInt8]? {
+    package static func compress(_ body: [UInt8]) -> [UInt8]? {
         guard body.count > 1, body.count <= WireLimits.bodyBytesMax else { return nil }
         let capacity = body.count - 1
         let block = [UInt8](unsafeUninitializedCapacity: capacity) { target, count in
@@ -17,7 +17,7 @@ enum BodyCompression {
     }
 
     /// Expands `block`, which must give exactly `byteCount` bytes (at most ``WireLimits/bodyBytesMax``).
-    static func expand(_ block: [UInt8], byteCount: Int) throws(SpindleError) -> [UInt8] {
+    package static func expand(_ block: [UInt8], byteCount: Int) throws(SpindleError) -> [UInt8] {
         guard byteCount > 0, byteCount <= WireLimits.bodyBytesMax else {
             throw invalid("a compressed body announces \(byteCount) bytes: 1 to \(WireLimits.bodyBytesMax) are allowed")
         }

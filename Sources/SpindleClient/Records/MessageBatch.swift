@@ -109,13 +109,27 @@ enum RecordCodec {
             userHeaders: record.userHeaders.map { Message.UserHeader(name: $0.name, value: $0.value) })
     }
 
-    /// `messages` as batches that each fit a frame, in order.
-    static func batches(of messages: [Message], compressionThreshold: Int?) throws(SpindleError) -> [MessageBatch] {
+    /// The size of batches before a broker has told its frame cap: with the largest record that a cap allows it still fits.
+    static let batchBytesUnknown = WireLimits.recordOverheadBytesMax / 2
+
+    /// The size at which batches are closed under a frame cap. A record takes at most the cap less the overhead, so what was
+    /// collected below this and one more record fit a frame.
+    static func batchBytes(frameBytesMax: Int?) -> Int {
+        guard let frameBytesMax else { return batchBytesUnknown }
+        return min(batchBytesMax, max(batchBytesUnknown, frameBytesMax / 4))
+    }
+
+    /// `messages` as batches that each fit a frame, in order. A record that would take its batch over the size begins the next one.
+    static func batches(
+        of messages: [Message], compressionThreshold: Int?, bytesMax: Int = batchBytesUnknown
+    ) throws(SpindleError) -> [MessageBatch] {
         var batches: [MessageBatch] = []
         var builder = MessageBatchBuilder(compressionThreshold: compressionThreshold)
         for message in messages {
-            try builder.append(message)
-            if builder.byteCount >= batchBytesMax || builder.sizes.count == WireLimits.messagesPerFrameMax { batches.append(builder.finish()) }
+            let record = record(of: message, compressionThreshold: compressionThreshold)
+            let isFull = builder.sizes.count == WireLimits.messagesPerFrameMax
+            if !builder.sizes.isEmpty, isFull || builder.byteCount + record.body.count > bytesMax { batches.append(builder.finish()) }
+            try builder.append(record)
         }
         if !builder.sizes.isEmpty { batches.append(builder.finish()) }
         return batches
