@@ -95,6 +95,9 @@ let package = Package(
         ]),
         library("SpindleCertificates", [.x509, .asn1, .crypto]),
 
+        // The same node and log over a disk that fails and crashes on demand.
+        library("SpindleSimulator", ["SpindleNode", "SpindleLog"]),
+
         // Those who talk to it.
         library("SpindleClient", ["SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
         library("SpindleWorker", ["SpindleClient", .logging, .metrics, .tracing, .lifecycle]),
@@ -128,8 +131,8 @@ let package = Package(
         tests("SpindleWireTests", ["SpindleWire", "CCRC32C"]),
         tests("SpindleConformanceTests", ["SpindleWire"]),
         tests("SpindleQueueTests", ["SpindleQueue"]),
-        tests("SpindleLogTests", ["SpindleLog", "CCRC32C"]),
-        tests("SpindleNodeTests", ["SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
+        tests("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),
+        tests("SpindleNodeTests", ["SpindleSimulator", "SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleCertificates", "SpindleObservability", .yams, .logging, .metrics, .tracing, .lifecycle,

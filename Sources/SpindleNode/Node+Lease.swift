@@ -39,12 +39,8 @@ extension Node {
         }
     }
 
-    /// Bytes of records in one reply at most.
-    private var leaseBytesMax: Int {
-        configuration.frameBytesMax - FrameHeader.byteCount - 8 - LeaseReplyHead.itemByteCount * Self.messagesPerLeaseMax > 0
-            ? configuration.frameBytesMax - FrameHeader.byteCount - 8 - LeaseReplyHead.itemByteCount * Self.messagesPerLeaseMax
-            : configuration.frameBytesMax / 2
-    }
+    /// Bytes of records in one reply at most: the rest of the frame is for its table and the dead letters' histories.
+    private var leaseBytesMax: Int { configuration.frameBytesMax - WireLimits.recordOverheadBytesMax }
 
     /// Leases what the waiter may have of `queue`; nil where the log has no room for the grant.
     private mutating func grant(_ queue: UInt32, to waiter: Waiter, now: UInt64) throws(WireError) -> [QueueEngine.Granted]? {
@@ -76,21 +72,32 @@ extension Node {
             .leased(leaseMilliseconds: waiter.leaseMilliseconds, messages: granted, deadLetterNotes: deadLetterNotes(granted)))
     }
 
-    /// The histories of those among `granted` that are dead letters, encoded.
+    /// The histories of those among `granted` that are dead letters, encoded: as many as the frame surely holds, and of a long
+    /// one the newest attempts.
     private func deadLetterNotes(_ granted: [QueueEngine.Granted]) -> [UInt8] {
-        var writer = WireWriter(capacity: 16)
+        let bytesMax = WireLimits.recordOverheadBytesMax - LeaseReplyHead.itemByteCount * Self.messagesPerLeaseMax - 256
+        var notes: [UInt8] = []
         for (index, message) in granted.enumerated() {
             guard let history = state.engine.history(of: message.id), let death = history.death else { continue }
-            DeadLetterNote(
+            var note = DeadLetterNote(
                 itemIndex: UInt32(index), originQueue: death.originQueue, reason: death.reason, deadAtMilliseconds: death.at,
                 attempts: history.attempts.map {
                     .init(
                         number: $0.number, leasedAtMilliseconds: $0.leasedAt, endedAtMilliseconds: $0.endedAt, holder: $0.holder,
                         outcome: $0.outcome == .nacked ? .nacked : .expired, reason: $0.reason)
+                })
+            while true {
+                var writer = WireWriter(capacity: 256)
+                note.encode(into: &writer)
+                if notes.count + writer.count <= bytesMax {
+                    notes += writer.array()
+                    break
                 }
-            ).encode(into: &writer)
+                guard !note.attempts.isEmpty else { return notes }
+                note.attempts.removeFirst((note.attempts.count + 1) / 2)
+            }
         }
-        return writer.count == 0 ? [] : writer.array()
+        return notes
     }
 
     // MARK: Waiting

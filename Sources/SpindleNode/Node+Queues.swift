@@ -62,7 +62,7 @@ extension Node {
         let pattern = NamePattern(stats.pattern)
         let max = min(Int(stats.max), 1000)
         var names = state.engine.queues.map(\.name).filter { name in
-            name > stats.after && pattern.matches(name) && request.principal.admin.contains { $0.matches(name) }
+            name > stats.after && pattern.matches(name) && (request.principal.read + request.principal.admin).contains { $0.matches(name) }
         }
         names.sort()
         var reply = StatsReply(queues: [], moreFollow: names.count > max)

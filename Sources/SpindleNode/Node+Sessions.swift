@@ -154,6 +154,12 @@ extension Node {
             guard let opcode = Opcode(rawValue: header.opcode) else {
                 throw WireError(.unsupported, "opcode \(header.opcode) is not known to this broker")
             }
+            if header.flags.contains(.reply) {
+                // The answer to a PING of ours says only that the peer is there.
+                if opcode == .ping { return }
+                throw .malformed("\(opcode.name) came with the reply flag: the broker asks nothing but PING")
+            }
+            guard header.flags.isEmpty else { throw .malformed("\(opcode.name): a request has no flags, these are \(header.flags.rawValue)") }
             guard header.version == 1 else {
                 throw WireError(.unsupported, "\(opcode.name) version \(header.version): this broker speaks version 1")
             }

@@ -123,7 +123,7 @@ extension Node {
         try checkReserve(64 + 32 * extend.items.count)
         beginTransaction(now: request.now)
         var reply = ExtendReply(leaseMilliseconds: extend.leaseMilliseconds, items: [])
-        var granted: UInt64 = 0
+        var shortest: UInt64?
         for item in extend.items {
             var status = check(item.token, request.principal)
             if status == .ok, let message = state.engine.held.find(item.token.messageID) {
@@ -132,18 +132,19 @@ extension Node {
                 if asked > policy.leaseMillisecondsMax {
                     status = ItemStatus(.invalidArgument)
                 } else {
-                    granted = HeldMessages.leaseDuration(asked)
+                    let duration = HeldMessages.leaseDuration(asked)
+                    shortest = min(shortest ?? duration, duration)
                     // One operation each: items may be of queues with leases of their own.
-                    let countAt = transaction.beginExtend(duration: granted)
+                    let countAt = transaction.beginExtend(duration: duration)
                     transaction.writer.u64(message.id)
                     transaction.writer.patch(u32: 1, at: countAt)
-                    _ = state.engine.extend(message.id, duration: granted, now: state.time)
+                    _ = state.engine.extend(message.id, duration: duration, now: state.time)
                 }
             }
             reply.items.append(.init(status: status, isCancelled: false))
         }
         if !transaction.isEmpty { _ = try appendTransaction(.extend) }
-        reply.leaseMilliseconds = UInt32(clamping: granted)
+        reply.leaseMilliseconds = UInt32(clamping: shortest ?? 0)
         answer(request.session, request.correlationID, .extended(reply))
     }
 
@@ -166,7 +167,7 @@ extension Node {
             }
         }
         let groups = try settleGroups(request, settle)
-        if groups.contains(where: { _ in true }) { try checkRoom(forPublishOf: settle.body.byteCount) }
+        if !groups.isEmpty { try checkRoom(forPublishOf: settle.body.byteCount) }
         try checkReserve(256 + 8 * settle.acks.count + settle.nacks.reduce(0) { $0 + 32 + $1.reason.utf8.count } + 512 * groups.count + settle.body.byteCount)
         try commit(request, settle, groups)
     }
@@ -182,7 +183,6 @@ extension Node {
     }
 
     private func settleGroups(_ request: Request, _ settle: borrowing SettleRequest) throws(WireError) -> [SettleGroup] {
-        guard !isDraining || settle.groups.isEmpty else { throw WireError(.goingAway, "the broker is stopping; settle again after reconnecting", retryAfterMilliseconds: 1000) }
         var groups: [SettleGroup] = []
         var newTopics: [String] = []
         for group in settle.groups {

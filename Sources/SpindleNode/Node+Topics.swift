@@ -46,10 +46,17 @@ extension Node {
             } else {
                 subscription.offset = cursor.offset
                 subscription.next = state.topics.numberAfter(offset: cursor.offset)
+                let dropped = newestDropped(&subscription)
+                if dropped > cursor.offset {
+                    subscription.offset = dropped
+                    subscription.pendingGap = Self.retentionGap
+                }
             }
         }
         return subscription
     }
+
+    private static let retentionGap = "events were dropped by the topic's retention before they were read"
 
     /// Offset of the newest event that a topic of interest no longer holds.
     private func newestDropped(_ subscription: inout Subscription) -> UInt64 {
@@ -105,7 +112,7 @@ extension Node {
                 flush(session, &subscription, &items, &byteCount)
                 let dropped = newestDropped(&subscription)
                 if dropped > subscription.offset {
-                    gap(session, &subscription, offset: dropped, reason: "events were dropped by the topic's retention before they were read")
+                    gap(session, &subscription, offset: dropped, reason: Self.retentionGap)
                 }
                 subscription.next = max(subscription.next + 1, state.topics.firstNumber)
                 continue

@@ -52,14 +52,15 @@ package struct Node: ~Copyable {
     /// Leases ended and messages granted per turn at most, so that no turn is long.
     static let timersPerTurnMax = 1024
     /// Messages in one LEASE reply at most.
-    static let messagesPerLeaseMax = 8192
+    static let messagesPerLeaseMax = 1024
     /// A record must leave this much of a frame for what goes with it in a delivery.
-    static let recordFrameMargin = 4096
+    static let recordFrameMargin = WireLimits.recordOverheadBytesMax
     static let retryMilliseconds: UInt64 = 50
 
     /// A node over a recovered log: `state` is what its entries made.
     package init(configuration: NodeConfiguration, state: NodeState, log: consuming LogAppender) {
         precondition(configuration.serverID.count == 16, "a server id has sixteen bytes")
+        precondition(configuration.frameBytesMax >= NodeConfiguration.frameBytesMin, "frames must hold a record and what goes with it")
         self.configuration = configuration
         self.state = state
         self.log = log

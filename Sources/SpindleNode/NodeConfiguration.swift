@@ -1,5 +1,10 @@
+internal import SpindleWire
+
 /// What a node must be told from outside; the rest it decides alone.
 package struct NodeConfiguration: Sendable {
+    /// Smallest frame cap that can be configured, bytes: half of it for what goes with a record.
+    package static let frameBytesMin = 2 * WireLimits.recordOverheadBytesMax
+
     /// Shown in HELLO's reply.
     package var serverName: String
     package var serverVersion: String

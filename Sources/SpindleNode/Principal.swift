@@ -5,7 +5,9 @@ package struct Principal: Equatable, Sendable {
     package var publish: [NamePattern]
     /// Queues that may be leased from (and acknowledged, extended, given back).
     package var lease: [NamePattern]
-    /// Queues that may be declared, inspected and changed.
+    /// Queues whose figures and messages may be looked at.
+    package var read: [NamePattern]
+    /// Queues that may be declared and changed, and looked at.
     package var admin: [NamePattern]
     /// Topics that events may be published to.
     package var topicPublish: [NamePattern]
@@ -13,12 +15,13 @@ package struct Principal: Equatable, Sendable {
     package var topicSubscribe: [NamePattern]
 
     package init(
-        name: String, publish: [NamePattern] = [], lease: [NamePattern] = [], admin: [NamePattern] = [],
+        name: String, publish: [NamePattern] = [], lease: [NamePattern] = [], read: [NamePattern] = [], admin: [NamePattern] = [],
         topicPublish: [NamePattern] = [], topicSubscribe: [NamePattern] = []
     ) {
         self.name = name
         self.publish = publish
         self.lease = lease
+        self.read = read
         self.admin = admin
         self.topicPublish = topicPublish
         self.topicSubscribe = topicSubscribe

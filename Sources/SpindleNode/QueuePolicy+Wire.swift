@@ -6,7 +6,7 @@ extension QueuePolicy {
     /// what is allowed, or ``ErrorCode/unsupported``.
     func applying(_ fields: QueuePolicyFields) throws(WireError) -> QueuePolicy {
         var policy = self
-        try Self.set(&policy.leaseMillisecondsMax, fields.leaseMillisecondsMax, "leaseDurationMax", 1000...Self.durationMillisecondsMax)
+        try Self.set(&policy.leaseMillisecondsMax, fields.leaseMillisecondsMax, "leaseDurationMax", 1000...WireLimits.durationMillisecondsMax)
         try Self.set(&policy.leaseMilliseconds, fields.leaseMilliseconds, "leaseDuration", 1...policy.leaseMillisecondsMax)
         try Self.set(&policy.attemptsMax, fields.attemptsMax, "attemptsMax", 0...1_000_000)
         if let kind = fields.backoffKind {
@@ -15,16 +15,16 @@ extension QueuePolicy {
             }
             policy.backoffKind = known
         }
-        try Self.set(&policy.backoffInitialMilliseconds, fields.backoffInitialMilliseconds, "backoff initial", 0...Self.durationMillisecondsMax)
-        try Self.set(&policy.backoffCapMilliseconds, fields.backoffCapMilliseconds, "backoff cap", 0...Self.durationMillisecondsMax)
+        try Self.set(&policy.backoffInitialMilliseconds, fields.backoffInitialMilliseconds, "backoff initial", 0...WireLimits.durationMillisecondsMax)
+        try Self.set(&policy.backoffCapMilliseconds, fields.backoffCapMilliseconds, "backoff cap", 0...WireLimits.durationMillisecondsMax)
         try Self.set(&policy.backoffJitterPercent, fields.backoffJitterPercent, "backoff jitter percent", 0...100)
         if let name = fields.deadLetterQueue { policy.deadLetterQueue = name }
-        try Self.set(&policy.delayMilliseconds, fields.delayMilliseconds, "delay", 0...Self.durationMillisecondsMax)
-        try Self.set(&policy.lengthMax, fields.lengthMax, "lengthMax", 0...UInt64(Int64.max))
-        try Self.set(&policy.bytesMax, fields.bytesMax, "bytesMax", 0...UInt64(Int64.max))
+        try Self.set(&policy.delayMilliseconds, fields.delayMilliseconds, "delay", 0...WireLimits.durationMillisecondsMax)
+        try Self.set(&policy.lengthMax, fields.lengthMax, "lengthMax", 0...WireLimits.policyNumberMax)
+        try Self.set(&policy.bytesMax, fields.bytesMax, "bytesMax", 0...WireLimits.policyNumberMax)
         try Self.set(
             &policy.deduplicationWindowMilliseconds, fields.deduplicationWindowMilliseconds, "deduplication window",
-            0...Self.durationMillisecondsMax)
+            0...WireLimits.durationMillisecondsMax)
         for (name, value) in [
             ("timeToLive", fields.timeToLiveMilliseconds), ("orderedGroups", fields.orderedGroups), ("concurrencyMax", fields.concurrencyMax),
             ("concurrencyPerGroupMax", fields.concurrencyPerGroupMax), ("ratePerSecondMax", fields.ratePerSecondMax),

@@ -30,7 +30,7 @@ package struct QueuePolicy: Equatable, Sendable {
     package init() {}
 
     /// Longest delay, back-off, window or lease: ten years.
-    package static let durationMillisecondsMax: UInt64 = 10 * 366 * 24 * 3600 * 1000
+    package static let durationMillisecondsMax: UInt64 = 315_576_000_000
 
     /// The wait before the next delivery after the `attempt`-th one failed.
     ///

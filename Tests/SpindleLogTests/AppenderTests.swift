@@ -1,4 +1,5 @@
 import SpindleLog
+import SpindleSimulator
 import Testing
 
 @Suite("Appending")
@@ -6,7 +7,7 @@ struct AppenderTests {
     private func newLog(_ change: (inout LogConfiguration) -> Void = { _ in }) throws -> TestLog {
         var configuration = TestLog.configuration
         change(&configuration)
-        return try TestLog(FaultyStorage(), configuration: configuration)
+        return try TestLog(SimulatedDisk(), configuration: configuration)
     }
 
     private func expectNothing(_ batch: LogBatch?) {
@@ -120,7 +121,7 @@ struct AppenderTests {
     }
 
     @Test func aFullDiskIsNoRoomAndIsRetried() throws {
-        let storage = FaultyStorage()
+        let storage = SimulatedDisk()
         storage.disk.capacity = 40 << 10
         var log = try TestLog(storage)
         try log.prepare()
@@ -133,7 +134,7 @@ struct AppenderTests {
     }
 
     @Test func spaceThatRunsOutWhileZeroingIsGivenBack() throws {
-        let storage = FaultyStorage()
+        let storage = SimulatedDisk()
         var log = try TestLog(storage)
         // create, then a write that finds the disk full in its middle
         storage.faults[storage.operations + 1] = .errorAfterBytes(1000, 28)
@@ -171,6 +172,6 @@ struct AppenderTests {
     func wrongLimitsAreNamed(configuration: LogConfiguration, start: String) throws {
         #expect(LogConfiguration().problem() == nil)
         #expect(configuration.problem()?.hasPrefix(start) == true)
-        #expect(throws: LogRecoveryError.self) { try TestLog.recover(FaultyStorage(), configuration: configuration) }
+        #expect(throws: LogRecoveryError.self) { try TestLog.recover(SimulatedDisk(), configuration: configuration) }
     }
 }

@@ -1,3 +1,4 @@
+import SpindleSimulator
 import CCRC32C
 import Testing
 

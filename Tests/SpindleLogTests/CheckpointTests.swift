@@ -1,11 +1,12 @@
 import SpindleLog
+import SpindleSimulator
 import Testing
 
 @Suite("Checkpoints and reclaiming")
 struct CheckpointTests {
     /// A log of several segments with checkpoints after the entries of each number given.
     private func log(entries: Int, checkpointsAfter: Set<Int>) throws -> TestLog {
-        var log = try TestLog(FaultyStorage())
+        var log = try TestLog(SimulatedDisk())
         for number in 1...entries {
             try log.prepareAhead(2)
             try log.append(count: 3000)
@@ -15,11 +16,11 @@ struct CheckpointTests {
         return log
     }
 
-    private func checkpoints(_ storage: FaultyStorage) -> [LogFileName] {
+    private func checkpoints(_ storage: SimulatedDisk) -> [LogFileName] {
         storage.disk.names.keys.filter { if case .checkpoint = $0 { true } else { false } }.sorted { "\($0)" < "\($1)" }
     }
 
-    private func segments(_ storage: FaultyStorage) -> [UInt64] {
+    private func segments(_ storage: SimulatedDisk) -> [UInt64] {
         storage.disk.names.keys.compactMap { if case .segment(let number) = $0 { number } else { nil } }.sorted()
     }
 
@@ -55,7 +56,7 @@ struct CheckpointTests {
         let log = try log(entries: 12, checkpointsAfter: [4, 9])
         let newest = try #require(checkpoints(log.storage).last)
         for damage in [0, 33, 50, 61, 66] {
-            let storage = FaultyStorage(log.storage.disk)
+            let storage = SimulatedDisk(log.storage.disk)
             storage.disk[newest]?[damage] ^= 4
             let (recovered, count) = try TestLog.recover(storage)
             #expect(count == 12)
@@ -72,7 +73,7 @@ struct CheckpointTests {
         // What a broken reclaimer would do.
         log.storage.disk[.segment(1)] = nil
         log.storage.disk[.segment(2)] = nil
-        #expect(try TestLog.recover(FaultyStorage(log.storage.disk)).1 == 20)
+        #expect(try TestLog.recover(SimulatedDisk(log.storage.disk)).1 == 20)
         let newest = try #require(checkpoints(log.storage).last)
         log.storage.disk[newest]?[65] ^= 1
         let before = log.storage.operations
@@ -104,7 +105,7 @@ struct CheckpointTests {
         let log = try log(entries: 6, checkpointsAfter: [2, 4])
         let kept = checkpoints(log.storage)
         for step in 0..<5 {
-            let storage = FaultyStorage(log.storage.disk)
+            let storage = SimulatedDisk(log.storage.disk)
             storage.faults[step] = .error(28)
             let checkpointer = log.recovered.makeCheckpointer(storage: storage)
             let payload: [UInt8] = [6, 0, 0, 0, 0, 0, 0, 0]
@@ -159,7 +160,7 @@ struct CheckpointTests {
             try log.append(count: 3000)
             try log.commit()
         }
-        let (recovered, count) = try TestLog.recover(FaultyStorage(log.storage.disk))
+        let (recovered, count) = try TestLog.recover(SimulatedDisk(log.storage.disk))
         #expect(count == log.next)
         #expect(recovered.tail == .clean)
         #expect(recovered.end == log.appender.end)
@@ -170,7 +171,7 @@ struct CheckpointTests {
         let log = try log(entries: 20, checkpointsAfter: [16, 18])
         let firstSegment = try #require(segments(log.storage).first)
         for crashAt in 0..<12 {
-            let storage = FaultyStorage(log.storage.disk)
+            let storage = SimulatedDisk(log.storage.disk)
             try storage.rename(.segment(firstSegment), to: .spent(firstSegment))
             var preparer = SegmentPreparer(
                 storage: storage, log: TestLog.id, segmentBytes: 16384, freeBytesKept: 0,
@@ -178,10 +179,10 @@ struct CheckpointTests {
             storage.faults[storage.operations + crashAt] = .crash
             _ = try? preparer.prepareNext()
             for kept in 0...storage.disk.pendingChanges.count {
-                for fate in DiskState.SectorFate.allCases {
+                for fate in SimulatedDiskState.SectorFate.allCases {
                     let disk = storage.disk.crashed(
                         .init(directoryChangesKept: kept, sector: { _ in fate }, sizeKept: { _ in true }))
-                    #expect(try TestLog.recover(FaultyStorage(disk)).1 == 20, "crash at \(crashAt), \(kept) names kept")
+                    #expect(try TestLog.recover(SimulatedDisk(disk)).1 == 20, "crash at \(crashAt), \(kept) names kept")
                 }
             }
         }

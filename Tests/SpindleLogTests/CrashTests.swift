@@ -1,3 +1,4 @@
+import SpindleSimulator
 import SpindleLog
 import Testing
 
@@ -7,14 +8,14 @@ import Testing
 struct CrashTests {
     /// What was true when the power went.
     struct Outcome {
-        var disk: DiskState
+        var disk: SimulatedDiskState
         var confirmed: UInt64
         var appended: UInt64
         var finished: Bool
     }
 
     /// Rollovers, prepared and recycled segments, checkpoints and reclaiming, in few I/Os. Notes progress in `outcome`.
-    private static func work(_ storage: FaultyStorage) -> Outcome {
+    private static func work(_ storage: SimulatedDisk) -> Outcome {
         var outcome = Outcome(disk: storage.disk, confirmed: 0, appended: 0, finished: false)
         do {
             var log = try TestLog(storage)
@@ -40,10 +41,10 @@ struct CrashTests {
         return outcome
     }
 
-    private static func choices(_ disk: DiskState, seed: UInt64) -> [DiskState.CrashChoice] {
-        var choices: [DiskState.CrashChoice] = []
+    private static func choices(_ disk: SimulatedDiskState, seed: UInt64) -> [SimulatedDiskState.CrashChoice] {
+        var choices: [SimulatedDiskState.CrashChoice] = []
         let sectors = disk.dirtySectorCount
-        let fates = DiskState.SectorFate.allCases
+        let fates = SimulatedDiskState.SectorFate.allCases
         for directory in 0...disk.pendingChanges.count {
             if sectors <= 2 {
                 for code in 0..<(sectors == 0 ? 1 : sectors == 1 ? 3 : 9) {
@@ -69,9 +70,9 @@ struct CrashTests {
 
     /// Recovers, and says what is wrong with the result, if anything.
     private static func recover(
-        _ disk: DiskState, _ outcome: Outcome
-    ) -> (result: (storage: FaultyStorage, recovered: RecoveredLog, count: UInt64)?, violation: String?) {
-        let storage = FaultyStorage(disk)
+        _ disk: SimulatedDiskState, _ outcome: Outcome
+    ) -> (result: (storage: SimulatedDisk, recovered: RecoveredLog, count: UInt64)?, violation: String?) {
+        let storage = SimulatedDisk(disk)
         do {
             let (recovered, count) = try TestLog.recover(storage)
             let result = (storage, recovered, count)
@@ -83,11 +84,11 @@ struct CrashTests {
         }
     }
 
-    private static func outcomes(_ bug: FaultyStorage.PlantedBug? = nil) -> [(operation: Int, what: String, outcome: Outcome)] {
-        let whole = FaultyStorage()
+    private static func outcomes(_ bug: SimulatedDisk.PlantedBug? = nil) -> [(operation: Int, what: String, outcome: Outcome)] {
+        let whole = SimulatedDisk()
         #expect(work(whole).finished)
         return (0...whole.operations).map { operation in
-            let storage = FaultyStorage()
+            let storage = SimulatedDisk()
             storage.plantedBug = bug
             storage.faults[operation] = .crash
             let what = operation < whole.operations ? whole.trace[operation] : "the end"
@@ -96,7 +97,7 @@ struct CrashTests {
     }
 
     /// Every operation, every fate: how many recoveries there were, and what was wrong with them.
-    private static func explore(_ bug: FaultyStorage.PlantedBug? = nil) -> (recoveries: Int, violations: [String]) {
+    private static func explore(_ bug: SimulatedDisk.PlantedBug? = nil) -> (recoveries: Int, violations: [String]) {
         var recoveries = 0
         var violations: [String] = []
         for (operation, what, outcome) in outcomes(bug) {
@@ -126,8 +127,8 @@ struct CrashTests {
         #expect(recoveries > 500)
     }
 
-    @Test(arguments: FaultyStorage.PlantedBug.allCases)
-    func aPlantedBugIsFound(bug: FaultyStorage.PlantedBug) {
+    @Test(arguments: SimulatedDisk.PlantedBug.allCases)
+    func aPlantedBugIsFound(bug: SimulatedDisk.PlantedBug) {
         #expect(!Self.explore(bug).violations.isEmpty)
     }
 
@@ -137,10 +138,10 @@ struct CrashTests {
             let choices = Self.choices(outcome.disk, seed: UInt64(operation))
             for (index, choice) in choices.enumerated() where index % 3 == operation % 3 {
                 let damaged = outcome.disk.crashed(choice)
-                let calm = FaultyStorage(damaged)
+                let calm = SimulatedDisk(damaged)
                 let expected = try TestLog.recover(calm)
                 for step in 0..<calm.operations {
-                    let storage = FaultyStorage(damaged)
+                    let storage = SimulatedDisk(damaged)
                     storage.faults[step] = .crash
                     #expect(throws: LogRecoveryError.self) { try TestLog.recover(storage) }
                     for (inner, innerChoice) in Self.choices(storage.disk, seed: UInt64(step)).enumerated() {
@@ -161,11 +162,11 @@ struct CrashTests {
     @Test(arguments: 0..<40 as Range<UInt64>)
     func lifeAfterLife(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
-        var disk = DiskState()
+        var disk = SimulatedDiskState()
         var confirmed: UInt64 = 0
         var appended: UInt64 = 0
         for life in 0..<12 {
-            let storage = FaultyStorage(disk)
+            let storage = SimulatedDisk(disk)
             storage.faults[Int.random(in: 0..<60, using: &generator)] = .crash
             do {
                 var log = try TestLog(storage)
@@ -188,7 +189,7 @@ struct CrashTests {
             } catch {
                 #expect(storage.isDown, "life \(life): \(error)")
             }
-            let fates = DiskState.SectorFate.allCases
+            let fates = SimulatedDiskState.SectorFate.allCases
             let salt = UInt64.random(in: 0 ... .max, using: &generator)
             disk = storage.disk.crashed(
                 .init(
@@ -203,7 +204,7 @@ struct CrashTests {
 
     /// Every bit of a log, one at a time: refused, or reported as a torn tail that costs at most the last synced batch.
     @Test func everyBit() throws {
-        var log = try TestLog(FaultyStorage())
+        var log = try TestLog(SimulatedDisk())
         for _ in 0..<6 {
             for _ in 0..<3 { try log.append(count: 90) }
             try log.commit()
@@ -217,7 +218,7 @@ struct CrashTests {
             var flipped = disk
             flipped[.segment(1)]?[bit / 8] ^= 1 << UInt8(bit % 8)
             do {
-                let (recovered, count) = try TestLog.recover(FaultyStorage(flipped))
+                let (recovered, count) = try TestLog.recover(SimulatedDisk(flipped))
                 if count < proven { wrong.append("bit \(bit): proven entries are lost") }
                 if recovered.tail == .clean { wrong.append("bit \(bit): silent") }
             } catch {

@@ -1,4 +1,5 @@
 import SpindleLog
+import SpindleSimulator
 import Testing
 
 /// The bytes on the disk, as docs/decisions/0001-log-format.md draws them. They change only together with the version.
@@ -9,7 +10,7 @@ struct FormatTests {
     }
 
     private func twoEntries() throws -> [UInt8] {
-        var log = try TestLog(FaultyStorage())
+        var log = try TestLog(SimulatedDisk())
         let first = try log.appender.append(type: 0x0102, flags: 0x0304, head: Array("ab".utf8).span.bytes, body: Array("cde".utf8).span.bytes)
         let taken = log.appender.takeBatch()
         let batch = try #require(taken)
@@ -46,7 +47,7 @@ struct FormatTests {
     }
 
     @Test func checkpoint() throws {
-        let log = try TestLog(FaultyStorage())
+        let log = try TestLog(SimulatedDisk())
         try log.checkpoint()
         let bytes = try #require(log.storage.disk[.checkpoint(LSN(rawValue: 20480))])
         #expect(String(decoding: bytes[..<8], as: UTF8.self) == "SPINDCKP")

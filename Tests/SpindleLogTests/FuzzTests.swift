@@ -1,12 +1,13 @@
 import SpindleLog
+import SpindleSimulator
 import Testing
 
 /// Files full of damage, from seeds. Recovery and inspection must end, must not trap, and must never give out an entry that
 /// was not written (the visitor of `TestLog` refuses those).
 @Suite("Random damage")
 struct FuzzTests {
-    private static func sample() throws -> DiskState {
-        var log = try TestLog(FaultyStorage())
+    private static func sample() throws -> SimulatedDiskState {
+        var log = try TestLog(SimulatedDisk())
         for round in 0..<16 {
             try log.prepareAhead(2)
             for _ in 0..<2 { try log.append(count: 1000 + 150 * round) }
@@ -16,7 +17,7 @@ struct FuzzTests {
         return log.storage.disk
     }
 
-    private static func damage(_ disk: inout DiskState, _ generator: inout SeededGenerator) {
+    private static func damage(_ disk: inout SimulatedDiskState, _ generator: inout SeededGenerator) {
         let names = disk.names.keys.sorted { "\($0)" < "\($1)" }
         guard let name = names.randomElement(using: &generator), let count = disk[name]?.count else { return }
         let start = Int.random(in: 0..<max(1, count), using: &generator)
@@ -39,21 +40,21 @@ struct FuzzTests {
 
     @Test func nothingTrapsAndNothingFalseIsGivenOut() throws {
         let disk = try Self.sample()
-        let total = try TestLog.recover(FaultyStorage(disk)).1
+        let total = try TestLog.recover(SimulatedDisk(disk)).1
         var opened = 0
         var refused = 0
         for seed in 0..<4000 as Range<UInt64> {
             var generator = SeededGenerator(seed: seed)
             var damaged = disk
             for _ in 0..<Int.random(in: 1...3, using: &generator) { Self.damage(&damaged, &generator) }
-            _ = try LogInspector(storage: FaultyStorage(damaged)).verify()
+            _ = try LogInspector(storage: SimulatedDisk(damaged)).verify()
             var items = 0
-            try LogInspector(storage: FaultyStorage(damaged)).inspect(typeName: { _ in nil }) { _, _ in
+            try LogInspector(storage: SimulatedDisk(damaged)).inspect(typeName: { _ in nil }) { _, _ in
                 items += 1
                 return true
             }
             do {
-                let (_, count) = try TestLog.recover(FaultyStorage(damaged))
+                let (_, count) = try TestLog.recover(SimulatedDisk(damaged))
                 #expect(count <= total, "seed \(seed)")
                 opened += 1
             } catch {

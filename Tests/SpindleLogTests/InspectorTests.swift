@@ -1,10 +1,11 @@
 import SpindleLog
+import SpindleSimulator
 import Testing
 
 @Suite("Looking at a log")
 struct InspectorTests {
-    private func verify(_ disk: DiskState) throws -> LogVerification {
-        let storage = FaultyStorage(disk)
+    private func verify(_ disk: SimulatedDiskState) throws -> LogVerification {
+        let storage = SimulatedDisk(disk)
         let verification = try LogInspector(storage: storage).verify()
         #expect(storage.operations == 0, "looking must change nothing")
         return verification
@@ -56,7 +57,7 @@ struct InspectorTests {
     }
 
     @Test func aDamagedCheckpoint() throws {
-        var log = try TestLog(FaultyStorage())
+        var log = try TestLog(SimulatedDisk())
         try log.append(count: 10)
         try log.commit()
         try log.checkpoint()
@@ -73,7 +74,7 @@ struct InspectorTests {
         disk[.segment(1)]?[layout.offset(3) + 50] ^= 1
         var names: [String] = []
         var payloadBytes = 0
-        try LogInspector(storage: FaultyStorage(disk)).inspect(typeName: { $0 == 7 ? "seven" : nil }) { item, payload in
+        try LogInspector(storage: SimulatedDisk(disk)).inspect(typeName: { $0 == 7 ? "seven" : nil }) { item, payload in
             switch item {
             case .entry(_, let count, let name):
                 names.append(name)
@@ -96,7 +97,7 @@ struct InspectorTests {
         let layout = try RecoveryTests.layout()
         var count = 0
         let start = LSN(rawValue: 2 * 16384 + UInt64(layout.offset(11)))
-        try LogInspector(storage: FaultyStorage(layout.disk)).inspect(from: start, typeName: { _ in nil }) { item, _ in
+        try LogInspector(storage: SimulatedDisk(layout.disk)).inspect(from: start, typeName: { _ in nil }) { item, _ in
             if case .entry(let entry, _, let name) = item {
                 #expect(entry.lsn >= start)
                 #expect(name == "type 7")
@@ -110,8 +111,8 @@ struct InspectorTests {
     @Test func scrubbingASealedSegment() throws {
         let layout = try RecoveryTests.layout()
         var disk = layout.disk
-        #expect(try LogInspector(storage: FaultyStorage(disk)).scrub(segment: 1) == nil)
+        #expect(try LogInspector(storage: SimulatedDisk(disk)).scrub(segment: 1) == nil)
         disk[.segment(1)]?[layout.offset(6) + 50] ^= 1
-        #expect(try LogInspector(storage: FaultyStorage(disk)).scrub(segment: 1)?.offset == UInt64(layout.offset(6)))
+        #expect(try LogInspector(storage: SimulatedDisk(disk)).scrub(segment: 1)?.offset == UInt64(layout.offset(6)))
     }
 }

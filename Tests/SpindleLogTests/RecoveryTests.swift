@@ -1,4 +1,5 @@
 import SpindleLog
+import SpindleSimulator
 import Testing
 
 /// What recovery makes of a log that was damaged in a known way.
@@ -13,7 +14,7 @@ struct RecoveryTests {
 
     struct Case: CustomTestStringConvertible, Sendable {
         var name: String
-        var damage: @Sendable (inout DiskState, Layout) -> Void
+        var damage: @Sendable (inout SimulatedDiskState, Layout) -> Void
         var expected: @Sendable (Layout) -> Expected
 
         var testDescription: String { name }
@@ -22,7 +23,7 @@ struct RecoveryTests {
     /// A log of two segments. Entries 0–9 lie in segment 1. In segment 2 the batch of entries 10 and 11 is synced, then the batch
     /// of 12 and 13 is written; nothing later says that it was synced.
     struct Layout: Sendable {
-        var disk: DiskState
+        var disk: SimulatedDiskState
         var offsets: [Int]
 
         func offset(_ entry: Int) -> Int { offsets[entry] }
@@ -33,7 +34,7 @@ struct RecoveryTests {
     static let segment2 = LogFileName.segment(2)
 
     static func layout() throws -> Layout {
-        var log = try TestLog(FaultyStorage())
+        var log = try TestLog(SimulatedDisk())
         try log.prepareAhead(2)
         for _ in 0..<5 {
             for _ in 0..<2 { try log.append(count: 1160) }
@@ -48,11 +49,11 @@ struct RecoveryTests {
         return Layout(disk: log.storage.disk, offsets: offsets)
     }
 
-    private static func flip(_ disk: inout DiskState, _ file: LogFileName, _ offset: Int, mask: UInt8 = 1) {
+    private static func flip(_ disk: inout SimulatedDiskState, _ file: LogFileName, _ offset: Int, mask: UInt8 = 1) {
         disk[file]?[offset] ^= mask
     }
 
-    private static func zero(_ disk: inout DiskState, _ file: LogFileName, _ range: Range<Int>) {
+    private static func zero(_ disk: inout SimulatedDiskState, _ file: LogFileName, _ range: Range<Int>) {
         disk[file]?.replaceSubrange(range, with: [UInt8](repeating: 0, count: range.count))
     }
 
@@ -166,7 +167,7 @@ struct RecoveryTests {
         let layout = try Self.layout()
         var damaged = layout.disk
         example.damage(&damaged, layout)
-        let storage = FaultyStorage(damaged)
+        let storage = SimulatedDisk(damaged)
         switch example.expected(layout) {
         case .refuses(let file, let offset):
             let error = #expect(throws: LogRecoveryError.self) { try TestLog.recover(storage) }
@@ -187,8 +188,8 @@ struct RecoveryTests {
     }
 
     /// A second recovery finds the same log, clean, and it can be appended to.
-    static func expectStable(_ storage: FaultyStorage, _ first: RecoveredLog, _ count: UInt64) throws {
-        let again = FaultyStorage(storage.disk)
+    static func expectStable(_ storage: SimulatedDisk, _ first: RecoveredLog, _ count: UInt64) throws {
+        let again = SimulatedDisk(storage.disk)
         let (second, secondCount) = try TestLog.recover(again)
         #expect(secondCount == count)
         #expect(second.end == first.end)
@@ -198,21 +199,21 @@ struct RecoveryTests {
         try log.prepareAhead(1)
         try log.append(count: 500)
         try log.commit()
-        let (_, finalCount) = try TestLog.recover(FaultyStorage(again.disk))
+        let (_, finalCount) = try TestLog.recover(SimulatedDisk(again.disk))
         #expect(finalCount == count + 1)
     }
 
     @Test func anEmptyFurtherSegmentDoesNotBlockTheStart() throws {
         // Segment 2 is sealed, and segment 3 got its name, but nothing of its content reached the disk.
         for remains in [[], [UInt8](repeating: 0, count: 100), [UInt8](repeating: 0, count: 16384)] as [[UInt8]] {
-            var log = try TestLog(FaultyStorage())
+            var log = try TestLog(SimulatedDisk())
             try log.prepareAhead(3)
             for _ in 0..<6 { try log.append(count: 4000) }
             try log.commit()
             #expect(log.appender.currentSegment == 2)
             var sealed = try sealedWithoutNext(&log)
             sealed[.segment(3)] = remains
-            let storage = FaultyStorage(sealed)
+            let storage = SimulatedDisk(sealed)
             let (recovered, count) = try TestLog.recover(storage)
             #expect(count == 6)
             #expect(recovered.quarantined.map(\.file) == [.segment(3)])
@@ -222,7 +223,7 @@ struct RecoveryTests {
     }
 
     /// The disk of a log whose last segment is sealed, when the next one has not got its name.
-    private func sealedWithoutNext(_ log: inout TestLog) throws -> DiskState {
+    private func sealedWithoutNext(_ log: inout TestLog) throws -> SimulatedDiskState {
         try log.append(count: 4000)
         let storage = log.storage
         storage.faults[storage.operations + 2] = .crash
@@ -233,11 +234,11 @@ struct RecoveryTests {
     }
 
     @Test func aSealedLastSegmentGoesOnInTheNext() throws {
-        var log = try TestLog(FaultyStorage())
+        var log = try TestLog(SimulatedDisk())
         try log.prepareAhead(3)
         for _ in 0..<6 { try log.append(count: 4000) }
         try log.commit()
-        let storage = FaultyStorage(try sealedWithoutNext(&log))
+        let storage = SimulatedDisk(try sealedWithoutNext(&log))
         let (recovered, count) = try TestLog.recover(storage)
         #expect(count == 6)
         #expect(recovered.preparedThrough >= 3)
@@ -246,26 +247,26 @@ struct RecoveryTests {
 
     @Test func anEmptyFirstSegmentIsAnUnfinishedCreation() throws {
         for remains in [[], [UInt8](repeating: 0, count: 5000)] as [[UInt8]] {
-            let storage = FaultyStorage()
+            let storage = SimulatedDisk()
             storage.disk[.segment(1)] = remains
             let (recovered, count) = try TestLog.recover(storage)
             #expect(recovered.isNew)
             #expect(count == 0)
             #expect(recovered.quarantined.map(\.file) == [.segment(1)])
         }
-        let storage = FaultyStorage()
+        let storage = SimulatedDisk()
         storage.disk[.segment(1)] = [UInt8](repeating: 7, count: 5000)
         #expect(throws: LogRecoveryError.self) { try TestLog.recover(storage) }
     }
 
     @Test func aLaterMarkProvesWhatCameBefore() throws {
-        var log = try TestLog(FaultyStorage())
+        var log = try TestLog(SimulatedDisk())
         try log.append(count: 100)
         try log.append(count: 100)
         try log.commit()
         _ = try log.appender.appendMark()
         try log.commit()
-        #expect(try TestLog.recover(FaultyStorage(log.storage.disk)).1 == 2)
+        #expect(try TestLog.recover(SimulatedDisk(log.storage.disk)).1 == 2)
         log.storage.disk[.segment(1)]?[log.offset(1) + 50] ^= 1
         let error = #expect(throws: LogRecoveryError.self) { try TestLog.recover(log.storage) }
         guard case .corrupt(let corruption) = error else { Issue.record("\(String(describing: error))"); return }
@@ -274,7 +275,7 @@ struct RecoveryTests {
 
     @Test func theVisitorCanRefuse() throws {
         let layout = try Self.layout()
-        let storage = FaultyStorage(layout.disk)
+        let storage = SimulatedDisk(layout.disk)
         let error = #expect(throws: LogRecoveryError.self) {
             try LogRecovery.recover(
                 storage: storage, configuration: TestLog.configuration, newLogID: TestLog.id,
@@ -291,7 +292,7 @@ struct RecoveryTests {
     @Test func entriesWithoutAKnownSyncAreWrittenAgain() throws {
         // After a failed sync the pages read well and are on no disk: a sync alone would not write them.
         let layout = try Self.layout()
-        let storage = FaultyStorage(layout.disk)
+        let storage = SimulatedDisk(layout.disk)
         _ = try TestLog.recover(storage)
         #expect(storage.trace == ["write \(Self.segment2)", "sync \(Self.segment2)", "syncDirectory "])
     }

@@ -1,4 +1,5 @@
 import SpindleLog
+import SpindleSimulator
 
 /// A small log for tests: entries carry a number, from which the rest of their payload follows.
 struct TestLog: ~Copyable {
@@ -8,9 +9,9 @@ struct TestLog: ~Copyable {
         segmentBytes: 16 << 10, entryBytesMax: 4000, batchBytesMax: 64 << 10, batchBytesKept: 64 << 10, reservedSegments: 1,
         preparedAhead: 1, spentSegmentsMax: 1, freeBytesKept: 0)
 
-    let storage: FaultyStorage
+    let storage: SimulatedDisk
     var appender: LogAppender
-    var preparer: SegmentPreparer<FaultyStorage>
+    var preparer: SegmentPreparer<SimulatedDisk>
     let recovered: RecoveredLog
     /// The number of the next entry.
     var next: UInt64
@@ -19,7 +20,7 @@ struct TestLog: ~Copyable {
     /// Where the entry of each number lies; only for those appended here.
     var places: [UInt64: AppendedEntry] = [:]
 
-    init(_ storage: FaultyStorage, configuration: LogConfiguration = configuration) throws {
+    init(_ storage: SimulatedDisk, configuration: LogConfiguration = configuration) throws {
         self.storage = storage
         let (recovered, next) = try Self.recover(storage, configuration: configuration)
         self.recovered = recovered
@@ -32,7 +33,7 @@ struct TestLog: ~Copyable {
     /// Recovers, checks that the entries follow each other without a gap and hold what they should, and returns the number of
     /// entries. A checkpoint's payload is the number of entries below it.
     static func recover(
-        _ storage: FaultyStorage, configuration: LogConfiguration = configuration
+        _ storage: SimulatedDisk, configuration: LogConfiguration = configuration
     ) throws(LogRecoveryError) -> (RecoveredLog, UInt64) {
         var next: UInt64 = 0
         let recovered = try LogRecovery.recover(

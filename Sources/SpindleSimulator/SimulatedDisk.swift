@@ -1,4 +1,4 @@
-import SpindleLog
+package import SpindleLog
 
 /// A disk in memory that can fail and crash. The fault model:
 /// - A write is kept in volatile memory until the file is synced; so is a change of its size.
@@ -6,21 +6,21 @@ import SpindleLog
 ///   own; an un-synced growth of the file is kept or lost, and sectors that were never written read as zero.
 /// - Creations, renames and removals that no directory sync followed are undone from the last one backwards: any prefix of
 ///   them survives, as with a journaling file system.
-struct DiskState {
-    static let sectorBytes = 512
+package struct SimulatedDiskState {
+    package static let sectorBytes = 512
 
-    struct File {
-        var durable: [UInt8] = []
-        var volatile: [UInt8] = []
-        var dirtySectors: Set<Int> = []
+    package struct File {
+        package var durable: [UInt8] = []
+        package var volatile: [UInt8] = []
+        package var dirtySectors: Set<Int> = []
     }
 
-    enum DirectoryChange {
+    package enum DirectoryChange {
         case create(LogFileName, Int)
         case rename(LogFileName, LogFileName)
         case remove(LogFileName)
 
-        func apply(to names: inout [LogFileName: Int]) {
+        package func apply(to names: inout [LogFileName: Int]) {
             switch self {
             case .create(let name, let id): names[name] = id
             case .rename(let old, let new): names[new] = names.removeValue(forKey: old)
@@ -29,25 +29,33 @@ struct DiskState {
         }
     }
 
-    var files: [Int: File] = [:]
-    var names: [LogFileName: Int] = [:]
-    var durableNames: [LogFileName: Int] = [:]
-    var pendingChanges: [DirectoryChange] = []
-    var capacity = UInt64.max
+    package var files: [Int: File] = [:]
+    package var names: [LogFileName: Int] = [:]
+    package var durableNames: [LogFileName: Int] = [:]
+    package var pendingChanges: [DirectoryChange] = []
+    package var capacity = UInt64.max
 
-    enum SectorFate: CaseIterable { case kept, lost, torn }
+    package init() {}
+
+    package enum SectorFate: CaseIterable { case kept, lost, torn }
 
     /// What an un-synced disk may turn into.
-    struct CrashChoice {
-        var directoryChangesKept: Int
-        var sector: (Int) -> SectorFate
-        var sizeKept: (Int) -> Bool
+    package struct CrashChoice {
+        package var directoryChangesKept: Int
+        package var sector: (Int) -> SectorFate
+        package var sizeKept: (Int) -> Bool
+
+        package init(directoryChangesKept: Int, sector: @escaping (Int) -> SectorFate, sizeKept: @escaping (Int) -> Bool) {
+            self.directoryChangesKept = directoryChangesKept
+            self.sector = sector
+            self.sizeKept = sizeKept
+        }
     }
 
-    var dirtySectorCount: Int { files.values.reduce(0) { $0 + $1.dirtySectors.count } }
+    package var dirtySectorCount: Int { files.values.reduce(0) { $0 + $1.dirtySectors.count } }
 
     /// The disk after power was lost. Files and sectors are visited in a fixed order, and numbered for `choice`.
-    func crashed(_ choice: CrashChoice) -> DiskState {
+    package func crashed(_ choice: CrashChoice) -> SimulatedDiskState {
         var after = self
         after.names = durableNames
         for change in pendingChanges.prefix(choice.directoryChangesKept) { change.apply(to: &after.names) }
@@ -80,7 +88,7 @@ struct DiskState {
     }
 
     /// The bytes of a file as they read now.
-    subscript(name: LogFileName) -> [UInt8]? {
+    package subscript(name: LogFileName) -> [UInt8]? {
         get { names[name].flatMap { files[$0]?.volatile } }
         set {
             guard let newValue else {
@@ -96,9 +104,9 @@ struct DiskState {
     }
 }
 
-/// `LogStorage` over a `DiskState`. For one thread.
-final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it from one thread
-    enum Fault {
+/// `LogStorage` over a `SimulatedDiskState`. For one thread.
+package final class SimulatedDisk: LogStorage, @unchecked Sendable {  // tests use it from one thread
+    package enum Fault {
         /// Everything fails from here on, as after a loss of power.
         case crash
         case error(Int32)
@@ -108,7 +116,7 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
 
     /// Faults of a log, played by a storage that leaves out or delays what the log asks for. Tests that let one of these pass
     /// would not notice the same fault in the log itself.
-    enum PlantedBug: CaseIterable {
+    package enum PlantedBug: CaseIterable {
         /// Entries are confirmed without a sync.
         case commitsNotSynced
         /// At a rollover the old segment is synced only after the new one has its name.
@@ -117,24 +125,24 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
         case checkpointsNotSynced
     }
 
-    var disk: DiskState
-    var plantedBug: PlantedBug?
+    package var disk: SimulatedDiskState
+    package var plantedBug: PlantedBug?
     private var lateSync: LogFileName?
     /// Calls that change something, so far.
-    private(set) var operations = 0
+    package private(set) var operations = 0
     /// What happens at which call; counted like `operations`.
-    var faults: [Int: Fault] = [:]
+    package var faults: [Int: Fault] = [:]
     /// Fails every call of one kind.
-    var stickyFault: (operation: LogStorageError.Operation, errno: Int32)?
-    private(set) var isDown = false
+    package var stickyFault: (operation: LogStorageError.Operation, errno: Int32)?
+    package private(set) var isDown = false
     /// The kinds of the changing calls, in order.
-    private(set) var trace: [String] = []
+    package private(set) var trace: [String] = []
 
-    init(_ disk: DiskState = DiskState()) {
+    package init(_ disk: SimulatedDiskState = SimulatedDiskState()) {
         self.disk = disk
     }
 
-    static let crash = LogStorageError(operation: .write, path: "", errno: 0, reason: "power is gone")
+    package static let crash = LogStorageError(operation: .write, path: "", errno: 0, reason: "power is gone")
 
     private func begin(_ operation: LogStorageError.Operation, _ file: String) throws(LogStorageError) {
         if isDown { throw Self.crash }
@@ -164,22 +172,22 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
         return id
     }
 
-    var usedBytes: UInt64 { disk.names.values.reduce(0) { $0 + UInt64(disk.files[$1]?.volatile.count ?? 0) } }
+    package var usedBytes: UInt64 { disk.names.values.reduce(0) { $0 + UInt64(disk.files[$1]?.volatile.count ?? 0) } }
 
-    func list() throws(LogStorageError) -> [LogFile] {
+    package func list() throws(LogStorageError) -> [LogFile] {
         if isDown { throw Self.crash }
         return disk.names.map { LogFile(name: $0.key, size: UInt64(disk.files[$0.value]?.volatile.count ?? 0)) }
     }
 
-    func create(_ file: LogFileName) throws(LogStorageError) {
+    package func create(_ file: LogFileName) throws(LogStorageError) {
         try begin(.create, "\(file)")
         guard disk.names[file] == nil else { throw error(.create, "\(file)", 17) }
         let id = (disk.files.keys.max() ?? 0) + 1
-        disk.files[id] = DiskState.File()
+        disk.files[id] = SimulatedDiskState.File()
         change(.create(file, id))
     }
 
-    func write(_ file: LogFileName, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LogStorageError) {
+    package func write(_ file: LogFileName, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LogStorageError) {
         let fault = faults[operations]
         try begin(.write, "\(file)")
         var count = bytes.count
@@ -196,7 +204,7 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
         if let failure { throw failure }
     }
 
-    func sync(_ file: LogFileName) throws(LogStorageError) {
+    package func sync(_ file: LogFileName) throws(LogStorageError) {
         try begin(.sync, "\(file)")
         let id = try id(file, .sync)
         switch (plantedBug, file) {
@@ -206,27 +214,27 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
         }
     }
 
-    func rename(_ file: LogFileName, to newName: LogFileName) throws(LogStorageError) {
+    package func rename(_ file: LogFileName, to newName: LogFileName) throws(LogStorageError) {
         try begin(.rename, "\(file) → \(newName)")
         _ = try id(file, .rename)
         guard disk.names[newName] == nil else { throw error(.rename, "\(newName)", 17) }
         change(.rename(file, newName))
     }
 
-    func remove(_ file: LogFileName) throws(LogStorageError) {
+    package func remove(_ file: LogFileName) throws(LogStorageError) {
         try begin(.remove, "\(file)")
         _ = try id(file, .remove)
         change(.remove(file))
     }
 
-    func syncDirectory() throws(LogStorageError) {
+    package func syncDirectory() throws(LogStorageError) {
         try begin(.syncDirectory, "")
         if plantedBug == .directoryNotSynced { return }
         disk.durableNames = disk.names
         disk.pendingChanges = []
     }
 
-    func read(_ file: LogFileName, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(LogStorageError) -> Int {
+    package func read(_ file: LogFileName, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(LogStorageError) -> Int {
         if isDown { throw Self.crash }
         let bytes = disk.files[try id(file, .read)]?.volatile ?? []
         guard Int(offset) < bytes.count else { return 0 }
@@ -235,47 +243,29 @@ final class FaultyStorage: LogStorage, @unchecked Sendable {  // tests use it fr
         return count
     }
 
-    func freeBytes() throws(LogStorageError) -> UInt64 {
+    package func freeBytes() throws(LogStorageError) -> UInt64 {
         disk.capacity - min(disk.capacity, usedBytes)
     }
 
-    private func change(_ change: DiskState.DirectoryChange) {
+    private func change(_ change: SimulatedDiskState.DirectoryChange) {
         change.apply(to: &disk.names)
         disk.pendingChanges.append(change)
     }
 }
 
-extension DiskState.File {
-    mutating func put(_ bytes: UnsafeRawBufferPointer, at start: Int) {
+extension SimulatedDiskState.File {
+    package mutating func put(_ bytes: UnsafeRawBufferPointer, at start: Int) {
         guard !bytes.isEmpty else { return }
         let end = start + bytes.count
         if volatile.count < end { volatile += [UInt8](repeating: 0, count: end - volatile.count) }
         volatile.withUnsafeMutableBytes {
             UnsafeMutableRawBufferPointer(rebasing: $0[start..<end]).copyMemory(from: bytes)
         }
-        for sector in start / DiskState.sectorBytes...(end - 1) / DiskState.sectorBytes { dirtySectors.insert(sector) }
+        for sector in start / SimulatedDiskState.sectorBytes...(end - 1) / SimulatedDiskState.sectorBytes { dirtySectors.insert(sector) }
     }
 
-    mutating func makeDurable() {
+    package mutating func makeDurable() {
         durable = volatile
         dirtySectors = []
-    }
-}
-
-/// A generator with a seed, for choices that must repeat.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    // splitmix64, Steele, Lea and Flood 2014
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

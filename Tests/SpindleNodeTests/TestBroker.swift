@@ -1,0 +1,212 @@
+import SpindleLog
+import SpindleNode
+import SpindleSimulator
+import SpindleWire
+
+/// A node with a simulated disk and no network: requests go in as frames, replies come out as frames, time is an argument.
+final class TestBroker {
+    static let everything = Principal(
+        name: "admin", publish: [.init("*")], lease: [.init("*")], admin: [.init("*")], topicPublish: [.init("*")], topicSubscribe: [.init("*")])
+
+    struct Frame {
+        var header: FrameHeader
+        var body: [UInt8]
+        var isError: Bool { header.flags.contains(.error) }
+        var error: ErrorReply? { isError ? try? ErrorReply(body.span.bytes) : nil }
+    }
+
+    private(set) var node: Node
+    private(set) var storage: SimulatedDisk
+    private var preparer: SegmentPreparer<SimulatedDisk>
+    private var recovered: RecoveredLog
+    private let configuration: NodeConfiguration
+    private var nextSession: UInt64 = 1
+    private var nextCorrelation: UInt32 = 1
+    /// Milliseconds.
+    var now: UInt64
+    /// Frames that came for each session and were not taken yet.
+    private var received: [SessionID: [UInt8]] = [:]
+    private(set) var closed: Set<SessionID> = []
+    /// Holds the disk back: nothing becomes durable.
+    var isDiskStalled = false
+
+    private static let logConfiguration = LogConfiguration(
+        segmentBytes: 1 << 20, entryBytesMax: 512 << 10, batchBytesMax: 4 << 20, batchBytesKept: 1 << 20, reservedSegments: 1, preparedAhead: 1,
+        spentSegmentsMax: 1, freeBytesKept: 0)
+
+    init(_ storage: SimulatedDisk = SimulatedDisk(), now: UInt64 = 1_000_000, configuration: NodeConfiguration? = nil) throws {
+        self.storage = storage
+        self.now = now
+        var configuration = configuration ?? NodeConfiguration(serverVersion: "test", serverID: Array(1...16), frameBytesMax: 256 << 10)
+        configuration.serverID = Array(1...16)
+        self.configuration = configuration
+        var state = NodeState(configuration: configuration)
+        let recovered = try Self.recover(storage, &state)
+        self.recovered = recovered
+        preparer = recovered.makePreparer(storage: storage)
+        node = Node(configuration: configuration, state: state, log: recovered.makeAppender())
+        self.now = max(now, state.time)
+        try prepareSegments()
+    }
+
+    private static func recover(_ storage: SimulatedDisk, _ state: inout NodeState) throws -> RecoveredLog {
+        var state_ = state
+        let recovered = try LogRecovery.recover(
+            storage: storage, configuration: logConfiguration, newLogID: LogID(high: 1, low: 2),
+            onCheckpoint: { (payload, _) throws(LogReplayRefusal) in
+                do throws(NodeRestoreError) { try state_.restore(checkpoint: payload) } catch { throw LogReplayRefusal(error.description) }
+            },
+            onEntry: { (entry, payload) throws(LogReplayRefusal) in
+                do throws(NodeRestoreError) { try state_.replay(payload: payload, payloadAddress: entry.payloadAddress) } catch {
+                    throw LogReplayRefusal(error.description)
+                }
+            })
+        state = state_
+        return recovered
+    }
+
+    private func prepareSegments() throws {
+        while node.log.preparedThrough < node.log.currentSegment + 3 {
+            switch try preparer.prepareNext() {
+            case .prepared(let through): node.log.notePrepared(through: through, diskFull: false)
+            case .diskFull:
+                node.log.notePrepared(through: 0, diskFull: true)
+                return
+            }
+        }
+    }
+
+    // MARK: Sessions
+
+    func connect(_ principal: Principal? = TestBroker.everything, client: String = "test") -> SessionID {
+        let session = connectOnly()
+        request(session, .hello) { HelloRequest(clientName: client, clientVersion: "1").encode(into: &$0) }
+        request(session, .auth) { AuthRequest(method: .token, credential: "t").encode(into: &$0) }
+        turn(authenticateAs: principal)
+        received[session] = []
+        return session
+    }
+
+    func connectOnly() -> SessionID {
+        let session = SessionID(rawValue: nextSession)
+        nextSession += 1
+        node.connected(session, peer: "test", now: now)
+        return session
+    }
+
+    func disconnect(_ session: SessionID) { node.disconnected(session, now: now) }
+
+    /// Sends one frame; returns its correlation id.
+    @discardableResult
+    func request(_ session: SessionID, _ opcode: Opcode, _ body: (inout WireWriter) throws -> Void) rethrows -> UInt32 {
+        var writer = WireWriter()
+        try body(&writer)
+        return raw(session, opcode.rawValue, body: writer.array())
+    }
+
+    @discardableResult
+    func raw(_ session: SessionID, _ opcode: UInt16, body: [UInt8]) -> UInt32 {
+        let correlation = nextCorrelation
+        nextCorrelation += 1
+        let header = FrameHeader(length: UInt32(12 + body.count), opcode: opcode, correlationID: correlation)
+        node.received(session, header: header, body: body.span.bytes, now: now)
+        return correlation
+    }
+
+    // MARK: Turns
+
+    /// One turn of the loop: serves waiters, writes and syncs the log, performs the effects.
+    func turn(authenticateAs principal: Principal? = TestBroker.everything) {
+        node.tick(now: now)
+        node.endOfTick(now: now)
+        if !isDiskStalled, let batch = node.log.takeBatch() {
+            guard let durable = try? LogWriter(storage: storage).write(batch) else { return }
+            node.log.recycle(batch)
+            node.logDurable(durable, now: now)
+            try? prepareSegments()
+        }
+        let effects = node.outbox.effects
+        let bytes = node.outbox.writer.array()
+        node.outbox.removeAll()
+        let reader = recovered.makeReader(storage: storage)
+        for effect in effects {
+            switch effect {
+            case .bytes(let session, let range): received[session, default: []] += bytes[range]
+            case .read(let session, let address, let count):
+                var record = [UInt8](repeating: 0, count: count)
+                try? record.withUnsafeMutableBytes { try reader.read(address: address, into: $0) }
+                received[session, default: []] += record
+            case .verifyToken(let session, _), .verifyCertificate(let session):
+                node.authenticated(session, principal: principal, now: now)
+                turn()
+            case .close(let session): closed.insert(session)
+            }
+        }
+    }
+
+    /// The frames that came for `session` since the last call.
+    func frames(_ session: SessionID) -> [Frame] {
+        var bytes = received[session, default: []][...]
+        received[session] = []
+        var frames: [Frame] = []
+        while bytes.count >= 12, let header = try? FrameHeader(Array(bytes.prefix(12)).span.bytes, frameBytesMax: 1 << 24), bytes.count >= Int(header.length) {
+            frames.append(Frame(header: header, body: Array(bytes.dropFirst(12).prefix(Int(header.length) - 12))))
+            bytes = bytes.dropFirst(Int(header.length))
+        }
+        return frames
+    }
+
+    /// Sends a request, turns, and gives its reply; nil while there is none.
+    func ask(_ session: SessionID, _ opcode: Opcode, _ body: (inout WireWriter) throws -> Void) rethrows -> Frame? {
+        let correlation = try request(session, opcode, body)
+        turn()
+        return frames(session).first { $0.header.correlationID == correlation && $0.header.flags.contains(.reply) }
+    }
+
+    func advance(_ milliseconds: UInt64) {
+        now += milliseconds
+        turn()
+    }
+
+    // MARK: Stopping
+
+    /// The process dies; what the disk holds stays. `crash`: what was not synced is gone too.
+    func restart(crash: Bool = false) throws {
+        let disk = crash
+            ? storage.disk.crashed(.init(directoryChangesKept: storage.disk.pendingChanges.count, sector: { _ in .lost }, sizeKept: { _ in false }))
+            : storage.disk
+        storage = SimulatedDisk(disk)
+        var state = NodeState(configuration: configuration)
+        recovered = try Self.recover(storage, &state)
+        preparer = recovered.makePreparer(storage: storage)
+        node = Node(configuration: configuration, state: state, log: recovered.makeAppender())
+        now = max(now, state.time)
+        received = [:]
+        try prepareSegments()
+    }
+
+    /// Writes a checkpoint of the durable state.
+    func checkpoint() throws {
+        turn()
+        var writer = WireWriter()
+        node.state.encodeCheckpoint(into: &writer)
+        let array = writer.array()
+        try recovered.makeCheckpointer(storage: storage).write(array.span.bytes, at: node.log.durable, durable: node.log.durable)
+    }
+
+    /// The state as a checkpoint would hold it.
+    func encodedState() -> [UInt8] {
+        var writer = WireWriter()
+        node.state.encodeCheckpoint(into: &writer)
+        return writer.array()
+    }
+
+    /// The state that a recovery of the present disk gives, in the same form.
+    func recoveredState() throws -> [UInt8] {
+        var state = NodeState(configuration: configuration)
+        _ = try Self.recover(SimulatedDisk(storage.disk), &state)
+        var writer = WireWriter()
+        state.encodeCheckpoint(into: &writer)
+        return writer.array()
+    }
+}
