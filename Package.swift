@@ -139,6 +139,7 @@ let package = Package(
         ]),
         tests("SpindleBrokerTests", [
             "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleWire", "SpindleCertificates", .nioCore, .nioPosix, .nioSSL, .logging,
+            .lifecycle,
         ]),
         tests("SpindleClientTests", ["SpindleClient", "SpindleWire", "SpindleBroker", "FakeBroker", .nioCore, .nioPosix, .logging]),
         tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),

@@ -1,3 +1,5 @@
+import NIOCore
+import NIOPosix
 import SpindleBroker
 import SpindleWire
 import Testing
@@ -237,7 +239,7 @@ func waitUntil(_ condition: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + .seconds(20)
     while ContinuousClock.now < end {
         if (try? await condition()) == true { return }
-        await Task.yield()
+        try await TestClient.group.next().scheduleTask(in: .milliseconds(10)) {}.futureResult.get()
     }
     Issue.record("it did not come true in time")
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ServiceLifecycle
 import SpindleBroker
 import SpindleNode
 import SpindleWire
@@ -179,6 +180,20 @@ struct ServingTests {
             let texts = try await running.client().lease("esprit-gen").map(\.text)
             #expect(texts == ["kept"])
         }
+    }
+
+    @Test func runsAsAServiceUntilTheGroupShutsDown() async throws {
+        let broker = try await Broker.start(configuration: TestBroker.configuration(folder), logger: TestBroker.logger)
+        let running = RunningBroker(broker: broker)
+        let group = ServiceGroup(configuration: .init(services: [broker], logger: TestBroker.logger))
+        async let ended: Void = group.run()
+        let client = try await running.client()
+        await group.triggerGracefulShutdown()
+        let notice = try #require(try await client.next())
+        #expect(notice.header.opcode == Opcode.goingAway.rawValue)
+        client.close()
+        try await ended
+        #expect(broker.notReady == "the broker has stopped")
     }
 
     @Test func segmentsAreReclaimedAsWorkIsDone() async throws {
