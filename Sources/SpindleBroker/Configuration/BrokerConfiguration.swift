@@ -134,6 +134,7 @@ package struct BrokerPrincipal: Sendable {
     package static var administrator: BrokerPrincipal {
         let all = [NamePattern("*")]
         return BrokerPrincipal(
-            principal: Principal(name: "admin", publish: all, lease: all, admin: all, topicPublish: all, topicSubscribe: all))
+            principal: Principal(
+                name: "admin", publish: all, lease: all, read: all, admin: all, topicPublish: all, topicSubscribe: all))
     }
 }
