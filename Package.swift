@@ -143,7 +143,9 @@ let package = Package(
         ]),
         tests("SpindleClientTests", ["SpindleClient", "SpindleWire", "SpindleBroker", "FakeBroker", .nioCore, .nioPosix, .logging]),
         tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),
-        tests("SpindleBridgeTests", ["SpindleBridge", .hummingbirdTesting]),
+        tests("SpindleBridgeTests", [
+            "SpindleBridge", "SpindleClient", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
+        ]),
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
         tests("MCMSTests", ["MCMS", "SpindleWorker", "MCMSFiles", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
         tests("SpindleIntegrationTests", ["SpindleClient", .httpClient]),
