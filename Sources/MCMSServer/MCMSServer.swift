@@ -10,13 +10,13 @@ package import MCMS
 /// let router = Router()
 /// server.addRoutes(to: router)      // then the bridge's, with server.access to know the callers
 /// ```
-/// It takes `/`, `/healthz`, `/readyz`, `/api` and whatever below `/api` nobody registers more exactly.
+/// It takes `/`, `/page`, `/healthz`, `/readyz`, `/api` and whatever below `/api` nobody registers more exactly.
 package struct MCMSServer: Sendable {
     /// Who a request is from; for other parts that share the router.
     package let access: WebAccess
     private let store: MCMSStore
     private let logger: Logger
-    private let page: WebPage
+    private let page = WebPage()
 
     package init(
         store: MCMSStore, authenticator: any BearerAuthenticator, access: WebAccess.Configuration = .init(), logger: Logger
@@ -24,7 +24,6 @@ package struct MCMSServer: Sendable {
         self.access = WebAccess(store: store, authenticator: authenticator, configuration: access)
         self.store = store
         self.logger = logger
-        self.page = try WebPage(PackageResources.index_html)
     }
 
     package func addRoutes<Context: RequestContext>(to router: some RouterMethods<Context>) {
@@ -38,6 +37,7 @@ package struct MCMSServer: Sendable {
     }
 
     private func addPage<Context: RequestContext>(to router: some RouterMethods<Context>) {
+        page.addFiles(to: router)
         router.get("/") { request, _ in
             do {
                 return page.response(cookie: try await access.cookieForVisitor(request))

@@ -1,50 +1,49 @@
-internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
-internal import MCMSFiles
 
-/// The page that a browser gets at `/`, and the rules under which it runs.
+/// The page that a browser gets at `/`, its files at `/page/<name>`, and the rules under which it runs. All of it is part of the executable.
 struct WebPage: Sendable {
-    let bytes: [UInt8]
-    /// Scripts run only if they are the ones in the page itself (by their SHA-256), so text that somebody typed as a name can't become
-    /// one. Handlers in attributes (`onclick=…`) don't run either.
-    let contentSecurityPolicy: String
-
-    init(_ bytes: [UInt8]) throws {
-        self.bytes = bytes
-        let hashes = try Self.inlineScripts(String(decoding: bytes, as: UTF8.self)).map { script in
-            "'sha256-\(Data(try SHA256Stream.digest(of: Array(script.utf8))).base64EncodedString())'"
-        }
-        contentSecurityPolicy = [
-            "default-src 'self'", "script-src " + (hashes.isEmpty ? "'none'" : hashes.joined(separator: " ")),
-            "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "connect-src 'self'", "object-src 'none'", "base-uri 'none'",
-            "form-action 'self'", "frame-ancestors 'none'",
-        ].joined(separator: "; ")
+    private struct File: Sendable {
+        let name: String
+        let type: String
+        let bytes: [UInt8]
     }
 
-    /// What is between `<script …>` and `</script>`.
-    static func inlineScripts(_ html: String) -> [String] {
-        var scripts: [String] = []
-        var rest = html[...]
-        while let open = rest.firstRange(of: #/<script\b[^>]*>/#.ignoresCase()) {
-            rest = rest[open.upperBound...]
-            guard let close = rest.firstRange(of: #/<\/script\s*>/#.ignoresCase()) else { break }
-            scripts.append(String(rest[..<close.lowerBound]))
-            rest = rest[close.upperBound...]
-        }
-        return scripts
-    }
+    /// A file that is added to `Page/` is found here under the name that the build gives it: `_` for what can't be in a Swift name.
+    private static let files = [
+        File(name: "page.css", type: "text/css; charset=utf-8", bytes: PackageResources.page_css),
+        File(name: "strings.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.strings_js),
+        File(name: "events.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.events_js),
+        File(name: "app.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.app_js),
+    ]
+
+    /// Everything comes from this server and from files. Nothing inline runs, neither scripts nor handlers in attributes (`onclick=…`) nor
+    /// styles, so text that somebody typed as a name can't become code.
+    private static let contentSecurityPolicy = [
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'", "base-uri 'none'",
+        "form-action 'self'", "frame-ancestors 'none'",
+    ].joined(separator: "; ")
 
     func response(cookie: Cookie?) -> Response {
         var response = Response(
             status: .ok,
             headers: [
                 .contentType: "text/html; charset=utf-8", .cacheControl: "no-store", .xContentTypeOptions: "nosniff",
-                .contentSecurityPolicy: contentSecurityPolicy,
+                .contentSecurityPolicy: Self.contentSecurityPolicy,
             ],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: PackageResources.index_html)))
         if let name = HTTPField.Name("Referrer-Policy") { response.headers[name] = "no-referrer" }
         if let cookie { response.setCookie(cookie) }
         return response
+    }
+
+    func addFiles<Context: RequestContext>(to router: some RouterMethods<Context>) {
+        for file in Self.files {
+            // Not cached without asking: after an update the page and its scripts must fit together.
+            let headers: HTTPFields = [.contentType: file.type, .cacheControl: "no-cache", .xContentTypeOptions: "nosniff"]
+            router.get(RouterPath("page/\(file.name)")) { _, _ in
+                Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: file.bytes)))
+            }
+        }
     }
 }
