@@ -141,7 +141,9 @@ let package = Package(
             "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleWire", "SpindleCertificates", .nioCore, .nioPosix, .nioSSL, .logging,
             .lifecycle,
         ]),
-        tests("SpindleClientTests", ["SpindleClient", "SpindleWire", "SpindleBroker", "FakeBroker", .nioCore, .nioPosix, .logging]),
+        tests("SpindleClientTests", [
+            "SpindleClient", "SpindleWire", "SpindleBroker", "SpindleLog", "SpindleNode", "SpindleCertificates", "FakeBroker", .nioCore, .nioPosix, .logging,
+        ]),
         tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),
         tests("SpindleBridgeTests", [
             "SpindleBridge", "SpindleClient", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,

@@ -7,9 +7,10 @@ import Testing
 /// Consumers and subscriptions against scripted peers.
 @Suite struct ConsumerTests {
     @Test func extendsWhatIsHeldAndTellsOfCancellation() async throws {
+        let granted = Mutex(false)
         let server = try await FakeServer.start { peer, frame in
             switch frame.opcode {
-            case .lease:
+            case .lease where granted.withLock({ let isFirst = !$0; $0 = true; return isFirst }):
                 peer.grant(frame, ["work"], firstID: 1, leaseMilliseconds: 90)
             case .extend:
                 peer.reply(frame) {

@@ -20,6 +20,7 @@ final class QueueScript: Sendable {
         var parked: [(FakePeer, FakeFrame)] = []
     }
 
+    /// Recorded before it is answered: whoever has the answer finds the record.
     let settled = Recorder<Settled>()
     private let state: Mutex<State>
     private let leaseMilliseconds: UInt32
@@ -51,17 +52,18 @@ final class QueueScript: Sendable {
             peer.grant(frame, given.map(\.body), firstID: first.id, leaseMilliseconds: leaseMilliseconds)
         case .ack:
             let tokens = try frame.read { span throws(WireError) in try AckRequest(span).tokens }
-            peer.status(frame, count: tokens.count, refusal.map { ItemStatus($0) } ?? .ok)
             for token in tokens { settled.record(.acknowledged(token.messageID)) }
+            peer.status(frame, count: tokens.count, refusal.map { ItemStatus($0) } ?? .ok)
         case .nack:
             let items = try frame.read { span throws(WireError) in try NackRequest(span).items }
-            peer.status(frame, count: items.count, refusal.map { ItemStatus($0) } ?? .ok)
             for item in items {
                 settled.record(.givenBack(
                     item.token.messageID, item.disposition, delayMilliseconds: item.delayMilliseconds, reason: item.reason))
             }
+            peer.status(frame, count: items.count, refusal.map { ItemStatus($0) } ?? .ok)
         case .extend:
             let items = try frame.read { span throws(WireError) in try ExtendRequest(span).items }
+            for item in items { settled.record(.extended(item.token.messageID, percent: item.percent, note: item.note)) }
             peer.reply(frame) {
                 ExtendReply(
                     leaseMilliseconds: leaseMilliseconds,
@@ -71,7 +73,6 @@ final class QueueScript: Sendable {
                     }
                 ).encode(into: &$0)
             }
-            for item in items { settled.record(.extended(item.token.messageID, percent: item.percent, note: item.note)) }
         case .settle:
             if let refusal { return peer.refuse(frame, WireError(refusal, "scripted")) }
             let (event, groups) = try frame.read { span throws(WireError) in
@@ -89,8 +90,8 @@ final class QueueScript: Sendable {
                 }
                 return (Settled.settled(request.acks.map(\.messageID), published), request.groups.count)
             }
-            peer.reply(frame) { SettleReply(firstIDs: [UInt64](repeating: 1, count: groups)).encode(into: &$0) }
             settled.record(event)
+            peer.reply(frame) { SettleReply(firstIDs: [UInt64](repeating: 1, count: groups)).encode(into: &$0) }
         default:
             peer.refuse(frame, WireError(.unsupported, "not in this script"))
         }

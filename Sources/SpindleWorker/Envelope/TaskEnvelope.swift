@@ -124,7 +124,7 @@ public struct TaskEnvelope: Sendable, Hashable {
 
     /// The envelope as a message, with `taskType` and `correlationId` in its headers too.
     public func message() -> Message {
-        Message(body: encoded(), correlationID: correlationId ?? taskId, contentType: Self.contentType, taskType: taskType)
+        Message(body: encoded(), correlationID: (correlationId ?? taskId).map(CorrelationID.bounded), contentType: Self.contentType, taskType: taskType)
     }
 }
 

@@ -12,3 +12,17 @@ extension ServiceContext {
         set { self[TaskCorrelationIDKey.self] = newValue }
     }
 }
+
+/// Correlation ids come from outside and go into message headers, which take 255 bytes, and onto log lines.
+enum CorrelationID {
+    static let bytesMax = 200
+
+    static func bounded(_ id: String) -> String {
+        guard id.utf8.count > bytesMax else { return id }
+        var bytes = 0
+        return String(id.unicodeScalars.prefix { scalar in
+            bytes += UTF8.width(scalar)
+            return bytes <= bytesMax
+        })
+    }
+}

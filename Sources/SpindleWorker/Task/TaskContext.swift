@@ -40,7 +40,7 @@ public struct TaskContext: Sendable {
     }
 
     static func correlationID(envelope: TaskEnvelope?, message: Message, messageID: MessageID) -> String {
-        envelope?.correlationId ?? message.correlationID ?? envelope?.taskId ?? messageID.description
+        CorrelationID.bounded(envelope?.correlationId ?? message.correlationID ?? envelope?.taskId ?? messageID.description)
     }
 
     /// Somebody cancelled the task, its lease is lost, or the worker's time to stop is over: what the handler does from now on is in

@@ -1,0 +1,200 @@
+import FakeBroker
+import SpindleClient
+import Synchronization
+import Testing
+
+/// What a worker saw and settled.
+private final class Tally: Sendable {
+    private let seen = Mutex<Set<String>>([])
+    private let confirmed = Mutex<Set<String>>([])
+
+    func isNew(_ text: String) -> Bool { seen.withLock { $0.insert(text).inserted } }
+    func confirm(_ text: String) { confirmed.withLock { _ = $0.insert(text) } }
+    func isConfirmed(_ text: String) -> Bool { confirmed.withLock { $0.contains(text) } }
+}
+
+/// The client against a real broker.
+@Suite(.serialized) struct BrokerTests {
+    static let queue = "esprit-gen"
+
+    @Test func everyFieldOfAMessageComesThrough() async throws {
+        try await BrokerFixture.run { _, client in
+            let message = Message(
+                body: Array(String(repeating: "machine this ", count: 10_000).utf8), priority: 7, correlationID: "c", contentType: "text/plain", taskType: "T", group: "g", deduplicationKey: "d",
+                userHeaders: [.init(name: "a", value: "1"), .init(name: "a", value: "ä")])
+            let id = try await client.publish(message, to: Self.queue)
+            guard case .duplicate(let again) = try await client.publish([message], to: Self.queue)[0] else {
+                Issue.record("the deduplication key was not honoured")
+                return
+            }
+            #expect(again == id)
+            let deliveries = try await client.lease(from: Self.queue, max: 10)
+            #expect(deliveries.map(\.token.messageID) == [id])
+            #expect(deliveries.first?.message == message)
+            #expect(deliveries.first?.attempt == 1)
+            #expect(try await client.acknowledge(deliveries.map(\.token)).map(\.isDone) == [true])
+            #expect(try await client.lease(from: Self.queue).isEmpty)
+            let statistics = try await client.statistics(matching: Self.queue)
+            #expect(statistics.map(\.name) == [Self.queue] && statistics[0].acknowledged == 1 && statistics[0].ready == 0)
+        }
+    }
+
+    @Test func overTLS() async throws {
+        try await BrokerFixture.run(secure: true) { fixture, client in
+            _ = try await client.publish(Message(text: "secret"), to: Self.queue)
+            #expect(try await client.lease(from: Self.queue).count == 1)
+            // Without the authority the broker is not believed.
+            var configuration = try fixture.configuration()
+            configuration.tls?.caFile = nil
+            let error = await #expect(throws: SpindleError.self) {
+                _ = try await SpindleClient.connect(configuration: configuration)
+            }
+            #expect(error?.code == .tlsFailed)
+        }
+    }
+
+    @Test func aWrongTokenIsSaidAtOnce() async throws {
+        try await BrokerFixture.run { fixture, _ in
+            var configuration = try fixture.configuration()
+            configuration.credential = .token("wrong")
+            let error = await #expect(throws: SpindleError.self) { _ = try await SpindleClient.connect(configuration: configuration) }
+            #expect(error?.code == .authenticationFailed)
+        }
+    }
+
+    @Test func manyMessagesInFewFramesAndBack() async throws {
+        try await BrokerFixture.run { _, client in
+            let messages = (0..<5000).map { Message(body: Array("message \($0) ".utf8) + [UInt8](repeating: 120, count: 1000)) }
+            let outcomes = try await client.publish(messages, to: Self.queue)
+            let ids = try outcomes.map { try $0.get() }
+            #expect(ids.count == 5000 && ids == ids.sorted())
+            var seen: [MessageID] = []
+            while seen.count < 5000 {
+                let deliveries = try await client.lease(from: Self.queue, max: 1000, wait: .seconds(5))
+                try #require(!deliveries.isEmpty)
+                seen += deliveries.map(\.token.messageID)
+                let outcomes = try await client.acknowledge(deliveries.map(\.token))
+                #expect(outcomes.allSatisfy { $0.isDone })
+            }
+            // What the client computed from record sizes is what the broker gives out.
+            #expect(seen == ids)
+        }
+    }
+
+    @Test func aSettlementHandsOnTheNextStepOrDoesNothing() async throws {
+        try await BrokerFixture.run { _, client in
+            let subscription = try await client.subscribe(to: "addin.*")
+            _ = try await client.publish(Message(text: "first"), to: Self.queue)
+            let delivery = try #require(try await client.lease(from: Self.queue).first)
+            let settlement = Settlement(
+                acknowledgements: [delivery.token], publishes: [.init(name: "addin-result", messages: [Message(text: "second")])],
+                events: [.init(name: "addin.job.updated", messages: [Message(text: "told")])])
+            try await client.settle(settlement)
+            let again = await #expect(throws: SpindleError.self) { try await client.settle(settlement) }
+            #expect(again?.code == .leaseLost)
+            #expect(try await client.lease(from: "addin-result", max: 10).map(\.message.body) == [Array("second".utf8)])
+            var events = subscription.makeAsyncIterator()
+            guard case .event(let event) = try await events.next() else { Issue.record("no event"); return }
+            #expect(event.topic == "addin.job.updated" && event.message.body == Array("told".utf8))
+        }
+    }
+
+    @Test func aNegativeAcknowledgementBringsTheMessageBackAndThenToTheDeadLetters() async throws {
+        try await BrokerFixture.run { _, client in
+            var policy = QueuePolicy()
+            policy.deadLetterQueue = "once.dead"
+            #expect(try await client.declare(queue: "once", policy: policy) == .created)
+            _ = try await client.publish(Message(text: "x"), to: "once")
+            let first = try #require(try await client.lease(from: "once").first)
+            #expect(try await client.negativeAcknowledge([.init(token: first.token, delay: .zero, reason: "not yet")])[0].isDone)
+            let second = try #require(try await client.lease(from: "once", wait: .seconds(5)).first)
+            #expect(second.attempt == 2)
+            #expect(try await client.negativeAcknowledge([.init(token: second.token, disposition: .dead, reason: "never")])[0].isDone)
+            let dead = try #require(try await client.lease(from: "once.dead", wait: .seconds(5)).first)
+            #expect(dead.deadLetter?.originQueue == "once")
+            #expect(dead.deadLetter?.attempts.map(\.reason) == ["not yet", "never"])
+        }
+    }
+
+    /// Publishes, works and subscribes while the broker is stopped and started again.
+    @Test func nothingIsLostOrDoubledAcrossRestarts() async throws {
+        let total = 300
+        try await BrokerFixture.run { fixture, client in
+            let subscription = try await client.subscribe(to: "told", credit: 16)
+            let seen = Recorder<String>() // each message at its first delivery
+            let tally = Tally()
+            let consumer = client.makeConsumer(queue: Self.queue, configuration: .init(inFlightMax: 8, wait: .seconds(2)))
+            let work = Task {
+                for try await delivery in consumer {
+                    let text = String(decoding: delivery.message.body, as: UTF8.self)
+                    if tally.isConfirmed(text) { Issue.record("\(text): a confirmed acknowledgement was delivered again") }
+                    if tally.isNew(text) { seen.record(text) }
+                    if await consumer.acknowledge(delivery).isDone { tally.confirm(text) }
+                }
+            }
+            let told = Recorder<String>()
+            let listen = Task {
+                for try await element in subscription {
+                    switch element {
+                    case .event(let event): told.record(String(decoding: event.message.body, as: UTF8.self))
+                    case .gap(_, let reason): told.record("gap \(reason)")
+                    }
+                }
+            }
+            let producer = client.makeProducer(queue: Self.queue)
+            let publish = Task {
+                for number in 0..<total {
+                    _ = try await producer.send(Message(text: "\(number)")).get()
+                    _ = try await client.publish(events: [Message(text: "\(number)")], toTopic: "told")
+                }
+            }
+            for round in 1...3 {
+                try await seen.wait(round * 50)
+                await fixture.stop()
+                try await fixture.start()
+            }
+            try await publish.value
+            try await told.wait(total, within: .seconds(30))
+            #expect(told.all == (0..<total).map { "\($0)" }) // in order, once, without a gap
+            try await seen.wait(total, within: .seconds(30))
+            #expect(Set(seen.all) == Set((0..<total).map { "\($0)" }))
+            consumer.stop()
+            subscription.cancel()
+            _ = try await work.value
+            _ = try await listen.value
+            let statistics = try await client.statistics(matching: Self.queue)
+            #expect(statistics[0].ready == 0 && statistics[0].leased == 0 && statistics[0].published == total)
+        }
+    }
+
+    @Test func rawConnectionsPublishLeaseAndAcknowledge() async throws {
+        try await BrokerFixture.run { fixture, _ in
+            let batch = try MessageBatch((0..<100).map { Message(text: "\($0)") }, compressionThreshold: nil)
+            let counts = Mutex((stored: 0, frames: 0, done: 0))
+            let finished = Recorder<Int>()
+            let connection = try await RawConnection.connect(configuration: try fixture.configuration()) { sender, event in
+                switch event {
+                case .published(_, let stored, _):
+                    let frames = counts.withLock { counts in
+                        counts.stored += stored
+                        counts.frames += 1
+                        return counts.frames
+                    }
+                    if frames <= 40 { sender.publish(batch, to: Self.queue, context: 0) }
+                    if frames == 50 { sender.lease(from: Self.queue, max: 1000, bytesMax: 1 << 20, wait: .zero, context: 1) }
+                case .leased(_, let tokens, _):
+                    if tokens.isEmpty { finished.record(counts.withLock { $0.done }) } else { sender.acknowledge(tokens, context: 2) }
+                case .acknowledged(_, let done, _):
+                    counts.withLock { $0.done += done }
+                    sender.lease(from: Self.queue, max: 1000, bytesMax: 1 << 20, wait: .zero, context: 1)
+                case .refused(_, let error), .ended(let error):
+                    if error.code != .clientClosed { Issue.record("\(error)") }
+                }
+            }
+            connection.run { sender in for _ in 0..<10 { sender.publish(batch, to: Self.queue, context: 0) } }
+            #expect(try await finished.wait() == [5000])
+            #expect(counts.withLock { $0.stored } == 5000)
+            await connection.close()
+        }
+    }
+}
