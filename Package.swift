@@ -27,6 +27,7 @@ extension Target.Dependency {
     static let lifecycleUnix: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
     static let hummingbird: Self = .product(name: "Hummingbird", package: "hummingbird")
     static let hummingbirdTesting: Self = .product(name: "HummingbirdTesting", package: "hummingbird")
+    static let hummingbirdTLS: Self = .product(name: "HummingbirdTLS", package: "hummingbird")
     static let httpClient: Self = .product(name: "AsyncHTTPClient", package: "async-http-client")
     static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
     static let yams: Self = .product(name: "Yams", package: "Yams")
@@ -116,8 +117,9 @@ let package = Package(
             name: "spindle",
             dependencies: [
                 "SpindleBroker", "SpindleCertificates", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster",
-                "SpindleObservability", "SpindleDisk", "SpindleLog", "MCMS", "MCMSFiles", "MCMSServer", "Outbox",
-                .arguments, .httpClient, .histogram, .lifecycle, .logging,
+                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleWire", "MCMS", "MCMSFiles", "MCMSServer", "Outbox",
+                .arguments, .httpClient, .histogram, .hummingbird, .hummingbirdTLS, .lifecycle, .lifecycleUnix, .logging,
+                .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
             swiftSettings: settings
         ),

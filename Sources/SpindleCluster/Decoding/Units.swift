@@ -1,10 +1,10 @@
 /// Durations and sizes as the configuration writes them: a whole number and a unit.
-enum Units {
+package enum Units {
     /// Ten years: longer is taken for a slip.
     static let durationMax = Duration.seconds(3650 * 86400)
 
     /// `250ms`, `30s`, `5m`, `2h`, `7d`. Nil if the text is not of that form, or over `durationMax`.
-    static func duration(_ text: String) -> Duration? {
+    package static func duration(_ text: String) -> Duration? {
         guard let (number, unit) = split(text) else { return nil }
         let milliseconds: Int64
         switch unit {
@@ -23,7 +23,7 @@ enum Units {
 
     /// `512 B`, `64 KiB`, `16 MiB`, `8 GiB`, `1 TiB`; the space may be left out. Nil if the text is not of that form,
     /// or too large for an `Int`.
-    static func bytes(_ text: String) -> Int? {
+    package static func bytes(_ text: String) -> Int? {
         guard let (number, unit) = split(text) else { return nil }
         let shift: Int64
         switch unit {
@@ -39,7 +39,7 @@ enum Units {
     }
 
     /// The configuration's way to write a duration, in the largest unit that is exact.
-    static func text(_ duration: Duration) -> String {
+    package static func text(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         if attoseconds != 0 { return "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)ms" }
         for (unit, size) in [("d", Int64(86400)), ("h", 3600), ("m", 60)] where seconds != 0 && seconds % size == 0 {

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Foundation
+import SpindleCluster
+
+/// Which cluster a command is about: its description, its data directory, its ports.
+struct ClusterOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The cluster's description. (default: everything on this machine; `spindle config show` prints it)", valueName: "file"))
+    var config: String?
+
+    @Option(help: ArgumentHelp("The data directory. (default: $SPINDLE_DATA, else the description's, else ./spindle-data)", valueName: "dir"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("The first port: N broker, N+1 broker with TLS, N+2 web, N+3 the broker's operations. (default: the description's, 7400)", valueName: "n"))
+    var portBase: PortBaseArgument?
+
+    /// The description with the data directory and the ports that the command line asks for. The data directory is absolute:
+    /// other processes read it.
+    func load() throws -> ClusterConfiguration {
+        var configuration = try Self.load(config)
+        let directory = DataDirectory(option: data, configured: configuration.dataDirectory)
+        configuration.dataDirectory = URL(fileURLWithPath: directory.path).standardizedFileURL.path
+        if let portBase { configuration.use(portBase) }
+        return configuration
+    }
+
+    static func load(_ file: String?) throws -> ClusterConfiguration {
+        do throws(ConfigurationErrors) {
+            guard let file else { return try ClusterConfiguration.poc }
+            return try ClusterConfiguration.load(file: file)
+        } catch {
+            throw CommandFailure(
+                "the description of the cluster is not right:\n" + error.errors.map { "  \($0)" }.joined(separator: "\n"),
+                advice: file.map { "Correct it, and look at it with `spindle config check \($0)`." })
+        }
+    }
+}
+
+extension ClusterConfiguration {
+    /// Moves everything to other ports. What is not opened stays closed. A second broker takes the next four, and so on.
+    mutating func use(_ ports: PortBaseArgument) {
+        for index in brokers.indices {
+            let base = PortBaseArgument(ports.base + index * BrokerPorts.span)
+            if brokers[index].ports.plain != nil { brokers[index].ports.plain = base.plain }
+            if brokers[index].ports.tls != nil { brokers[index].ports.tls = base.tls }
+            if brokers[index].ports.operations != nil { brokers[index].ports.operations = base.operations }
+        }
+        web?.port = ports.web
+    }
+}

@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+import Logging
+import SpindleClient
+import SpindleCluster
+import SpindleWorker
+
+struct AddinCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "addin", abstract: "The simulated ESPRIT add-in: takes generation commands and answers them.",
+        discussion: """
+            It is a broker client like the real one: it may lease esprit-gen and publish to addin-result, nothing else. It reports its
+            progress, writes a file to the share, and reports it; the result and the acknowledgement are one step for the broker.
+
+            Example, with the one that `spindle up` starts switched off in the description:
+              spindle addin --slow 10s
+              spindle addin --fail
+            """)
+
+    /// Shorter than the queue's: when the add-in dies, its command comes back this soon. It is extended while the add-in works.
+    private static let lease = Duration.seconds(10)
+
+    @Option(help: "How long it works on one command. (default: the description's)")
+    var slow: DurationArgument?
+
+    @Flag(help: "Report every generation as failed.")
+    var fail = false
+
+    @Option(help: ArgumentHelp("End abruptly, once, when the work has come so far; started again, it works on.", valueName: "percent"))
+    var dieAfter: Int?
+
+    @Flag(help: "Report every result twice: the second must change nothing.")
+    var answerTwice = false
+
+    @OptionGroup var role: RoleOptions
+
+    func validate() throws {
+        if let dieAfter, !(0...99).contains(dieAfter) { throw ValidationError("--die-after must be from 0 to 99.") }
+    }
+
+    func run() async throws {
+        let cluster = try role.cluster.load()
+        guard let description = cluster.addin else {
+            throw CommandFailure("the description has no add-in.", advice: "Add `addin:` with its principal and queues, as in `spindle config show`.")
+        }
+        guard let web = cluster.web else {
+            throw CommandFailure("the description has no web server, so no share to write to.", advice: "Add `web:` with its `shareRoot:`.")
+        }
+        let process = RoleProcess(name: role.name ?? "addin", options: role)
+        let client = try BrokerLink(cluster: cluster, host: description.host, principal: description.principal)
+            .client(name: process.name, logger: process.logger)
+        let behaviour = AddinBehaviour(
+            workDuration: slow?.duration ?? description.workDuration, failureRatio: fail ? 1 : description.failureRatio, answersTwice: answerTwice,
+            death: dieAfter.map { AddinDeath(percent: $0, marker: "\(cluster.dataDirectory)/run/\(process.name).died") })
+        let simulator = AddinSimulator(
+            client: client, resultQueue: description.resultQueue, share: AddinShare(root: cluster.resolve(web.shareRoot)), behaviour: behaviour)
+        let worker = SpindleWorker(
+            client: client,
+            configuration: WorkerConfiguration(queues: [.init(description.queue, lease: Self.lease)], stopDeadline: RoleProcess.stopDeadline - .seconds(5)),
+            logger: process.logger)
+        worker.register(simulator)
+        process.logger.info("simulated add-in is ready", metadata: ["queue": "\(description.queue)", "pid": "\(getpid())"])
+        try await process.run([ClientClosing(client: client), worker])
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+import Logging
+import MCMS
+import MCMSServer
+import NIOCore
+import NIOSSL
+import ServiceLifecycle
+import SpindleBridge
+import SpindleClient
+import SpindleCluster
+import SpindleObservability
+
+struct BridgeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bridge", abstract: "The web server: the page, the HTTP API, and the event streams, on one origin.",
+        discussion: """
+            Example:
+              spindle bridge --data /var/lib/spindle
+            """)
+
+    @OptionGroup var role: RoleOptions
+
+    func run() async throws {
+        let cluster = try role.cluster.load()
+        guard let web = cluster.web else { throw CommandFailure("the description has no web server.", advice: "Add `web:`, as in `spindle config show`.") }
+        let process = RoleProcess(name: role.name ?? "web", options: role)
+        let client = try BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(name: process.name, logger: process.logger)
+        let store = try DomainStore.open(cluster, web)
+        try makeShare(cluster.resolve(web.shareRoot))
+        let hub = EventHub(source: client, logger: process.logger)
+        let router = try router(cluster, web, store, hub, process)
+        let server = Application(
+            router: router, server: try Self.server(cluster, web),
+            configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
+            onServerRunning: { channel in
+                process.logger.info("web server is ready", metadata: ["port": "\(channel.localAddress?.port ?? web.port)"])
+            }, logger: process.logger)
+        do {
+            try await process.run([
+                ClientClosing(client: client), DomainStore.relay(store, client, logger: process.logger),
+                MCMSHousekeeping(store: store, logger: process.logger), hub, server,
+            ])
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw CommandFailure("port \(web.port) is in use.", advice: "Stop what uses it, or choose other ports with --port-base.")
+        }
+    }
+
+    private func router(
+        _ cluster: ClusterConfiguration, _ web: WebConfiguration, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess
+    ) throws -> Router<BasicRequestContext> {
+        let tokens: TokenDirectoryAuthenticator
+        do {
+            tokens = try TokenDirectoryAuthenticator(directory: DataDirectory(path: cluster.dataDirectory).tokenDirectory)
+        } catch {
+            throw CommandFailure("\(error)", advice: "The broker makes the tokens at its first start: start it first.")
+        }
+        var access = WebAccess.Configuration()
+        access.openOnLoopback = ["127.0.0.1", "::1", "localhost"].contains(web.listen)
+        access.isSecure = web.tls != nil
+        let domain = try MCMSServer(store: store, authenticator: tokens, access: access, logger: process.logger)
+        let router = Router()
+        domain.addRoutes(to: router)
+        EventRoutes(hub: hub, trustedOrigins: access.trustedOrigins, logger: process.logger) { request in
+            do {
+                let caller = try await domain.access.principal(for: request)
+                return caller.permissions.contains(.readRoutings) ? EventCaller(name: caller.name) : nil
+            } catch is Problem {
+                return nil
+            }
+        }.add(to: router)
+        router.get("metrics") { _, _ in
+            Response(
+                status: .ok, headers: [.contentType: PrometheusMetrics.contentType, .cacheControl: "no-store"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: process.metrics.render())))
+        }
+        return router
+    }
+
+    private static func server(_ cluster: ClusterConfiguration, _ web: WebConfiguration) throws -> HTTPServerBuilder {
+        guard let tls = web.tls else { return .http1() }
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(cluster.resolve(tls.certificate)).map { NIOSSLCertificateSource.certificate($0) }
+            let key = try NIOSSLPrivateKey(file: cluster.resolve(tls.key), format: .pem)
+            return try .tls(.http1(), tlsConfiguration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
+        } catch {
+            throw CommandFailure("the web server's certificate cannot be used: \(error)", advice: "Make certificates with `spindle cert init`.")
+        }
+    }
+
+    private func makeShare(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw CommandFailure("the share \(path) cannot be made: \(error.localizedDescription)", advice: "Correct `shareRoot:` in the description.")
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Logging
+import SpindleBroker
+import SpindleCluster
+import SpindleObservability
+
+struct BrokerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "broker", abstract: "One broker: its log, its queues, its ports.",
+        discussion: """
+            Example:
+              spindle broker --data /var/lib/spindle
+              spindle broker --config cluster-config/intranet.yaml --name broker-1
+            """)
+
+    @OptionGroup var role: RoleOptions
+
+    func run() async throws {
+        let cluster = try role.cluster.load()
+        let description = try Self.find(role.name, in: cluster)
+        let process = RoleProcess(name: description.name, options: role)
+        let configuration = try BrokerSetup(cluster: cluster, broker: description, logger: process.logger).configuration()
+        let hooks = BrokerHooks(furtherMetrics: { process.metrics.render() })
+        let broker: Broker
+        do {
+            try DataDirectory(path: cluster.dataDirectory).make()
+            broker = try await Broker.start(configuration: configuration, logger: process.logger, hooks: hooks)
+        } catch let error as BrokerStartError {
+            throw CommandFailure("\(error)", advice: Self.advice(error, cluster))
+        }
+        try await process.run([broker])
+    }
+
+    private static func find(_ name: String?, in cluster: ClusterConfiguration) throws -> SpindleCluster.BrokerConfiguration {
+        let names = cluster.brokers.map(\.name)
+        guard let name else {
+            guard let first = cluster.brokers.first, cluster.brokers.count == 1 else {
+                throw CommandFailure("the description has \(names.count) brokers.", advice: "Say which one with --name: \(names.joined(separator: ", ")).")
+            }
+            return first
+        }
+        guard let broker = cluster.brokers.first(where: { $0.name == name }) else {
+            throw CommandFailure("the description has no broker “\(name)”.", advice: "It has: \(names.joined(separator: ", ")).")
+        }
+        return broker
+    }
+
+    private static func advice(_ error: BrokerStartError, _ cluster: ClusterConfiguration) -> String? {
+        switch error.code {
+        case .listen: "Is another cluster running here? Stop it, or choose other ports with --port-base."
+        case .log: "Is another broker running on \(cluster.dataDirectory)? Otherwise look at it with `spindle log verify \(cluster.dataDirectory)`."
+        case .tls: "Make certificates with `spindle cert init`."
+        case .configuration, .tokens: nil
+        }
+    }
+}

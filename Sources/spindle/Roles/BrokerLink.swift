@@ -1,0 +1,72 @@
+import Foundation
+import Logging
+import ServiceLifecycle
+import SpindleClient
+import SpindleCluster
+
+/// How a role of a cluster reaches its brokers: over TLS where they listen with it on another host, else in plaintext on this one.
+struct BrokerLink {
+    /// Below the outbox relay's lock, and long enough for a disk that stalls.
+    static let requestTimeout = Duration.seconds(10)
+
+    let cluster: ClusterConfiguration
+    let host: String
+    let principal: String
+
+    func client(name: String, logger: Logger) throws -> SpindleClient {
+        SpindleClient(configuration: try configuration(name: name), logger: logger)
+    }
+
+    private func configuration(name: String) throws -> ClientConfiguration {
+        let directory = DataDirectory(path: cluster.dataDirectory)
+        // All of a client's endpoints are reached in one way.
+        let isTLS = !cluster.brokers.contains { plainEndpoint($0) != nil }
+        let endpoints = cluster.brokers.compactMap { isTLS ? tlsEndpoint($0) : plainEndpoint($0) }
+        guard !endpoints.isEmpty else {
+            throw CommandFailure(
+                "no broker of the description can be reached from host “\(host)”.",
+                advice: "Give the brokers a TLS port with certificates, or let this role run on the broker's host.")
+        }
+        let own = directory.tlsDirectory + "/client-\(certificateName)"
+        let hasCertificate = isTLS && FileManager.default.fileExists(atPath: own + ".pem")
+        var configuration = ClientConfiguration(
+            endpoints: endpoints, credential: hasCertificate ? .clientCertificate : .token(try directory.token(of: principal)), clientName: name)
+        if isTLS {
+            configuration.tls = ClientConfiguration.TLS(
+                caFile: cluster.brokers.lazy.compactMap(\.tls).first.map { cluster.resolve($0.authority) },
+                certificateFile: hasCertificate ? own + ".pem" : nil, keyFile: hasCertificate ? own + ".key" : nil)
+        }
+        configuration.requestTimeout = Self.requestTimeout
+        return configuration
+    }
+
+    private var certificateName: String { cluster.principals.first { $0.name == principal }?.certificateName ?? principal }
+
+    private func plainEndpoint(_ broker: BrokerConfiguration) -> ClientConfiguration.Endpoint? {
+        guard let port = broker.ports.plain else { return nil }
+        let isLocal = broker.host == host
+        let isLoopback = ["127.0.0.1", "::1", "localhost"].contains(broker.listen.plain)
+        if isLocal {
+            let listen = ["0.0.0.0", "::"].contains(broker.listen.plain) ? "127.0.0.1" : broker.listen.plain
+            return .init(host: listen, port: port)
+        }
+        guard !isLoopback, let address = cluster.address(ofHost: broker.host) else { return nil }
+        return .init(host: address, port: port)
+    }
+
+    private func tlsEndpoint(_ broker: BrokerConfiguration) -> ClientConfiguration.Endpoint? {
+        guard let port = broker.ports.tls, broker.tls != nil, let address = cluster.address(ofHost: broker.host) else { return nil }
+        return .init(host: address, port: port)
+    }
+}
+
+/// Closes a client when everything that uses it has stopped: put it before them in a service group.
+struct ClientClosing: Service {
+    let client: SpindleClient
+
+    func run() async throws {
+        // Throws only when cancelled, and that is a reason to close as well.
+        try? await gracefulShutdown()
+        await client.close()
+    }
+}

@@ -1,0 +1,99 @@
+import Logging
+import SpindleBroker
+import SpindleCluster
+import SpindleNode
+import SpindleWire
+
+/// What a broker is told, from the description of its cluster.
+struct BrokerSetup {
+    let cluster: ClusterConfiguration
+    let broker: SpindleCluster.BrokerConfiguration
+    let logger: Logger
+
+    func configuration() throws -> SpindleBroker.BrokerConfiguration {
+        var limits = SpindleBroker.BrokerLimits()
+        limits.connectionsMax = broker.limits.connections
+        limits.frameBytesMax = broker.limits.frameBytes
+        limits.inFlightMax = broker.limits.inFlight
+        limits.outputBytesMax = broker.limits.outputBuffer
+        limits.outputBytesPauseReading = min(limits.outputBytesPauseReading, limits.outputBytesMax)
+        var configuration = SpindleBroker.BrokerConfiguration(
+            dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits, queues: queues(),
+            principals: cluster.principals.map(principal))
+        configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0) }
+        configuration.topicEventsMax = cluster.topicDefaults.count ?? configuration.topicEventsMax
+        if let age = cluster.topicDefaults.age { configuration.topicRetentionMilliseconds = Self.milliseconds(age) }
+        return configuration
+    }
+
+    private var listeners: [BrokerListener] {
+        var listeners: [BrokerListener] = []
+        if let port = broker.ports.plain {
+            listeners.append(BrokerListener(host: broker.listen.plain, port: port, allowPlaintext: broker.allowPlaintext))
+        }
+        if let port = broker.ports.tls, let tls = broker.tls {
+            let files = BrokerTLS(
+                certificateFile: cluster.resolve(tls.certificate), keyFile: cluster.resolve(tls.key), clientAuthorityFile: cluster.resolve(tls.authority))
+            listeners.append(BrokerListener(host: broker.listen.tls, port: port, tls: files))
+        }
+        return listeners
+    }
+
+    private func principal(_ configured: PrincipalConfiguration) -> BrokerPrincipal {
+        func patterns(_ configured: [SpindleCluster.NamePattern]) -> [SpindleNode.NamePattern] { configured.map { .init($0.text) } }
+        let permissions = configured.permissions
+        let principal = Principal(
+            name: configured.name, publish: patterns(permissions.publish), lease: patterns(permissions.lease),
+            read: patterns(permissions.read), admin: patterns(permissions.admin), topicPublish: patterns(permissions.topicPublish),
+            topicSubscribe: patterns(permissions.topicSubscribe))
+        return BrokerPrincipal(principal: principal, certificateNames: [configured.certificateName].compactMap(\.self))
+    }
+
+    private func queues() -> [DeclaredQueue] {
+        var unsupported: [String: Int] = [:]
+        let queues = cluster.queues.map { queue -> DeclaredQueue in
+            for setting in Self.unsupported(queue.policy) { unsupported[setting, default: 0] += 1 }
+            return DeclaredQueue(name: queue.name, policy: Self.fields(queue.policy))
+        }
+        if !unsupported.isEmpty {
+            logger.notice(
+                "the description asks for settings that this version does not have; the queues work without them",
+                metadata: Logger.Metadata(uniqueKeysWithValues: unsupported.map { ($0.key, "\($0.value) queues") }))
+        }
+        return queues
+    }
+
+    /// Settings of the description that the node does not know.
+    private static func unsupported(_ policy: QueuePolicyConfiguration) -> [String] {
+        var names: [String] = []
+        if policy.timeToLive != nil { names.append("timeToLive") }
+        if policy.orderedGroups { names.append("orderedGroups") }
+        if !policy.priorities { names.append("priorities: false") }
+        if policy.concurrencyPerKey != nil { names.append("concurrencyPerKey") }
+        if policy.retention != nil { names.append("retention") }
+        if policy.grants != .strict { names.append("grants: \(policy.grants.rawValue)") }
+        return names
+    }
+
+    private static func fields(_ policy: QueuePolicyConfiguration) -> QueuePolicyFields {
+        var fields = QueuePolicyFields()
+        fields.leaseMilliseconds = milliseconds(policy.leaseDuration)
+        fields.leaseMillisecondsMax = milliseconds(policy.leaseDurationMax)
+        fields.attemptsMax = UInt64(clamping: policy.attemptsMax)
+        fields.backoffKind = policy.backoff.kind == .fixed ? 0 : 1
+        fields.backoffInitialMilliseconds = milliseconds(policy.backoff.initial)
+        fields.backoffCapMilliseconds = milliseconds(policy.backoff.cap)
+        fields.backoffJitterPercent = UInt64(clamping: Int((policy.backoff.jitter * 100).rounded()))
+        fields.deadLetterQueue = policy.deadLetterQueue ?? ""
+        fields.delayMilliseconds = milliseconds(policy.delay)
+        fields.lengthMax = UInt64(clamping: policy.lengthMax ?? 0)
+        fields.bytesMax = UInt64(clamping: policy.bytesMax ?? 0)
+        fields.deduplicationWindowMilliseconds = policy.dedupWindow.map(milliseconds) ?? 0
+        return fields
+    }
+
+    private static func milliseconds(_ duration: Duration) -> UInt64 {
+        let (seconds, attoseconds) = duration.components
+        return UInt64(clamping: seconds) * 1000 + UInt64(clamping: attoseconds / 1_000_000_000_000_000)
+    }
+}

@@ -1,0 +1,60 @@
+public import ArgumentParser
+public import Logging
+import ServiceLifecycle
+import SpindleCluster
+import SpindleObservability
+import UnixSignals
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+extension LogFormat: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+/// What every long-running process takes.
+struct RoleOptions: ParsableArguments {
+    @OptionGroup(title: "Cluster") var cluster: ClusterOptions
+
+    @Option(help: ArgumentHelp("How this process is called in logs, and which part of the description it is.", valueName: "name"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("The lowest level that is logged: trace, debug, info, notice, warning, error.", valueName: "level"))
+    var logLevel: Logger.Level = .info
+
+    @Option(help: ArgumentHelp("json or plain. (default: plain at a terminal, else json)", valueName: "format"))
+    var logFormat: LogFormat?
+}
+
+/// The frame of every long-running process: its logs, its metrics, its end.
+struct RoleProcess {
+    /// From the signal to stop until the process ends by force.
+    static let stopDeadline = Duration.seconds(15)
+
+    let name: String
+    let logger: Logger
+    let metrics: PrometheusMetrics
+
+    /// Sets up what a process has only once.
+    init(name: String, options: RoleOptions) {
+        // A peer that hangs up is an error of one write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        SupervisorWatch.exitWhenSupervisorIsGone()
+        self.name = name
+        let format = options.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .plain : .json)
+        metrics = Observability.bootstrap(label: name, format: format, level: options.logLevel, spanLevel: .debug)
+        logger = Logger(label: name)
+    }
+
+    /// Runs the services until SIGTERM or SIGINT, or until one of them ends, then stops them in reverse.
+    func run(_ services: [any Service]) async throws {
+        var configuration = ServiceGroupConfiguration(
+            services: services.map {
+                .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup, failureTerminationBehavior: .gracefullyShutdownGroup)
+            },
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
+        configuration.maximumGracefulShutdownDuration = Self.stopDeadline
+        try await ServiceGroup(configuration: configuration).run()
+    }
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import SpindleCluster
+
+/// A duration as the configuration writes it: `250ms`, `30s`, `5m`, `2h`, `7d`.
+struct DurationArgument: ExpressibleByArgument, Equatable, CustomStringConvertible {
+    let duration: Duration
+
+    init(_ duration: Duration) { self.duration = duration }
+
+    init?(argument: String) {
+        guard let duration = Units.duration(argument) else { return nil }
+        self.duration = duration
+    }
+
+    var description: String { Units.text(duration) }
+    var defaultValueDescription: String { description }
+}
+
+/// A size as the configuration writes it: `64 KiB`, `16MiB`; a number alone is bytes.
+struct SizeArgument: ExpressibleByArgument {
+    let bytes: Int
+
+    init?(argument: String) {
+        guard let bytes = Int(argument) ?? Units.bytes(argument), bytes >= 0 else { return nil }
+        self.bytes = bytes
+    }
+}
+
+/// `NAME=VALUE`.
+struct HeaderArgument: ExpressibleByArgument {
+    let name: String
+    let value: String
+
+    init?(argument: String) {
+        guard let split = argument.firstIndex(of: "="), split != argument.startIndex else { return nil }
+        name = String(argument[..<split])
+        value = String(argument[argument.index(after: split)...])
+    }
+}
+
+/// Where a cluster's ports begin: N broker, N+1 broker with TLS, N+2 web, N+3 the broker's operations.
+struct PortBaseArgument: ExpressibleByArgument, CustomStringConvertible {
+    static let allowed = 1...(65535 - BrokerPorts.span + 1)
+
+    let base: Int
+
+    init(_ base: Int) { self.base = base }
+
+    init?(argument: String) {
+        guard let base = Int(argument), Self.allowed.contains(base) else { return nil }
+        self.base = base
+    }
+
+    var description: String { "\(base)" }
+    var plain: Int { base }
+    var tls: Int { base + 1 }
+    var web: Int { base + 2 }
+    var operations: Int { base + 3 }
+}

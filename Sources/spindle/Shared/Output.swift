@@ -1,0 +1,84 @@
+import Foundation
+
+/// What a command says on standard output: text for people, JSON for scripts.
+enum Output {
+    /// One line, with its end, in one write.
+    static func line(_ text: String) {
+        write(text + "\n", to: FileHandle.standardOutput)
+    }
+
+    static func error(_ text: String) {
+        write(text + "\n", to: FileHandle.standardError)
+    }
+
+    /// One JSON value on one line. Field names are in snake case, in alphabetical order.
+    static func json(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        line(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    /// Rows under a heading, columns aligned. Numbers, and what begins with a digit, stand to the right.
+    static func table(_ heading: [String], _ rows: [[String]]) {
+        var widths = heading.map(\.count)
+        for row in rows {
+            for (column, cell) in row.enumerated() where column < widths.count { widths[column] = max(widths[column], cell.count) }
+        }
+        let isNumeric = heading.indices.map { column in
+            !rows.isEmpty && rows.allSatisfy { column < $0.count && ($0[column].first?.isNumber ?? false) }
+        }
+        for row in [heading] + rows {
+            let cells = row.enumerated().map { column, cell in
+                let padding = String(repeating: " ", count: max(0, widths[column] - cell.count))
+                return isNumeric[column] ? padding + cell : cell + padding
+            }
+            line(cells.joined(separator: "  ").trimmingEnd())
+        }
+    }
+
+    /// A closed pipe behind the command (`spindle … | head`) is its end, not its failure.
+    private static func write(_ text: String, to file: FileHandle) {
+        do { try file.write(contentsOf: Data(text.utf8)) } catch { exit(0) }
+    }
+}
+
+extension String {
+    fileprivate func trimmingEnd() -> String {
+        var text = self[...]
+        while text.last == " " { text.removeLast() }
+        return String(text)
+    }
+}
+
+/// A message's body as JSON can hold it.
+struct BodyText: Encodable {
+    /// The body, where it is UTF-8.
+    var body: String?
+    /// Any other body.
+    var bodyBase64: String?
+
+    init(_ bytes: [UInt8]) {
+        if let text = String(validating: bytes, as: UTF8.self) {
+            body = text
+        } else {
+            bodyBase64 = Data(bytes).base64EncodedString()
+        }
+    }
+
+    var text: String { body ?? "base64:\(bodyBase64 ?? "")" }
+}
+
+extension Duration {
+    var milliseconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) * 1e3 + Double(attoseconds) / 1e15
+    }
+
+    /// Never below zero.
+    var microseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        guard seconds >= 0, attoseconds >= 0 else { return 0 }
+        return UInt64(seconds) * 1_000_000 + UInt64(attoseconds / 1_000_000_000_000)
+    }
+}

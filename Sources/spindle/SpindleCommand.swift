@@ -1,0 +1,25 @@
+import ArgumentParser
+import SpindleClient
+
+/// The one executable: every role of a cluster, and what operators and scripts need.
+@main
+struct SpindleCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spindle",
+        abstract: "A durable message broker and worker cluster for your own network.",
+        discussion: """
+            Begin here:
+              spindle up       starts everything on this machine and prints the address of the console
+              spindle demo     in a second terminal: drives one routing through it and shows what happens
+            """,
+        version: SpindleClient.version,
+        groupedSubcommands: [
+            CommandGroup(name: "A cluster on this machine:", subcommands: [UpCommand.self, DownCommand.self, StatusCommand.self, DemoCommand.self]),
+            CommandGroup(name: "Working with a running broker:", subcommands: [QueueCommand.self, MessageCommand.self, TopicCommand.self, BenchCommand.self]),
+            CommandGroup(name: "Files:", subcommands: [ConfigCommand.self, CertificateCommand.self, LogCommand.self]),
+            CommandGroup(
+                name: "Single roles, as service units start them:",
+                subcommands: [BrokerCommand.self, BridgeCommand.self, WorkerCommand.self, AddinCommand.self]),
+        ]
+    )
+}
