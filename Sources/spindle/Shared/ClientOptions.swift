@@ -88,7 +88,7 @@ struct ClientOptions: ParsableArguments {
         } catch {
             throw CommandFailure(
                 "no broker answers at \(endpoint): \(Self.reason(error)).",
-                advice: "Is the cluster running? Start it with `spindle up`\(portBase.map { " --port-base \($0)" } ?? ""), or say with --data or --port-base which one you mean.")
+                advice: "Is the cluster running? Start it with `spindle up\(portBase.map { " --port-base \($0)" } ?? "")`, or say with --data or --port-base which one you mean.")
         }
     }
 

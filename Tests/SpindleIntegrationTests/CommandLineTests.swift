@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+
+@Suite struct CommandLineTests {
+    // MARK: Help
+
+    static let commands: [[String]] = [
+        ["up"], ["down"], ["status"], ["demo"], ["queue", "ls"], ["queue", "stats"], ["queue", "declare"], ["message", "publish"],
+        ["message", "lease"], ["message", "ack"], ["message", "nack"], ["message", "extend"], ["topic", "publish"], ["topic", "subscribe"],
+        ["bench", "publish"], ["bench", "lease"], ["bench", "rtt"], ["bench", "delivery"], ["config", "check"], ["config", "show"],
+        ["cert", "init"], ["log", "inspect"], ["log", "verify"], ["broker"], ["bridge"], ["worker"], ["addin"],
+    ]
+
+    @Test(arguments: commands) func helpHasAnExample(_ command: [String]) async throws {
+        let result = try await Spindle.run(command + ["--help"])
+        #expect(result.exitCode == 0)
+        #expect(result.output.contains("Example"), "\(result.output)")
+        #expect(result.output.contains("spindle \(command.joined(separator: " "))"))
+    }
+
+    @Test(arguments: [[], ["queue"], ["message"], ["topic"], ["bench"], ["config"], ["cert"], ["log"]])
+    func groupsShowTheirCommands(_ group: [String]) async throws {
+        let result = try await Spindle.run(group)
+        #expect(result.exitCode == 0)
+        #expect(result.output.contains("SUBCOMMANDS:") || result.output.contains("cluster on this machine"), "\(result.output)")
+    }
+
+    // MARK: Wrong input
+
+    struct Refusal: Sendable, CustomTestStringConvertible {
+        let arguments: [String]
+        let says: String
+        var testDescription: String { arguments.joined(separator: " ") }
+
+        init(_ arguments: String..., says: String) {
+            self.arguments = arguments
+            self.says = says
+        }
+    }
+
+    static let usageErrors = [
+        Refusal("flie", says: "Unexpected argument 'flie'"),
+        Refusal("message", "publish", "q", says: "--file FILE"),
+        Refusal("message", "publish", "q", "--text", "a", "--file", "b", says: "--file FILE"),
+        Refusal("message", "publish", "q", "--text", "a", "--priority", "10", says: "--priority must be from 0 to 9"),
+        Refusal("message", "publish", "q", "--text", "a", "--header", "novalue", says: "--header"),
+        Refusal("message", "publish", "q", "--text", "a", "--delay", "3 weeks", says: "--delay"),
+        Refusal("message", "ack", says: "<tokens>"),
+        Refusal("message", "ack", "12", says: "tokens"),
+        Refusal("message", "nack", "1.1", "--dead", "--release", says: "exclude each other"),
+        Refusal("message", "lease", "q", "--max", "0", says: "--max must be from 1 to 65536"),
+        Refusal("message", "lease", "q", "--lease", "thirty", says: "--lease"),
+        Refusal("queue", "declare", "q", "--jitter", "101", says: "--jitter must be from 0 to 100"),
+        Refusal("queue", "ls", "--url", "http://x", says: "spindle://HOST:PORT"),
+        Refusal("queue", "ls", "--url", "spindle://x", "--port-base", "7400", says: "give one of them"),
+        Refusal("queue", "ls", "--port-base", "70000", says: "--port-base"),
+        Refusal("bench", "publish", "--batch", "0", says: "--batch must be from 1"),
+        Refusal("bench", "publish", "--size", "100000", "--batch", "1000", says: "do not fit one request"),
+        Refusal("topic", "subscribe", "*", "--from", "yesterday", says: "--from"),
+        Refusal("demo", "--url", "localhost", says: "http://HOST:PORT"),
+        Refusal("addin", "--die-after", "100", says: "--die-after must be from 0 to 99"),
+    ]
+
+    @Test(arguments: usageErrors) func usageErrorsAreExplained(_ refusal: Refusal) async throws {
+        let result = try await Spindle.run(refusal.arguments)
+        #expect(result.exitCode == 64)
+        #expect(result.errors.contains(refusal.says), "\(result.errors)")
+        #expect(result.output.isEmpty)
+    }
+
+    // MARK: Nothing there
+
+    @Test(arguments: [["queue", "ls"], ["message", "lease", "q"], ["topic", "subscribe", "*"], ["bench", "rtt"], ["demo"]])
+    func withoutADataDirectoryTheNextStepIsNamed(_ command: [String]) async throws {
+        let directory = try TemporaryDirectory()
+        let result = try await Spindle.run(command + ["--data", directory.path + "/none"])
+        #expect(result.exitCode == 1)
+        #expect(result.errors.contains("there are no tokens in \(directory.path)/none"), "\(result.errors)")
+        #expect(result.errors.contains("spindle up"))
+    }
+
+    @Test(arguments: ["status", "down"]) func withoutAClusterThereIsNothingToStopOrShow(_ command: String) async throws {
+        let directory = try TemporaryDirectory()
+        let result = try await Spindle.run(command, "--data", directory.path)
+        #expect(result.exitCode == 1)
+        #expect(result.errors.contains("no cluster runs in \(directory.path)"))
+    }
+
+    @Test func anUnreachableBrokerIsSaidAtOnce() async throws {
+        let directory = try TemporaryDirectory()
+        try FileManager.default.createDirectory(atPath: directory.path + "/tokens", withIntermediateDirectories: true)
+        try Data("spn_0123456789012345678901234567890123456789012".utf8).write(to: URL(fileURLWithPath: directory.path + "/tokens/admin"))
+        let base = try FreePorts.base()
+        let refused = try await Spindle.run(["queue", "ls", "--port-base", "\(base)"], environment: ["SPINDLE_DATA": directory.path])
+        #expect(refused.exitCode == 1)
+        #expect(refused.errors.contains("no broker answers at 127.0.0.1:\(base): connection refused"), "\(refused.errors)")
+        #expect(refused.errors.contains("spindle up --port-base \(base)"))
+        let stranger = try await Spindle.run("queue", "ls", "--data", directory.path, "--principal", "nobody")
+        #expect(stranger.errors.contains("There are: admin."), "\(stranger.errors)")
+    }
+
+    @Test func upRefusesAFolderOfSomebodyElse() async throws {
+        let directory = try TemporaryDirectory()
+        try Data("thesis".utf8).write(to: URL(fileURLWithPath: directory.path + "/thesis.tex"))
+        let result = try await Spindle.run("up", "--data", directory.path, "--port-base", "\(try FreePorts.base())")
+        #expect(result.exitCode == 1)
+        #expect(result.errors.contains("has other files in it, such as “thesis.tex”"), "\(result.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["thesis.tex"])
+    }
+
+    // MARK: Files
+
+    @Test func theBuiltInDescriptionIsRightAndMistakesAreLocated() async throws {
+        let directory = try TemporaryDirectory()
+        let shown = try await Spindle.run("config", "show")
+        let file = directory.path + "/mine.yaml"
+        try Data(shown.output.utf8).write(to: URL(fileURLWithPath: file))
+        let right = try await Spindle.run("config", "check", file)
+        #expect(right.exitCode == 0)
+        #expect(right.output.contains("cluster “poc”"))
+
+        let broken = shown.output.replacingOccurrences(of: "concurrency: 4", with: "concurency: 4")
+        try Data(broken.utf8).write(to: URL(fileURLWithPath: file))
+        let wrong = try await Spindle.run("config", "check", file)
+        #expect(wrong.exitCode == 1)
+        #expect(wrong.errors.contains("\(file):"))
+        #expect(wrong.errors.contains("did you mean concurrency?"), "\(wrong.errors)")
+        let up = try await Spindle.run("up", "--config", file, "--data", directory.path + "/data")
+        #expect(up.exitCode == 1)
+        #expect(up.errors.contains("did you mean concurrency?"))
+
+        let missing = try await Spindle.run("config", "check", directory.path + "/none.yaml")
+        #expect(missing.exitCode == 1)
+    }
+
+    @Test func anAuthorityIsMadeOnceUnlessItIsToBeReplaced() async throws {
+        let directory = try TemporaryDirectory()
+        let made = try await Spindle.run("cert", "init", "--data", directory.path, "--host", "broker.example.internal", "--json")
+        #expect(made.exitCode == 0, "\(made.errors)")
+        let names = try made.json().compactMap { $0["name"] as? String }
+        #expect(names.contains("broker-1") && names.contains("web") && names.contains("addin"), "\(names)")
+        let key = directory.path + "/tls/ca.key"
+        let mode = try FileManager.default.attributesOfItem(atPath: key)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        let first = try Data(contentsOf: URL(fileURLWithPath: key))
+        let again = try await Spindle.run("cert", "init", "--data", directory.path)
+        #expect(again.exitCode == 1)
+        #expect(again.errors.contains("--replace"))
+        #expect(try Data(contentsOf: URL(fileURLWithPath: key)) == first)
+        let replaced = try await Spindle.run("cert", "init", "--data", directory.path, "--replace")
+        #expect(replaced.exitCode == 0)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: key)) != first)
+    }
+
+    @Test func aFolderWithoutALogIsNoLog() async throws {
+        let directory = try TemporaryDirectory()
+        for command in ["verify", "inspect"] {
+            let result = try await Spindle.run("log", command, directory.path)
+            #expect(result.exitCode == 1)
+            #expect(result.errors.contains("there is no log in \(directory.path)"))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import Testing
+
+/// The built executable, run as people run it.
+enum Spindle {
+    /// A command that takes longer hangs.
+    static let deadline = Duration.seconds(60)
+
+    struct Result: Sendable {
+        let exitCode: Int32
+        let output: String
+        let errors: String
+
+        /// One JSON value for each line of the output.
+        func json() throws -> [[String: Any]] {
+            try output.split(separator: "\n").map { line in
+                let value = try JSONSerialization.jsonObject(with: Data(line.utf8))
+                return try #require(value as? [String: Any], "\(line)")
+            }
+        }
+    }
+
+    static var executable: URL {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent(".build/release/spindle")
+    }
+
+    static func run(_ arguments: String..., input: String? = nil, environment: [String: String] = [:]) async throws -> Result {
+        try await run(arguments, input: input, environment: environment)
+    }
+
+    static func run(_ arguments: [String], input: String? = nil, environment: [String: String] = [:]) async throws -> Result {
+        let process = try SpindleProcess(arguments, input: input, environment: environment)
+        let exitCode = try await process.exitCode(within: deadline)
+        return Result(exitCode: exitCode, output: process.output, errors: process.errors)
+    }
+}
+
+/// A process whose output goes to files, so that nobody has to read it for it to go on.
+final class SpindleProcess: Sendable {
+    struct TookTooLong: Error, CustomStringConvertible { let description: String }
+
+    private let process = Process()
+    private let directory: TemporaryDirectory
+    private let ended: AsyncStream<Int32>
+
+    init(_ arguments: [String], input: String? = nil, environment: [String: String] = [:]) throws {
+        directory = try TemporaryDirectory()
+        let (ended, end) = AsyncStream.makeStream(of: Int32.self)
+        self.ended = ended
+        let path = directory.path
+        for (name, text) in [("output", ""), ("errors", ""), ("input", input ?? "")] {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+        }
+        process.executableURL = Spindle.executable
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: path)
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardInput = FileHandle(forReadingAtPath: "\(path)/input")
+        process.standardOutput = FileHandle(forWritingAtPath: "\(path)/output")
+        process.standardError = FileHandle(forWritingAtPath: "\(path)/errors")
+        process.terminationHandler = { process in
+            end.yield(process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus)
+            end.finish()
+        }
+        try process.run()
+    }
+
+    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+    var output: String { (try? String(contentsOfFile: "\(directory.path)/output", encoding: .utf8)) ?? "" }
+    var errors: String { (try? String(contentsOfFile: "\(directory.path)/errors", encoding: .utf8)) ?? "" }
+    var isRunning: Bool { process.isRunning }
+
+    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+    /// Its exit code; 128 and the signal's number where one ended it. May be asked once.
+    func exitCode(within deadline: Duration) async throws -> Int32 {
+        let timer = Task { [process] in
+            try await Task.sleep(for: deadline)
+            kill(process.processIdentifier, SIGKILL)
+        }
+        defer { timer.cancel() }
+        for await code in ended {
+            guard code != 128 + SIGKILL else { throw TookTooLong(description: "ended by SIGKILL, after \(deadline) at most:\n\(output)\n\(errors)") }
+            return code
+        }
+        throw TookTooLong(description: "its end was asked for twice")
+    }
+}
+
+/// A folder that is gone with this object.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("spindle-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// Four ports in a row that nobody has now.
+enum FreePorts {
+    struct NoneFound: Error {}
+
+    static func base() throws -> Int {
+        for _ in 0..<200 {
+            let base = Int.random(in: 20_000..<30_000)
+            if (0..<4).allSatisfy({ isFree(base + $0) }) { return base }
+        }
+        throw NoneFound()
+    }
+
+    private static func isFree(_ port: Int) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
+        }
+    }
+}
