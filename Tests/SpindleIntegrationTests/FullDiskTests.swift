@@ -56,7 +56,12 @@ import Testing
             let deliveries = try await client.lease(from: "full", max: 8, bytesMax: 8 << 20, wait: .seconds(5))
             try #require(!deliveries.isEmpty, "\(received) of \(stored) came")
             for delivery in deliveries { #expect(delivery.message.body == body) }
-            for outcome in try await client.acknowledge(deliveries.map(\.token)) { #expect(outcome == .done) }
+            for outcome in try await client.acknowledge(deliveries.map(\.token)) {
+                guard case .done = outcome else {
+                    Issue.record("an ack was not taken: \(outcome)")
+                    continue
+                }
+            }
             received += deliveries.count
         }
         // A checkpoint lets go of the segments that nothing needs any more: publishes are taken again.

@@ -123,7 +123,8 @@ import Testing
         var emptyLeases = 0
         while await !ledger.isSettled, emptyLeases < 20 {
             let deliveries = try await client.lease(from: "kills", max: 200, duration: .seconds(2), wait: .milliseconds(500))
-            emptyLeases = deliveries.isEmpty && (await !ledger.isPublishing) ? emptyLeases + 1 : 0
+            let isPublishing = await ledger.isPublishing
+            emptyLeases = deliveries.isEmpty && !isPublishing ? emptyLeases + 1 : 0
             for delivery in deliveries { await ledger.delivered(String(decoding: delivery.message.body, as: UTF8.self)) }
             guard !deliveries.isEmpty else { continue }
             let outcomes = try await client.acknowledge(deliveries.map(\.token))
