@@ -28,6 +28,8 @@ struct LogMaintenance {
 
     let intervalBytes: UInt64
     var lastCheckpoint: LSN = .zero
+    /// The oldest segment that was left after the last reclaiming; 0 before the first.
+    var firstSegment: UInt64 = 0
     var checkpoint: CheckpointStage = .none
     /// After a failure: not before this time, milliseconds of the node's clock.
     var checkpointNotBefore: UInt64 = 0

@@ -86,26 +86,27 @@ extension Shard {
         files.background.submit { state in
             guard state == .active else { return }
             var failure: String?
-            var freed = 0
+            var reclaimed: LogReclaimed?
             do {
                 try checkpointer.write(checkpoint.payload.span.bytes, at: checkpoint.lsn, durable: durable)
-                let reclaimed = try reclaimer.reclaim(oldestLive: checkpoint.oldestLive)
-                freed = reclaimed.recycled + reclaimed.deleted
+                reclaimed = try reclaimer.reclaim(oldestLive: checkpoint.oldestLive)
             } catch {
                 failure = "\(error)"
             }
-            let (problem, segmentsFreed) = (failure, freed)
-            shard.eventLoop.execute { shard.value.checkpointEnded(checkpoint, segmentsFreed, problem) }
+            let (problem, result) = (failure, reclaimed)
+            shard.eventLoop.execute { shard.value.checkpointEnded(checkpoint, result, problem) }
         }
     }
 
-    private func checkpointEnded(_ checkpoint: EncodedCheckpoint, _ segmentsFreed: Int, _ problem: String?) {
+    private func checkpointEnded(_ checkpoint: EncodedCheckpoint, _ reclaimed: LogReclaimed?, _ problem: String?) {
         maintenance.checkpoint = .none
+        let segmentsFreed = reclaimed.map { $0.recycled + $0.deleted } ?? 0
         if let problem {
             maintenance.checkpointNotBefore = now + LogMaintenance.retryMilliseconds
             logger.error("no checkpoint was written; the log grows until one is", metadata: ["error": "\(problem)"])
         } else {
             maintenance.lastCheckpoint = checkpoint.lsn
+            maintenance.firstSegment = reclaimed?.firstSegment ?? maintenance.firstSegment
             figures.checkpoints += 1
             figures.segmentsReclaimed += UInt64(segmentsFreed)
             if segmentsFreed > 0 { maintenance.preparation?.retry() }
@@ -149,6 +150,7 @@ extension Shard {
         for (connection, expiry) in expired { end(connection, expiry) }
         for connection in quiet { ping(connection) }
         markIdleLog()
+        freeSpace()
         scheduleFlush()
     }
 
@@ -172,6 +174,16 @@ extension Shard {
         let frame = writer.beginFrame(.ping, flags: .push, correlationID: 0)
         writer.endFrame(frame)
         connection.withOutput { output in writer.withUnsafeBytes { _ = output.writeBytes($0) } }
+    }
+
+    /// While the disk is full: takes checkpoints as soon as whole segments could be let go of. Two must stand behind them, so where
+    /// nothing is logged any more a mark makes room for the second.
+    private func freeSpace() {
+        guard maintenance.isBlocked, case .none = maintenance.checkpoint else { return }
+        let needed = node.state.oldestLiveAddress.map { LSN(rawValue: $0) } ?? node.log.end
+        guard min(needed, node.log.end).segment(segmentBytes: node.log.segmentBytes) > maintenance.firstSegment else { return }
+        if node.log.end == maintenance.lastCheckpoint { _ = try? node.log.appendMark() }
+        beginCheckpoint()
     }
 
     /// Once the log has been still for a sweep, says in it that everything is durable: damage to what lies before can then be
