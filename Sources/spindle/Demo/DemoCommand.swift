@@ -36,6 +36,7 @@ struct DemoCommand: AsyncParsableCommand {
         let ending: DemoRun.Ending
         let isExpected: Bool
         let routingId: String?
+        let outputs: [String]
         let totalMs: Double
         let missing: [String]
         let timeline: [DemoTimeline.Step]
@@ -59,7 +60,7 @@ struct DemoCommand: AsyncParsableCommand {
         if json {
             try Output.json(
                 Answer(
-                    ending: ending, isExpected: isExpected, routingId: run.routing?.id, totalMs: total, missing: run.missing, timeline: run.timeline.steps))
+                    ending: ending, isExpected: isExpected, routingId: run.routing?.id, outputs: run.outputs, totalMs: total, missing: run.missing, timeline: run.timeline.steps))
         } else {
             Output.line("")
             Output.line(summary(ending, run, total))

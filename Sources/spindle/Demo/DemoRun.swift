@@ -31,6 +31,8 @@ struct DemoRun {
     var timeline: DemoTimeline
 
     private(set) var routing: DemoAPI.Routing?
+    /// Paths on the share.
+    private(set) var outputs: [String] = []
     /// What is still missing for the whole flow to have been seen.
     private(set) var missing: [String] = []
 
@@ -89,12 +91,12 @@ struct DemoRun {
     private mutating func order() async throws {
         let created = try await api.create(name: "Demo bracket \(String(UInt32.random(in: .min ... .max), radix: 16))")
         routing = created
-        timeline.add("you", "routing created", "\(created.name), \(created.id)")
+        timeline.add("you", "routing created", created.name)
         let submitted = try await api.act("submit", on: created.id)
         timeline.add("you", "submitted", "status \(submitted.status)")
         let approved = try await api.act("approve", on: created.id)
         routing = approved
-        timeline.add("you", "approved", "generation \(approved.lastGenerationStatus), job \(approved.lastAddinJobId ?? "-")")
+        timeline.add("you", "approved", "generation \(approved.lastGenerationStatus)")
     }
 
     /// Nil at the deadline.
@@ -146,7 +148,11 @@ struct DemoRun {
         if last.lastGenerationStatus != ending.rawValue { missing.append("the badge “\(ending.rawValue)”") }
         if let jobID = last.lastAddinJobId {
             let job = try await api.job(jobID)
-            for output in job.outputs { timeline.add("server", "output on the share", "\(output.path), \(output.size) bytes, SHA-256 \(output.sha256.prefix(12))…") }
+            outputs = job.outputs.map(\.path)
+            for output in job.outputs {
+                let name = output.path.split(separator: "/").last ?? ""
+                timeline.add("server", "output on the share", "\(name), \(output.size) bytes, SHA-256 \(output.sha256.prefix(12))…")
+            }
             if ending == .completed, job.outputs.isEmpty { missing.append("an output on the share") }
         }
         let history = try await api.history(of: id).items

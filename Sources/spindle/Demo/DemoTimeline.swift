@@ -22,6 +22,6 @@ struct DemoTimeline {
         steps.append(step)
         guard isPrinting else { return }
         let milliseconds = String(format: "%9.1f ms", step.ms)
-        Output.line("\(milliseconds)  \(source.padded(to: 8))  \(what.padded(to: 26))  \(detail)")
+        Output.line("\(milliseconds)  \(source.padded(to: 7))  \(what.padded(to: 24))  \(detail)")
     }
 }
