@@ -25,7 +25,7 @@ struct ClusterOwnership {
                 advice: "Choose a data directory of its own with --data; it need not be there yet.")
         }
         if let status = Self.running(directory) {
-            let web = directory.endpoints()?.web.map { " Its page is http://\($0)/." } ?? ""
+            let web = directory.endpoints()?.webURL.map { " Its page is \($0)/." } ?? ""
             throw CommandFailure(
                 "the cluster in \(directory.path) is running already (process \(status.supervisorPid)).\(web)",
                 advice: "Stop it with `spindle down --data \(directory.path)`, or choose another data directory with --data.")

@@ -49,7 +49,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let status = try options.running()
-        let web = options.directory.endpoints()?.web.map { "http://\($0)/" }
+        let web = options.directory.endpoints()?.webURL.map { "\($0)/" }
         if options.json {
             return try Output.json(
                 Answer(

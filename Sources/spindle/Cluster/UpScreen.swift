@@ -49,7 +49,7 @@ final class UpScreen: Sendable {
         let data = options.data.map { " --data \($0)" } ?? ""
         let endpoints = ClusterEndpoints(configuration)
         Output.line("")
-        if let web = endpoints.web { Output.line("The cluster runs. Open \(configuration.web?.tls == nil ? "http" : "https")://\(web)/") }
+        Output.line("The cluster runs.\(endpoints.webURL.map { " Open \($0)/" } ?? "")")
         Output.line("")
         Output.line("In another terminal:")
         Output.line("  \(Self.command) demo\(data)        one routing: approved, generated, answered")

@@ -46,6 +46,7 @@ struct DemoAPI {
         let action: String?
     }
 
+    let client: HTTPClient
     /// `http://HOST:PORT`
     let base: String
     let token: String
@@ -68,9 +69,9 @@ struct DemoAPI {
         }
         let response: HTTPClientResponse
         do {
-            response = try await HTTPClient.shared.execute(request, timeout: Self.timeout)
+            response = try await client.execute(request, timeout: Self.timeout)
         } catch {
-            throw CommandFailure("\(base) does not answer: \(error)", advice: "Is the cluster running? Start it with `spindle up`; `spindle status` shows it.")
+            throw CommandFailure("\(base) does not answer: \(ConnectionProblem.sentence(error)).", advice: "Is the cluster running? Start it with `spindle up`; `spindle status` shows it.")
         }
         let data = Data(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
         guard (200..<300).contains(response.status.code) else {

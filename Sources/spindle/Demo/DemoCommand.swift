@@ -1,5 +1,7 @@
 import ArgumentParser
+import AsyncHTTPClient
 import Foundation
+import NIOSSL
 import SpindleCluster
 
 struct DemoCommand: AsyncParsableCommand {
@@ -22,6 +24,9 @@ struct DemoCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The web server's address, instead.", valueName: "url"))
     var url: String?
+
+    @Option(help: ArgumentHelp("The authority that signed the web server's certificate, PEM. (default: DIR/tls/ca.pem where that is there)", valueName: "file"))
+    var ca: String?
 
     @Option(help: "How long it may take.")
     var timeout = DurationArgument(.seconds(30))
@@ -52,9 +57,15 @@ struct DemoCommand: AsyncParsableCommand {
 
     func run() async throws {
         let directory = DataDirectory(option: data)
-        let api = DemoAPI(base: base(directory), token: try directory.token(of: "admin"), correlationID: "demo-\(UUID().uuidString.lowercased())")
+        let token = try directory.token(of: "admin")
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: .init(tlsConfiguration: tls(directory)))
+        let api = DemoAPI(client: client, base: base(directory), token: token, correlationID: "demo-\(UUID().uuidString.lowercased())")
         var run = DemoRun(api: api, timeout: timeout.duration, isPrinting: !json)
-        let ending = try await run.run()
+        let result: Result<DemoRun.Ending, any Error>
+        do { result = .success(try await run.run()) } catch { result = .failure(error) }
+        // What is still open is the event streams, which have no more to tell.
+        try? await client.shutdown()
+        let ending = try result.get()
         let isExpected = ending == (expectFailure ? .failed : .completed)
         let total = run.timeline.steps.last?.ms ?? 0
         if json {
@@ -71,7 +82,14 @@ struct DemoCommand: AsyncParsableCommand {
     private func base(_ directory: DataDirectory) -> String {
         if let url { return url.hasSuffix("/") ? String(url.dropLast()) : url }
         if let portBase { return "http://127.0.0.1:\(portBase.web)" }
-        return "http://\(directory.endpoints()?.web?.description ?? "127.0.0.1:\(PortBaseArgument(BrokerPorts.baseDefault).web)")"
+        return directory.endpoints()?.webURL ?? "http://127.0.0.1:\(PortBaseArgument(BrokerPorts.baseDefault).web)"
+    }
+
+    private func tls(_ directory: DataDirectory) -> NIOSSL.TLSConfiguration {
+        let own = directory.tlsDirectory + "/ca.pem"
+        var configuration = NIOSSL.TLSConfiguration.makeClientConfiguration()
+        if let ca = ca ?? (FileManager.default.fileExists(atPath: own) ? own : nil) { configuration.trustRoots = .file(ca) }
+        return configuration
     }
 
     private func summary(_ ending: DemoRun.Ending, _ run: DemoRun, _ total: Double) -> String {

@@ -11,7 +11,7 @@ struct DemoRun {
 
     private enum Signal: Sendable {
         case arrival(Arrival)
-        case streamEnded(String)
+        case streamEnded(CommandFailure)
         case deadline
     }
 
@@ -25,6 +25,8 @@ struct DemoRun {
     }
 
     enum Ending: String, Encodable { case completed, failed, timedOut = "timed_out" }
+
+    private static let advice = "Is the cluster running? `spindle status` shows it, `spindle up` starts it."
 
     let api: DemoAPI
     let timeout: Duration
@@ -47,12 +49,15 @@ struct DemoRun {
         let followers = ["updates", "alerts"].map { stream in
             Task { [api] in
                 do {
-                    try await EventStream(url: "\(api.base)/events/\(stream)", token: api.token).follow { event in
+                    try await EventStream(client: api.client, url: "\(api.base)/events/\(stream)", token: api.token).follow { event in
                         signal.yield(.arrival(Arrival(stream: stream, event: event, time: .now)))
                     }
-                    signal.yield(.streamEnded("\(stream): the server ended it"))
+                    signal.yield(.streamEnded(CommandFailure("the server ended the stream “\(stream)”.", advice: Self.advice)))
+                } catch let failure as CommandFailure {
+                    signal.yield(.streamEnded(failure))
                 } catch {
-                    signal.yield(.streamEnded("\(stream): \(error)"))
+                    signal.yield(
+                        .streamEnded(CommandFailure("\(api.base) does not answer: \(ConnectionProblem.sentence(error)).", advice: Self.advice)))
                 }
             }
         }
@@ -79,7 +84,7 @@ struct DemoRun {
             switch await signals.next() {
             case .arrival(let arrival):
                 if open.insert(arrival.stream).inserted { timeline.add(arrival.stream, "listening", "/events/\(arrival.stream)", at: arrival.time) }
-            case .streamEnded(let reason): throw CommandFailure("the event stream ended: \(reason)", advice: "`spindle status` shows whether the web server runs.")
+            case .streamEnded(let failure): throw failure
             case .deadline, nil:
                 missing = ["the event streams"]
                 return false
@@ -108,7 +113,7 @@ struct DemoRun {
             guard let next = await signals.next() else { return nil }
             switch next {
             case .deadline: return nil
-            case .streamEnded(let reason): throw CommandFailure("the event stream ended: \(reason)", advice: "`spindle status` shows whether the web server runs.")
+            case .streamEnded(let failure): throw failure
             case .arrival(let arrival):
                 guard let fields = try? JSONDecoder().decode(EventFields.self, from: Data(arrival.event.data.utf8)), concerns(routing, fields) else { continue }
                 show(arrival, fields)

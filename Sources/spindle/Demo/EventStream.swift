@@ -68,6 +68,7 @@ struct EventStreamParser {
 
 /// A connection to one event stream of the web server.
 struct EventStream {
+    let client: HTTPClient
     let url: String
     let token: String
 
@@ -77,7 +78,7 @@ struct EventStream {
         request.headers.add(name: "authorization", value: "Bearer \(token)")
         request.headers.add(name: "accept", value: "text/event-stream")
         // The deadline is for the whole stream; who follows it ends it.
-        let response = try await HTTPClient.shared.execute(request, deadline: .distantFuture)
+        let response = try await client.execute(request, deadline: .distantFuture)
         guard response.status == .ok else { throw CommandFailure("\(url) answered \(response.status.code).") }
         var parser = EventStreamParser()
         for try await part in response.body {

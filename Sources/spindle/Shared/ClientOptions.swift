@@ -87,19 +87,9 @@ struct ClientOptions: ParsableArguments {
             try? await channel.close().get() // it is only asked whether somebody is there
         } catch {
             throw CommandFailure(
-                "no broker answers at \(endpoint): \(Self.reason(error)).",
+                "no broker answers at \(endpoint): \(ConnectionProblem.sentence(error)).",
                 advice: "Is the cluster running? Start it with `spindle up\(portBase.map { " --port-base \($0)" } ?? "")`, or say with --data or --port-base which one you mean.")
         }
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        guard let error = error as? NIOConnectionError else { return "\(error)" }
-        let reasons = error.connectionErrors.map { single -> String in
-            guard let io = single.error as? IOError else { return "\(single.error)" }
-            return String(cString: strerror(io.errnoCode)).lowercased()
-        }
-        if let first = reasons.first { return first }
-        return "the name is not known"
     }
 
     private func explain(_ error: SpindleError) -> CommandFailure {

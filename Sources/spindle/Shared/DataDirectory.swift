@@ -81,6 +81,11 @@ struct ClusterEndpoints: Codable, Equatable {
     /// `/metrics`, `/healthz` and `/readyz` of the broker.
     var operations: Endpoint?
     var web: Endpoint?
+    /// Whether the web server speaks HTTPS.
+    var webHasTLS: Bool?
+
+    /// The page's address, without a slash at the end.
+    var webURL: String? { web.map { "\(webHasTLS ?? false ? "https" : "http")://\($0)" } }
 
     /// What a cluster with this port base has.
     init(_ ports: PortBaseArgument) {
@@ -102,6 +107,7 @@ struct ClusterEndpoints: Codable, Equatable {
             operations = first.ports.operations.map { reachable(first.listen.operations, $0) }
         }
         web = configuration.web.map { reachable($0.listen, $0.port) }
+        webHasTLS = configuration.web?.tls != nil
     }
 
     func write(to directory: DataDirectory) throws {

@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+/// `up`, `demo`, `status` and `down`, as on somebody's first day.
+@Suite(.serialized) struct ClusterCommandTests {
+    struct RunningCluster {
+        let directory: TemporaryDirectory
+        let data: String
+        let config: String
+        let base: Int
+        let process: SpindleProcess
+
+        /// The built-in description, with an add-in that is quick.
+        static func start(_ arguments: String...) async throws -> RunningCluster {
+            let directory = try TemporaryDirectory()
+            let config = directory.path + "/quick.yaml"
+            let text = try await Spindle.run("config", "show").output.replacingOccurrences(of: "workDuration: 4s", with: "workDuration: 300ms")
+            try Data(text.utf8).write(to: URL(fileURLWithPath: config))
+            let data = directory.path + "/data"
+            let base = try FreePorts.base()
+            let process = try SpindleProcess(["up", "--config", config, "--data", data, "--port-base", "\(base)"] + arguments)
+            let end = ContinuousClock.now + Spindle.deadline
+            while !process.output.contains("The cluster runs.") {
+                try #require(process.isRunning && ContinuousClock.now < end, "\(process.output)\(process.errors)")
+                // It says so on its output, which is looked at until the deadline.
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            return RunningCluster(directory: directory, data: data, config: config, base: base, process: process)
+        }
+
+        func spindle(_ arguments: String...) async throws -> Spindle.Result { try await Spindle.run(arguments + ["--data", data]) }
+
+        func down() async throws {
+            #expect(try await spindle("down").exitCode == 0)
+            #expect(try await process.exitCode(within: Spindle.deadline) == 0)
+        }
+    }
+
+    @Test func aRoutingGoesThroughAndTheClusterStops() async throws {
+        let cluster = try await RunningCluster.start()
+        #expect(cluster.process.output.contains("http://127.0.0.1:\(cluster.base + 2)/"))
+
+        let demo = try await cluster.spindle("demo", "--json")
+        #expect(demo.exitCode == 0, "\(demo.output)\(demo.errors)")
+        let answer = try #require(try demo.json().first)
+        #expect(answer["ending"] as? String == "completed")
+        let output = try #require((answer["outputs"] as? [String])?.first)
+        #expect(FileManager.default.fileExists(atPath: "\(cluster.data)/mcms/share/\(output)"))
+        let seen = try #require(answer["timeline"] as? [[String: Any]]).compactMap { $0["what"] as? String }
+        for event in ["routing.approval.changed", "addin.job.created", "addin.job.updated", "badge", "history"] { #expect(seen.contains(event), "\(seen)") }
+
+        let status = try #require(try await cluster.spindle("status", "--json").json().first)
+        let processes = try #require(status["processes"] as? [[String: Any]])
+        #expect(processes.compactMap { $0["name"] as? String } == ["broker-1", "web", "results-1", "files-1", "files-2", "addin"])
+        #expect(processes.allSatisfy { $0["state"] as? String == "running" && $0["restarts"] as? Int == 0 })
+
+        let again = try await Spindle.run("up", "--config", cluster.config, "--data", cluster.data)
+        #expect(again.exitCode == 1)
+        #expect(again.errors.contains("is running already"), "\(again.errors)")
+        let elsewhere = try await Spindle.run(
+            "up", "--config", cluster.config, "--data", cluster.directory.path + "/other", "--port-base", "\(cluster.base)")
+        #expect(elsewhere.exitCode == 1)
+        #expect(elsewhere.errors.contains("port \(cluster.base), for the broker, is in use"), "\(elsewhere.errors)")
+        #expect(!FileManager.default.fileExists(atPath: cluster.directory.path + "/other"))
+
+        try await cluster.down()
+        let afterwards = try await cluster.spindle("demo")
+        #expect(afterwards.exitCode == 1)
+        #expect(afterwards.errors.contains("does not answer: connection refused"), "\(afterwards.errors)")
+        #expect(try await Spindle.run("log", "verify", cluster.data).exitCode == 0)
+    }
+
+    @Test func aFailedGenerationIsShownAndCanBeExpected() async throws {
+        let cluster = try await RunningCluster.start("--without", "addin")
+        let addin = try SpindleProcess([
+            "addin", "--fail", "--answer-twice", "--config", cluster.config, "--data", cluster.data, "--port-base", "\(cluster.base)",
+        ])
+        let expected = try await cluster.spindle("demo", "--json", "--expect-failure")
+        #expect(expected.exitCode == 0, "\(expected.output)\(expected.errors)")
+        #expect(try expected.json().first?["ending"] as? String == "failed")
+        let surprise = try await cluster.spindle("demo")
+        #expect(surprise.exitCode == 1)
+        for shown in ["notification.alert", "approved, generation failed", "AddinJobFailed", "retry-generation"] {
+            #expect(surprise.output.contains(shown), "\(surprise.output)")
+        }
+        addin.send(SIGTERM)
+        #expect(try await addin.exitCode(within: Spindle.deadline) == 0)
+
+        let nobody = try await cluster.spindle("demo", "--timeout", "2s")
+        #expect(nobody.exitCode == 1)
+        #expect(nobody.output.contains("Missing: addin.job.updated"), "\(nobody.output)")
+        try await cluster.down()
+    }
+
+    @Test func anAddinThatDiesMidwayLosesNothing() async throws {
+        let cluster = try await RunningCluster.start("--without", "addin")
+        let arguments = ["addin", "--die-after", "50", "--slow", "500ms", "--config", cluster.config, "--data", cluster.data, "--port-base", "\(cluster.base)"]
+        let first = try SpindleProcess(arguments)
+        async let demo = cluster.spindle("demo", "--json", "--timeout", "50s")
+        #expect(try await first.exitCode(within: Spindle.deadline) == 137)
+        let second = try SpindleProcess(arguments)
+        let result = try await demo
+        #expect(result.exitCode == 0, "\(result.output)\(result.errors)")
+        second.send(SIGTERM)
+        #expect(try await second.exitCode(within: Spindle.deadline) == 0)
+        try await cluster.down()
+    }
+}
