@@ -80,9 +80,13 @@ final class SpindleProcess: Sendable {
             try await Task.sleep(for: deadline)
             kill(process.processIdentifier, SIGKILL)
         }
+        let began = ContinuousClock.now
         defer { timer.cancel() }
         for await code in ended {
-            guard code != 128 + SIGKILL else { throw TookTooLong(description: "ended by SIGKILL, after \(deadline) at most:\n\(output)\n\(errors)") }
+            // Somebody else may have killed it before, or it ended with that very code.
+            guard code != 128 + SIGKILL || ContinuousClock.now - began < deadline else {
+                throw TookTooLong(description: "did not end within \(deadline):\n\(output)\n\(errors)")
+            }
             return code
         }
         throw TookTooLong(description: "its end was asked for twice")
