@@ -23,8 +23,7 @@ import Testing
             return
         }
         defer { _ = try? Self.run(["umount", "--lazy", data]) }
-        try await roles.start("broker")
-        try await roles.waitUntil("the broker is ready") { FileManager.default.fileExists(atPath: "\(data)/tokens/admin") }
+        try await roles.startAll(["broker"])
         let client = try await SpindleClient.connect(
             configuration: ClientConfiguration(host: "127.0.0.1", port: roles.base, credential: .token(try roles.token("admin"))))
         _ = try await client.declare(queue: "full")

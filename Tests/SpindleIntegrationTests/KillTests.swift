@@ -23,8 +23,7 @@ import Testing
     @Test func noRoutingIsLeftWithoutItsResultAndNoHistoryIsDoubled() async throws {
         let kills = Self.count("SPINDLE_KILLS", 200)
         let roles = try RunningRoles()
-        for role in ["broker", "bridge", "worker", "addin"] { try await roles.start(role) }
-        try await roles.waitUntil("the web server is ready") { try await roles.http("GET", "/readyz").status == 200 }
+        try await roles.startAll()
 
         var routings: [String] = []
         for kill in 0..<kills {
@@ -58,8 +57,7 @@ import Testing
     @Test func aConfirmedPublishSurvivesAndAConfirmedAckIsFinal() async throws {
         let cycles = Self.count("SPINDLE_BROKER_KILLS", 500)
         let roles = try RunningRoles()
-        try await roles.start("broker")
-        try await roles.waitUntil("the broker is ready") { FileManager.default.fileExists(atPath: "\(roles.directory.path)/data/tokens/admin") }
+        try await roles.startAll(["broker"])
         let client = try await SpindleClient.connect(
             configuration: ClientConfiguration(
                 endpoints: [.init(host: "127.0.0.1", port: roles.base)], credential: .token(try roles.token("admin")),

@@ -12,7 +12,6 @@ actor RunningRoles {
     private let configuration: String
     private var processes: [String: SpindleProcess] = [:]
     private let commands: [String: [String]]
-    private var log = ""
 
     /// `addin`: further arguments of the add-in.
     init(addin: [String] = ["--slow", "60ms"]) throws {
@@ -36,6 +35,19 @@ actor RunningRoles {
         ]
     }
 
+    /// The broker first: it makes the tokens that the others need. Ready when the web server is.
+    func startAll(_ roles: [String] = ["broker", "bridge", "worker", "addin"]) async throws {
+        for role in roles {
+            try start(role)
+            guard role == "broker" else { continue }
+            try await waitUntil("the broker made its tokens") {
+                ["admin", "worker", "addin", "web"].allSatisfy { ((try? self.token($0)) ?? "").count > 20 }
+            }
+        }
+        guard roles.contains("bridge") else { return }
+        try await waitUntil("the web server is ready") { try await self.http("GET", "/readyz").status == 200 }
+    }
+
     func start(_ role: String) throws {
         processes[role] = try SpindleProcess(try #require(commands[role]))
     }
@@ -44,11 +56,6 @@ actor RunningRoles {
     func killAndRestart(_ role: String) throws {
         processes[role]?.send(SIGKILL)
         try start(role)
-    }
-
-    func kill(_ role: String) {
-        processes[role]?.send(SIGKILL)
-        processes[role] = nil
     }
 
     /// The end of what each process wrote, for a failure's message.

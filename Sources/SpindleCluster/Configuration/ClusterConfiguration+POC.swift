@@ -63,10 +63,10 @@ extension ClusterConfiguration {
           deadLetterQueue:
             timeToLive: none
             dedupWindow: none
-            retention: 30d
+            retention: none
           topic:
             age: 7d
-            bytes: 256 MiB
+            bytes: none
             count: 100000
 
         queues:
@@ -77,11 +77,10 @@ extension ClusterConfiguration {
               attemptsMax: 3
               backoff: {kind: exponential, initial: 10s, cap: 10m, jitter: 0.2}
               dedupWindow: 1h
-          # What the add-in answers. Results of one job are handled in their order.
+          # What the add-in answers.
           - name: addin-result
             policy:
               attemptsMax: 8
-              orderedGroups: true
           # Finished uploads on their way into the content-addressed store. Up to 20 GB each.
           - name: file-ingest
             policy:
@@ -105,7 +104,6 @@ extension ClusterConfiguration {
           - pattern: addin.job.updated
           - pattern: routing.approval.changed
           - pattern: notification.alert
-            retention: {age: 30d}
 
         principals:
           # Everything. For operators and the `spindle` command line.

@@ -18,7 +18,7 @@ struct BrokerSetup {
         limits.outputBytesMax = broker.limits.outputBuffer
         limits.outputBytesPauseReading = min(limits.outputBytesPauseReading, limits.outputBytesMax)
         var configuration = SpindleBroker.BrokerConfiguration(
-            dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits, queues: queues(),
+            dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits, queues: try queues(),
             principals: cluster.principals.map(principal))
         configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0) }
         configuration.topicEventsMax = cluster.topicDefaults.count ?? configuration.topicEventsMax
@@ -49,30 +49,9 @@ struct BrokerSetup {
         return BrokerPrincipal(principal: principal, certificateNames: [configured.certificateName].compactMap(\.self))
     }
 
-    private func queues() -> [DeclaredQueue] {
-        var unsupported: [String: Int] = [:]
-        let queues = cluster.queues.map { queue -> DeclaredQueue in
-            for setting in Self.unsupported(queue.policy) { unsupported[setting, default: 0] += 1 }
-            return DeclaredQueue(name: queue.name, policy: Self.fields(queue.policy))
-        }
-        if !unsupported.isEmpty {
-            logger.notice(
-                "the description asks for settings that this version does not have; the queues work without them",
-                metadata: Logger.Metadata(uniqueKeysWithValues: unsupported.map { ($0.key, "\($0.value) queues") }))
-        }
-        return queues
-    }
-
-    /// Settings of the description that the node does not know.
-    private static func unsupported(_ policy: QueuePolicyConfiguration) -> [String] {
-        var names: [String] = []
-        if policy.timeToLive != nil { names.append("timeToLive") }
-        if policy.orderedGroups { names.append("orderedGroups") }
-        if !policy.priorities { names.append("priorities: false") }
-        if policy.concurrencyPerKey != nil { names.append("concurrencyPerKey") }
-        if policy.retention != nil { names.append("retention") }
-        if policy.grants != .strict { names.append("grants: \(policy.grants.rawValue)") }
-        return names
+    private func queues() throws -> [DeclaredQueue] {
+        try UnsupportedSettings(cluster).refuse()
+        return cluster.queues.map { DeclaredQueue(name: $0.name, policy: Self.fields($0.policy)) }
     }
 
     private static func fields(_ policy: QueuePolicyConfiguration) -> QueuePolicyFields {

@@ -96,7 +96,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
                 "x.yaml:10:1: cluster: the key \"cluster\" is missing, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long",
                 "x.yaml:10:1: clutser: found the unknown key \"clutser\", expected one of: cluster, dataDirectory, hosts, brokers, defaults, queues, topics, principals, workers, web, addin (did you mean cluster?)",
                 "x.yaml:39:12: defaults.queue.backoff.cap: found \"5 minutes\", expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 0s to 3650d",
-                "x.yaml:160:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
+                "x.yaml:158:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
             ], "\(lines)")
     }
 
