@@ -98,7 +98,7 @@ actor RunningRoles {
         return Answer(status: Int(response.status.code), body: Data(bytes.readableBytesView))
     }
 
-    nonisolated func waitUntil(_ what: String, within deadline: Duration = .seconds(60), _ isSo: () async throws -> Bool) async throws {
+    nonisolated func waitUntil(_ what: String, within deadline: Duration = .seconds(60), _ isSo: @Sendable () async throws -> Bool) async throws {
         let end = ContinuousClock.now + deadline
         while ContinuousClock.now < end {
             if (try? await isSo()) == true { return }
