@@ -47,7 +47,7 @@ struct AddinCommand: AsyncParsableCommand {
             throw CommandFailure("the description has no web server, so no share to write to.", advice: "Add `web:` with its `shareRoot:`.")
         }
         let process = RoleProcess(name: role.name ?? "addin", options: role)
-        let client = try BrokerLink(cluster: cluster, host: description.host, principal: description.principal)
+        let client = try await BrokerLink(cluster: cluster, host: description.host, principal: description.principal)
             .client(name: process.name, logger: process.logger)
         let behaviour = AddinBehaviour(
             workDuration: slow?.duration ?? description.workDuration, failureRatio: fail ? 1 : description.failureRatio, answersTwice: answerTwice,

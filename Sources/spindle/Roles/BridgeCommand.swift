@@ -29,10 +29,14 @@ struct BridgeCommand: AsyncParsableCommand {
         let cluster = try role.cluster.load()
         guard let web = cluster.web else { throw CommandFailure("the description has no web server.", advice: "Add `web:`, as in `spindle config show`.") }
         let process = RoleProcess(name: role.name ?? "web", options: role)
-        let client = try BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(name: process.name, logger: process.logger)
+        let client = try await BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(name: process.name, logger: process.logger)
         let store = try DomainStore.open(cluster, web)
         try makeShare(cluster.resolve(web.shareRoot))
         let hub = EventHub(source: client, logger: process.logger)
+        // The API knows callers by all of them. On another host than the broker's it has those that somebody put there.
+        for principal in cluster.principals where cluster.brokers.contains(where: { $0.host == web.host }) {
+            _ = try await BrokerLink.token(of: principal.name, in: DataDirectory(path: cluster.dataDirectory), logger: process.logger)
+        }
         let router = try router(cluster, web, store, hub, process)
         let server = Application(
             router: router, server: try Self.server(cluster, web),

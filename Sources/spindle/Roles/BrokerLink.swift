@@ -13,11 +13,25 @@ struct BrokerLink {
     let host: String
     let principal: String
 
-    func client(name: String, logger: Logger) throws -> SpindleClient {
-        SpindleClient(configuration: try configuration(name: name), logger: logger)
+    /// The tokens are made by the broker's first start, which may be under way: roles that are started together wait for it this long.
+    private static let tokenWait = Duration.seconds(30)
+    private static let tokenPollInterval = Duration.milliseconds(50)
+
+    func client(name: String, logger: Logger) async throws -> SpindleClient {
+        SpindleClient(configuration: try await configuration(name: name, logger), logger: logger)
     }
 
-    private func configuration(name: String) throws -> ClientConfiguration {
+    /// The token of a principal, as soon as it is there.
+    static func token(of principal: String, in directory: DataDirectory, logger: Logger) async throws -> String {
+        let end = ContinuousClock.now + tokenWait
+        if !directory.hasToken(of: principal) {
+            logger.notice("waiting for the broker to make the token", metadata: ["principal": "\(principal)", "directory": "\(directory.tokenDirectory)"])
+        }
+        while !directory.hasToken(of: principal), ContinuousClock.now < end { try await Task.sleep(for: tokenPollInterval) }
+        return try directory.token(of: principal)
+    }
+
+    private func configuration(name: String, _ logger: Logger) async throws -> ClientConfiguration {
         let directory = DataDirectory(path: cluster.dataDirectory)
         // All of a client's endpoints are reached in one way.
         let isTLS = !cluster.brokers.contains { plainEndpoint($0) != nil }
@@ -29,8 +43,9 @@ struct BrokerLink {
         }
         let own = directory.tlsDirectory + "/client-\(certificateName)"
         let hasCertificate = isTLS && FileManager.default.fileExists(atPath: own + ".pem")
-        var configuration = ClientConfiguration(
-            endpoints: endpoints, credential: hasCertificate ? .clientCertificate : .token(try directory.token(of: principal)), clientName: name)
+        let credential: ClientConfiguration.Credential =
+            hasCertificate ? .clientCertificate : .token(try await Self.token(of: principal, in: directory, logger: logger))
+        var configuration = ClientConfiguration(endpoints: endpoints, credential: credential, clientName: name)
         if isTLS {
             configuration.tls = ClientConfiguration.TLS(
                 caFile: cluster.brokers.lazy.compactMap(\.tls).first.map { cluster.resolve($0.authority) },

@@ -31,6 +31,8 @@ struct DataDirectory {
     var tokenDirectory: String { path + "/tokens" }
     var tlsDirectory: String { path + "/tls" }
 
+    func hasToken(of principal: String) -> Bool { FileManager.default.fileExists(atPath: "\(tokenDirectory)/\(principal)") }
+
     /// The token that the broker made for a principal.
     func token(of principal: String) throws -> String {
         guard !principal.contains("/"), !principal.hasPrefix("."), !principal.isEmpty else {
