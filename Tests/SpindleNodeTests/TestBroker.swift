@@ -170,6 +170,12 @@ final class TestBroker {
 
     // MARK: Stopping
 
+    /// The broker is about to stop.
+    func drain() {
+        node.drain(graceMilliseconds: 1000, reason: "test", now: now)
+        turn()
+    }
+
     /// The process dies; what the disk holds stays. `crash`: what was not synced is gone too.
     func restart(crash: Bool = false) throws {
         let disk = crash

@@ -1,0 +1,46 @@
+import SpindleQueue
+import Testing
+
+@Suite struct HeldMessagesTests {
+    private static func leased(_ id: UInt64, at now: UInt64, for duration: UInt64) -> HeldMessage {
+        HeldMessage(
+            id: id, byteCount: 100, queue: 0, storedAt: 0, priority: 4,
+            state: .leased(.init(deadline: now + duration, duration: duration, leasedAt: now, holder: "w")))
+    }
+
+    @Test func leasesEndInTheOrderOfTheirDeadlinesWhateverTheirDurations() {
+        var held = HeldMessages()
+        // id, granted at, duration
+        for (id, at, duration) in [(1, 0, 32), (2, 1, 8), (3, 2, 32), (4, 3, 16), (5, 4, 8)] as [(UInt64, UInt64, UInt64)] {
+            held.insert(Self.leased(id, at: at, for: duration))
+        }
+        var order: [UInt64] = []
+        while let first = held.earliestLease {
+            order.append(first.id)
+            held.remove(first.id)
+        }
+        #expect(order == [2, 5, 4, 1, 3])
+    }
+
+    @Test func anExtendedLeaseEndsLater() {
+        var held = HeldMessages()
+        held.insert(Self.leased(1, at: 0, for: 32))
+        held.insert(Self.leased(2, at: 1, for: 32))
+        held.update(1) { $0.state = .leased(.init(deadline: 42, duration: 32, leasedAt: 0, holder: "w")) }
+        #expect(held.earliestLease?.id == 2)
+        held.update(2) { $0.state = .ready }
+        #expect(held.earliestLease?.id == 1)
+        #expect(held.lowestID == 1)
+        held.remove(1)
+        #expect(held.earliestLease == nil)
+        #expect(held.all.map(\.id) == [2])
+    }
+
+    @Test(arguments: [1, 15, 16, 17, 100, 999, 30_000, 43_200_000, 315_576_000_000] as [UInt64])
+    func aLeaseIsNeverShorterAndAtMostASixteenthLonger(_ asked: UInt64) {
+        let given = HeldMessages.leaseDuration(asked)
+        #expect(given >= asked)
+        #expect(given <= asked + asked / 8)
+        #expect(HeldMessages.leaseDuration(given) == given, "a duration that was given is given again")
+    }
+}

@@ -1,0 +1,107 @@
+import SpindleQueue
+import Testing
+
+@Suite struct PolicyTests {
+    @Test func backOffDoublesUpToItsCap() {
+        var policy = QueuePolicy()
+        policy.backoffInitialMilliseconds = 1000
+        policy.backoffCapMilliseconds = 60_000
+        policy.backoffJitterPercent = 0
+        #expect((1...8).map { policy.backoff(attempt: $0, messageID: 1) } == [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
+        #expect(policy.backoff(attempt: .max, messageID: 1) == 60_000)
+        policy.backoffKind = .fixed
+        #expect(policy.backoff(attempt: 7, messageID: 1) == 1000)
+    }
+
+    @Test func jitterSpreadsWithinItsShareAndRepeats() {
+        var policy = QueuePolicy()
+        policy.backoffKind = .fixed
+        policy.backoffInitialMilliseconds = 10_000
+        policy.backoffJitterPercent = 20
+        let delays = (0..<1000).map { policy.backoff(attempt: 1, messageID: UInt64($0) * 170) }
+        #expect(delays.allSatisfy { (8000...12_000).contains($0) })
+        #expect(Set(delays).count > 500)
+        #expect(delays == (0..<1000).map { policy.backoff(attempt: 1, messageID: UInt64($0) * 170) })
+    }
+}
+
+@Suite struct ProducerTableTests {
+    @Test func judgesWhatWasStoredWhatWasRefusedAndWhatIsForgotten() {
+        var table = ProducerTable()
+        table.stored(producer: 7, .init(firstSequence: 10, count: 5, firstID: 100))
+        table.stored(producer: 7, .init(firstSequence: 20, count: 1, firstID: 900))
+        #expect(table.judge(producer: 7, sequence: 10) == .duplicate(firstID: 100, isFirstOfRun: true))
+        #expect(table.judge(producer: 7, sequence: 14) == .duplicate(firstID: 100, isFirstOfRun: false))
+        #expect(table.judge(producer: 7, sequence: 15) == .new, "it was refused then")
+        #expect(table.judge(producer: 7, sequence: 21) == .new)
+        #expect(table.judge(producer: 8, sequence: 10) == .new)
+        #expect(table.judge(producer: 0, sequence: 10) == .new)
+        for run in 0..<UInt64(ProducerTable.runsMax) { table.stored(producer: 7, .init(firstSequence: 100 + run, count: 1, firstID: run)) }
+        #expect(table.judge(producer: 7, sequence: 10) == .forgotten)
+    }
+
+    @Test func theProducerThatWasSilentLongestIsForgotten() {
+        var table = ProducerTable()
+        for producer in 1...UInt64(ProducerTable.producersMax) { table.stored(producer: producer, .init(firstSequence: 1, count: 1, firstID: producer)) }
+        table.stored(producer: 1, .init(firstSequence: 2, count: 1, firstID: 0))
+        table.stored(producer: 99_999, .init(firstSequence: 1, count: 1, firstID: 0))
+        #expect(table.judge(producer: 2, sequence: 1) == .new)
+        #expect(table.judge(producer: 1, sequence: 1) != .new)
+    }
+}
+
+@Suite struct DeduplicationWindowTests {
+    @Test func remembersAKeyForItsWindow() {
+        var window = DeduplicationWindow()
+        window.insert("a", id: 1, now: 1000, window: 500)
+        #expect(window.find("a", now: 1499, window: 500) == 1)
+        #expect(window.find("a", now: 1500, window: 500) == nil)
+        #expect(window.find("b", now: 1000, window: 500) == nil)
+        window.insert("b", id: 2, now: 1600, window: 500)
+        #expect(window.entries.map(\.key) == ["b"], "what is over is let go of")
+        window.insert("c", id: 3, now: 1600, window: 0)
+        #expect(window.find("c", now: 1600, window: 0) == nil)
+    }
+}
+
+@Suite struct TopicStoreTests {
+    private static func filled(eventsMax: Int, milliseconds: UInt64 = 1_000_000) -> TopicStore {
+        var store = TopicStore(retention: .init(eventsMax: eventsMax, milliseconds: milliseconds))
+        for name in ["a", "b"] { store.declare(name) }
+        for event in 0..<10 { store.store(topic: UInt32(event % 2), offset: UInt64(100 * (event + 1)), byteCount: 50, now: UInt64(event) * 10) }
+        return store
+    }
+
+    @Test func keepsTheNewestOfEachTopic() {
+        let store = Self.filled(eventsMax: 2)
+        #expect(store.events.map(\.offset) == [700, 800, 900, 1000])
+        #expect(store.topics.map(\.lastDropped) == [500, 600])
+        #expect(store.oldestLiveAddress == 700)
+    }
+
+    @Test func keepsByAgeButNeverNothing() {
+        var store = Self.filled(eventsMax: 100, milliseconds: 30)
+        #expect(store.topics[1].events.count == 2)
+        store.store(topic: 0, offset: 5000, byteCount: 50, now: 1_000_000)
+        #expect(store.topics[0].events.count == 1)
+    }
+
+    @Test(arguments: [(0, 100), (99, 100), (100, 200), (150, 200), (999, 1000)] as [(UInt64, UInt64)])
+    func aCursorPointsBehindItsEvent(_ cursor: UInt64, _ next: UInt64) {
+        let store = Self.filled(eventsMax: 100)
+        #expect(store.event(store.numberAfter(offset: cursor))?.offset == next)
+        #expect(store.numberAfter(offset: 1000) == store.endNumber)
+    }
+
+    @Test func aCursorFindsItsPlaceAmongDroppedEvents() {
+        var store = TopicStore(retention: .init(eventsMax: 1, milliseconds: 1_000_000))
+        for name in ["a", "b"] { store.declare(name) }
+        store.store(topic: 1, offset: 50, byteCount: 10, now: 0)
+        for offset in stride(from: UInt64(100), through: 900, by: 100) { store.store(topic: 0, offset: offset, byteCount: 10, now: 0) }
+        #expect(store.events.map(\.offset) == [50, 900])
+        #expect(store.event(store.numberAfter(offset: 49))?.offset == 50)
+        var number = store.numberAfter(offset: 50)
+        while store.event(number) == nil, number < store.endNumber { number += 1 }
+        #expect(store.event(number)?.offset == 900)
+    }
+}
