@@ -71,7 +71,7 @@ extension NodeState {
         writer.patch(u32: UInt32(writer.count - start - 4), at: start)
         let totals = queue.totals
         for value in [
-            totals.published, totals.delivered, totals.acknowledged, totals.nacked, totals.expired, totals.dead, totals.duplicates,
+            totals.published, totals.delivered, totals.acknowledged, totals.nacked, totals.expired, totals.dead,
         ] { writer.u64(value) }
         let packed = queue.packed.snapshot
         writer.u64(queue.packed.byteCount)
@@ -103,7 +103,6 @@ extension NodeState {
         totals.nacked = try reader.u64("nacked")
         totals.expired = try reader.u64("expired")
         totals.dead = try reader.u64("dead")
-        totals.duplicates = try reader.u64("duplicates")
         let bytes = try reader.u64("packed bytes")
         var snapshot = PackedMessages.Snapshot(
             chunks: [], headOffset: try reader.u64("head offset"), headEnd: try reader.u64("head end"), headTime: try reader.u64("head time"))

@@ -65,6 +65,7 @@ extension Node {
         try checkRoom(forPublishOf: batch.records.byteCount)
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .queue(queue), now: request.now)
+        for run in admission.runs where run.status == .duplicate { duplicates[Int(queue)] += UInt64(run.count) }
         guard !admission.pieces.isEmpty else {
             answer(request.session, request.correlationID, .publishedItems(PublishReply(runs: admission.runs)))
             return
@@ -268,11 +269,6 @@ extension Node {
                 statistics.topicEventsStored += UInt64(piece.count)
             }
             place += UInt64(piece.range.count)
-        }
-        if kind == .publish {
-            for run in admission.runs where run.status == .duplicate {
-                for _ in 0..<run.count { state.engine.countDuplicate(in: target) }
-            }
         }
     }
 }

@@ -53,6 +53,7 @@ extension Node {
         while waiters.count < state.engine.queues.count {
             waiters.append([])
             waiting.append(0)
+            duplicates.append(0)
         }
         return known == nil ? .created : .changed
     }
@@ -91,7 +92,7 @@ extension Node {
         stats.nacked = queue.totals.nacked
         stats.expired = queue.totals.expired
         stats.dead = queue.totals.dead
-        stats.duplicates = queue.totals.duplicates
+        stats.duplicates = duplicates[Int(number)]
         stats.waiters = UInt64(waiting[Int(number)])
         stats.policy = queue.policy.fields
         return stats

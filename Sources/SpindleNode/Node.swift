@@ -28,6 +28,8 @@ package struct Node: ~Copyable {
     var waiters: [Deque<Waiter>] = []
     /// By queue number: how many of `waiters` still wait.
     var waiting: [Int] = []
+    /// By queue number: publishes that were answered as duplicates, since the start.
+    var duplicates: [UInt64] = []
     var waiterDeadlines = Heap<WaiterDeadline>()
     var waiterNumber: UInt64 = 0
     /// Queues with waiters in which something became ready.
@@ -66,6 +68,7 @@ package struct Node: ~Copyable {
         self.log = log
         waiters = Array(repeating: [], count: state.engine.queues.count)
         waiting = Array(repeating: 0, count: state.engine.queues.count)
+        duplicates = Array(repeating: 0, count: state.engine.queues.count)
     }
 
     /// Names this log in topic cursors: a cursor of another log is answered with a gap.

@@ -311,6 +311,4 @@ package struct QueueEngine: Sendable {
     package mutating func produced(_ run: ProducerTable.Run, by producer: UInt64, in queue: UInt32) {
         queues[Int(queue)].producers.stored(producer: producer, run)
     }
-
-    package mutating func countDuplicate(in queue: UInt32) { queues[Int(queue)].totals.duplicates += 1 }
 }

@@ -33,7 +33,6 @@ package struct QueueState: Sendable {
         package var nacked: UInt64 = 0
         package var expired: UInt64 = 0
         package var dead: UInt64 = 0
-        package var duplicates: UInt64 = 0
         package init() {}
     }
 

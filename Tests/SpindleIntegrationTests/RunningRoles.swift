@@ -52,9 +52,12 @@ actor RunningRoles {
         processes[role] = try SpindleProcess(try #require(commands[role]))
     }
 
-    /// kill -9, and a new process at once.
-    func killAndRestart(_ role: String) throws {
-        processes[role]?.send(SIGKILL)
+    /// kill -9, and a new process as soon as the old one has let go of its files.
+    func killAndRestart(_ role: String) async throws {
+        if let process = processes.removeValue(forKey: role) {
+            process.send(SIGKILL)
+            _ = try await process.exitCode(within: Spindle.deadline)
+        }
         try start(role)
     }
 

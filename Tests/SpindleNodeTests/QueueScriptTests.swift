@@ -149,6 +149,7 @@ import Testing
             queue q window=10s
             publish q a/k:1 b/k:2 c/k:1  -> a b =c
             publish q d/k:2          -> =d
+            duplicates q             -> 2
             restart
             publish q d/k:2          -> =d
             checkpoint
@@ -167,6 +168,7 @@ import Testing
             produce 1 q a b          -> =a =b
             produce 3 q c            -> c
             produce 2 q b c d        -> =b =c d
+            duplicates q             -> 4
             crash
             produce 1 q a b c d e    -> =a =b =c =d e
             checkpoint

@@ -78,6 +78,7 @@ final class Script {
             if !broker.isDiskStalled { broker.turn() }
             return "ok"
         case "stats": return try stats(words[1])
+        case "duplicates": return try duplicates(words[1])
         default:
             throw WireError(.invalidArgument, "no such command: \(words)")
         }
@@ -206,6 +207,12 @@ final class Script {
             }
         return try reply(frame) { body in
             try StatusReply(body.span.bytes).statuses(expected: shown.count).map { $0.error?.name ?? "ok" }.joined(separator: " ")
+        }
+    }
+
+    private func duplicates(_ queue: String) throws -> String {
+        try reply(broker.ask(session("admin"), .stats) { StatsRequest(pattern: queue).encode(into: &$0) }) { body in
+            "\(try StatsReply(body.span.bytes).queues.first?.duplicates ?? 0)"
         }
     }
 
