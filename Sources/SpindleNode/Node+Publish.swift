@@ -19,10 +19,12 @@ extension Node {
         var runs: [PublishReply.Run] = []
         var firstError: WireError?
         var acceptedBytes = 0
+        var acceptedCount = 0
 
         mutating func accept(index: Int, range: Range<Int>) {
             let place = UInt64(acceptedBytes)
             acceptedBytes += range.count
+            acceptedCount += 1
             if let last = pieces.last, last.firstIndex + last.count == index {
                 pieces[pieces.count - 1].count += 1
                 pieces[pieces.count - 1].range = last.range.lowerBound..<range.upperBound
@@ -200,20 +202,23 @@ extension Node {
             if attributes.timeToLiveMilliseconds > 0 {
                 throw WireError(.recordInvalid, "a time to live is not supported by this version; leave the header out")
             }
-            let queue = state.engine.queues[Int(number)]
-            let window = queue.policy.deduplicationWindowMilliseconds
-            if let key = attributes.deduplicationKey, window > 0 {
-                if let id = queue.deduplication.find(key, now: now, window: window) {
+            // Fields of the queue are reached in place: a copy of its state for each record would cost more than the rest.
+            let queue = Int(number)
+            if let key = attributes.deduplicationKey {
+                let window = state.engine.queues[queue].policy.deduplicationWindowMilliseconds
+                if let id = state.engine.queues[queue].deduplication.find(key, now: now, window: window) {
                     admission.duplicate(id: id, follows: false)
                     return
                 }
-                guard keys.seen.insert(key).inserted else {
+                guard window == 0 || keys.seen.insert(key).inserted else {
                     admission.duplicate(id: 0, follows: false)
                     return
                 }
             }
             guard hasRoom(queue, more: range.count, admission) else {
-                throw WireError(.queueFull, "the queue '\(queue.name)' is full (\(queue.counts.length) messages, \(queue.counts.bytes) bytes)")
+                let counts = state.engine.queues[queue].counts
+                throw WireError(
+                    .queueFull, "the queue '\(state.engine.queues[queue].name)' is full (\(counts.length) messages, \(counts.bytes) bytes)")
             }
             admission.accept(index: index, range: range)
         } catch {
@@ -221,11 +226,13 @@ extension Node {
         }
     }
 
-    private func hasRoom(_ queue: QueueState, more: Int, _ admission: Admission) -> Bool {
-        guard queue.policy.lengthMax > 0 || queue.policy.bytesMax > 0 else { return true }
-        let accepted = admission.pieces.reduce(0) { $0 + $1.count }
-        return (queue.policy.lengthMax == 0 || queue.counts.length + UInt64(accepted) < queue.policy.lengthMax)
-            && (queue.policy.bytesMax == 0 || queue.counts.bytes + UInt64(admission.acceptedBytes + more) <= queue.policy.bytesMax)
+    private func hasRoom(_ queue: Int, more: Int, _ admission: Admission) -> Bool {
+        let lengthMax = state.engine.queues[queue].policy.lengthMax
+        let bytesMax = state.engine.queues[queue].policy.bytesMax
+        guard lengthMax > 0 || bytesMax > 0 else { return true }
+        let counts = state.engine.queues[queue].counts
+        return (lengthMax == 0 || counts.length + UInt64(admission.acceptedCount) < lengthMax)
+            && (bytesMax == 0 || counts.bytes + UInt64(admission.acceptedBytes + more) <= bytesMax)
     }
 
     private mutating func writePublish(_ kind: OperationKind, target: UInt32, _ admission: Admission, _ batch: borrowing PublishRequest) {

@@ -50,10 +50,4 @@ package struct QueueState: Sendable {
         self.name = name
         self.policy = policy
     }
-
-    /// Whether a publish of one more message of `byteCount` bytes is within the policy.
-    package func hasRoom(for byteCount: Int) -> Bool {
-        (policy.lengthMax == 0 || counts.length < policy.lengthMax)
-            && (policy.bytesMax == 0 || counts.bytes + UInt64(byteCount) <= policy.bytesMax)
-    }
 }
