@@ -1,0 +1,70 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// A real browser, driven by the W3C WebDriver protocol through Debian's `chromedriver`. One per test.
+final class WebDriver: Sendable {
+    struct Refused: Error, CustomStringConvertible { let description: String }
+
+    static let driver = "/usr/bin/chromedriver"
+    static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: driver) }
+    private static let timeout = TimeAmount.seconds(60)
+
+    private let process = Process()
+    private let base: String
+    private let session: String
+
+    /// Starts the driver on a free port and opens a window.
+    init() async throws {
+        let port = try FreePorts.base()
+        base = "http://127.0.0.1:\(port)"
+        process.executableURL = URL(fileURLWithPath: Self.driver)
+        process.arguments = ["--port=\(port)", "--silent"]
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let options: [String: Any] = ["args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900", "--lang=en"]]
+        let capabilities: [String: Any] = ["capabilities": ["alwaysMatch": ["browserName": "chrome", "goog:chromeOptions": options]]]
+        let deadline = ContinuousClock.now + .seconds(30)
+        while true {
+            do {
+                let answer = try await Self.post(base + "/session", capabilities)
+                guard let session = (answer as? [String: Any])?["sessionId"] as? String else { throw Refused(description: "\(answer ?? "no session")") }
+                self.session = session
+                return
+            } catch where !(error is Refused) && ContinuousClock.now < deadline {
+                // The driver does not listen yet: again, until the deadline.
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
+    deinit { kill(process.processIdentifier, SIGKILL) }
+
+    func open(_ url: String) async throws { _ = try await Self.post("\(base)/session/\(session)/url", ["url": url]) }
+
+    /// What the expression is in the page.
+    func evaluate(_ expression: String) async throws -> String {
+        let value = try await Self.post("\(base)/session/\(session)/execute/sync", ["script": "return String(\(expression))", "args": [String]()])
+        return value as? String ?? ""
+    }
+
+    /// Closes the window; the driver ends with this object.
+    func close() async throws {
+        var request = HTTPClientRequest(url: "\(base)/session/\(session)")
+        request.method = .DELETE
+        _ = try await HTTPClient.shared.execute(request, timeout: Self.timeout).body.collect(upTo: 1 << 20)
+    }
+
+    private static func post(_ url: String, _ body: [String: Any]) async throws -> sending Any? {
+        var request = HTTPClientRequest(url: url)
+        request.method = .POST
+        request.headers.add(name: "content-type", value: "application/json")
+        request.body = .bytes(ByteBuffer(bytes: try JSONSerialization.data(withJSONObject: body)))
+        let response = try await HTTPClient.shared.execute(request, timeout: timeout)
+        let data = Data(try await response.body.collect(upTo: 8 << 20).readableBytesView)
+        guard response.status == .ok else { throw Refused(description: String(decoding: data, as: UTF8.self)) }
+        return (try JSONSerialization.jsonObject(with: data) as? [String: Any])?["value"]
+    }
+}
