@@ -162,15 +162,17 @@ import Testing
     }
 
     @Test func `one that loses its right is told, and the stream ends`() async throws {
-        // Seen once in many runs: the listener's process did not end within the deadline. Not understood yet.
-        await withKnownIssue("the stream's end is not always seen", isIntermittent: true) {
-            try await BridgeServer.run { $0.recheckMilliseconds = 50 } body: { server in
-                let listener = try server.listen("/events/alerts")
-                await listener.see("event: hello")
-                server.revoked.set()
+        try await BridgeServer.run { $0.recheckMilliseconds = 50 } body: { server in
+            let listener = try server.listen("/events/alerts")
+            await listener.see("event: hello")
+            server.revoked.set()
+            await listener.see("event: reauth\ndata: {}\n\n")
+            // Seen once in several runs: everything had come, and the listener's process did not end. Not understood yet.
+            await withKnownIssue("the process's end is not always seen", isIntermittent: true) {
                 #expect(await listener.end() == 0)
-                #expect(listener.text.hasSuffix("event: reauth\ndata: {}\n\n"))
             }
+            #expect(listener.text.hasSuffix("event: reauth\ndata: {}\n\n"))
+            listener.stop()
         }
     }
 
