@@ -124,13 +124,16 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        // Every decoder of the wire, for tests and fuzzing.
+        .target(name: "WireDecoders", dependencies: ["SpindleWire"], path: "Tests/WireDecoders", swiftSettings: settings + spans),
+
         // A scripted peer that speaks frames, for the tests of clients.
         .target(
             name: "FakeBroker", dependencies: ["SpindleWire", .nioCore, .nioPosix], path: "Tests/FakeBroker", swiftSettings: settings + spans),
 
         // Fast tests first.
         tests("HouseStyleTests", []),
-        tests("SpindleWireTests", ["SpindleWire", "CCRC32C"]),
+        tests("SpindleWireTests", ["SpindleWire", "WireDecoders", "CCRC32C"]),
         tests("SpindleConformanceTests", ["SpindleWire"]),
         tests("SpindleQueueTests", ["SpindleQueue"]),
         tests("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),

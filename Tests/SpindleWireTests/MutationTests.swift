@@ -1,6 +1,7 @@
 import Foundation
 import SpindleWire
 import Testing
+import WireDecoders
 
 /// splitmix64: a sequence that depends on its seed alone.
 struct SplitMix: RandomNumberGenerator {

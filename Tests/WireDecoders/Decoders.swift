@@ -1,15 +1,16 @@
-import SpindleWire
+package import SpindleWire
 
 /// A decoder, and the largest capacity of any list in what it gave back.
-struct Decoder: Sendable {
-    var name: String
-    var opcode: Opcode?
-    var decode: @Sendable (RawSpan) throws -> Int
+package struct Decoder: Sendable {
+    package var name: String
+    package var opcode: Opcode?
+    package var decode: @Sendable (RawSpan) throws -> Int
 }
 
-enum Decoders {
+/// Every decoder of the wire, for the tests that feed them damaged bytes and for the fuzzer.
+package enum Decoders {
     /// The decoders of the frame's own opcode, and two others.
-    static func chosen(for frame: [UInt8], _ random: inout SplitMix) -> [Decoder] {
+    package static func chosen(for frame: [UInt8], _ random: inout some RandomNumberGenerator) -> [Decoder] {
         var chosen: [Decoder] = []
         if let header = try? FrameHeader(frame.span.bytes, frameBytesMax: WireLimits.frameBytesMax), let opcode = Opcode(rawValue: header.opcode) {
             chosen = all.filter { $0.opcode == opcode }
@@ -18,7 +19,7 @@ enum Decoders {
         return chosen
     }
 
-    static let all: [Decoder] = connection + messages + queues + topics + records
+    package static let all: [Decoder] = connection + messages + queues + topics + records
 
     private static var connection: [Decoder] {
         [
