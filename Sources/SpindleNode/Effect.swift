@@ -11,14 +11,26 @@ package struct SessionID: Hashable, Comparable, Sendable {
 /// one behind the other with nothing of the same session between.
 package enum Effect: Equatable, Sendable {
     /// Write this range of the outbox's bytes to the session.
-    case bytes(SessionID, Range<Int>)
+    case bytes(SessionID, Swift.Range<Int>)
     /// Write `count` bytes of the log from `address` on to the session: stored records. They are durable.
     case read(SessionID, address: UInt64, count: Int)
+    /// Read these bytes of the log, which are durable, and call ``Node/fetched(_:bytes:now:)`` with all of them.
+    case fetch(ticket: UInt64, ranges: [Range])
     /// Find out who this is and call ``Node/authenticated(_:principal:now:)``.
     case verifyToken(SessionID, token: String)
     case verifyCertificate(SessionID)
     /// Write what is there, then close the connection.
     case close(SessionID)
+
+    /// `count` bytes of the log from `address` on; they lie in one segment.
+    package struct Range: Equatable, Sendable {
+        package var address: UInt64
+        package var count: Int
+        package init(address: UInt64, count: Int) {
+            self.address = address
+            self.count = count
+        }
+    }
 }
 
 extension Node {

@@ -37,6 +37,9 @@ package struct Node: ~Copyable {
     var pending: Deque<(lsn: LSN, reply: PendingReply)> = []
     var transaction = TransactionWriter()
     var acceptedRecords = WireWriter(capacity: 4096)
+    /// By ticket: fetches that the shell was asked for and has not answered.
+    var fetching: [UInt64: FetchPurpose] = [:]
+    var fetchTicket: UInt64 = 0
     /// Set when the node stops taking new work.
     var isDraining = false
     /// The log had no room for what time demanded: when to try again.

@@ -29,6 +29,10 @@ final class TestBroker {
     private(set) var closed: Set<SessionID> = []
     /// Holds the disk back: nothing becomes durable.
     var isDiskStalled = false
+    /// Fetches of the node fail.
+    var isLogUnreadable = false
+    /// How often the node asked for stored bytes.
+    private(set) var fetches = 0
 
     private static let logConfiguration = LogConfiguration(
         segmentBytes: 1 << 20, entryBytesMax: 512 << 10, batchBytesMax: 4 << 20, batchBytesKept: 1 << 20, reservedSegments: 1, preparedAhead: 1,
@@ -118,13 +122,25 @@ final class TestBroker {
     /// One turn of the loop: serves waiters, writes and syncs the log, performs the effects.
     func turn(authenticateAs principal: Principal? = TestBroker.everything) {
         node.tick(now: now)
-        node.endOfTick(now: now)
-        if !isDiskStalled, let batch = node.log.takeBatch() {
-            guard let durable = try? LogWriter(storage: storage).write(batch) else { return }
-            node.log.recycle(batch)
-            node.logDurable(durable, now: now)
-            try? prepareSegments()
-        }
+        repeat {
+            node.endOfTick(now: now)
+            guard commit() else { return }
+            while !node.outbox.effects.isEmpty { performEffects(authenticateAs: principal) }
+            // What the effects' answers logged is committed in the same turn.
+        } while !isDiskStalled && node.log.openBatchBytes > 0
+    }
+
+    /// False where the disk failed.
+    private func commit() -> Bool {
+        guard !isDiskStalled, let batch = node.log.takeBatch() else { return true }
+        guard let durable = try? LogWriter(storage: storage).write(batch) else { return false }
+        node.log.recycle(batch)
+        node.logDurable(durable, now: now)
+        try? prepareSegments()
+        return true
+    }
+
+    private func performEffects(authenticateAs principal: Principal?) {
         let effects = node.outbox.effects
         let bytes = node.outbox.writer.array()
         node.outbox.removeAll()
@@ -136,6 +152,14 @@ final class TestBroker {
                 var record = [UInt8](repeating: 0, count: count)
                 try? record.withUnsafeMutableBytes { try reader.read(address: address, into: $0) }
                 received[session, default: []] += record
+            case .fetch(let ticket, let ranges):
+                fetches += 1
+                let bytes = isLogUnreadable ? nil : try? ranges.flatMap { range in
+                    var bytes = [UInt8](repeating: 0, count: range.count)
+                    try bytes.withUnsafeMutableBytes { try reader.read(address: range.address, into: $0) }
+                    return bytes
+                }
+                if let bytes { node.fetched(ticket, bytes: bytes.span.bytes, now: now) } else { node.fetched(ticket, bytes: nil, now: now) }
             case .verifyToken(let session, _), .verifyCertificate(let session):
                 node.authenticated(session, principal: principal, now: now)
                 turn()

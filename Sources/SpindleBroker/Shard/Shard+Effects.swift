@@ -40,6 +40,8 @@ extension Shard {
             }
             read(session, address: address, count: total)
             return merged
+        case .fetch(let ticket, let ranges):
+            fetch(ticket, ranges)
         case .verifyToken(let session, let token):
             answer(session, directory.principal(token: token))
         case .verifyCertificate(let session):
@@ -72,6 +74,26 @@ extension Shard {
         } else {
             cutIfOverfull(connection)
         }
+    }
+
+    /// Reads what the node itself must see, and hands it back.
+    private func fetch(_ ticket: UInt64, _ ranges: [Effect.Range]) {
+        let total = ranges.reduce(0) { $0 + $1.count }
+        let bytes: [UInt8]
+        do {
+            bytes = try [UInt8](unsafeUninitializedCapacity: total) { space, count in
+                let space = UnsafeMutableRawBufferPointer(space)
+                for range in ranges {
+                    try files.reader.read(address: range.address, into: UnsafeMutableRawBufferPointer(rebasing: space[count..<(count + range.count)]))
+                    count += range.count
+                }
+            }
+        } catch {
+            logger.error("stored messages could not be read", metadata: ["bytes": "\(total)", "error": "\(error)"])
+            node.fetched(ticket, bytes: nil, now: now)
+            return
+        }
+        node.fetched(ticket, bytes: bytes.span.bytes, now: now)
     }
 
     private func cutIfOverfull(_ connection: Connection) {
