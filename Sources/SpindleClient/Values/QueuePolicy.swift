@@ -131,7 +131,7 @@ public struct QueueStatistics: Sendable, Equatable {
         dead = Int(clamping: wire.dead)
         duplicates = Int(clamping: wire.duplicates)
         waiters = Int(clamping: wire.waiters)
-        isPaused = wire.isPaused != 0
+        isPaused = wire.paused != 0
         policy = QueuePolicy(wire.policy)
     }
 }

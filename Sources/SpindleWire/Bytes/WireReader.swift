@@ -67,6 +67,44 @@ package struct WireReader: ~Escapable {
         return name
     }
 
+    /// As ``name(_:)``, or empty where none is meant.
+    package mutating func nameOrEmpty(_ field: StaticString) throws(WireError) -> String {
+        let start = offset + 2
+        let name = try string(field)
+        if offset > start { try Self.checkName(bytes.extracting(start..<offset), field) }
+        return name
+    }
+
+    /// A reason or note for people: at most ``WireLimits/sentenceBytesMax`` bytes.
+    package mutating func sentence(_ field: StaticString) throws(WireError) -> String {
+        try string(field, bytesMax: WireLimits.sentenceBytesMax)
+    }
+
+    /// A duration of at most ten years, milliseconds; longer ones are ``ErrorCode/invalidArgument``.
+    package mutating func durationMilliseconds(_ field: StaticString) throws(WireError) -> UInt64 {
+        let milliseconds = try u64(field)
+        guard milliseconds <= WireLimits.durationMillisecondsMax else {
+            throw WireError(.invalidArgument, "\(field): \(milliseconds) ms, at most \(WireLimits.durationMillisecondsMax) (ten years) are allowed")
+        }
+        return milliseconds
+    }
+
+    /// `u32 count × u64 id`: at least one, at most `itemsMax`.
+    package mutating func ids(_ field: StaticString, itemsMax: Int = WireLimits.messagesPerFrameMax) throws(WireError) -> [UInt64] {
+        let count = try count(field, itemBytesMin: 8, itemsMax: itemsMax)
+        guard count > 0 else { throw WireError(.invalidArgument, "\(field): none is named") }
+        return try idList(count, field)
+    }
+
+    /// `count` ids, behind a count that was checked.
+    package mutating func idList(_ count: Int, _ field: StaticString) throws(WireError) -> [UInt64] {
+        var list = try WireReader(span(count * 8, field))
+        var ids: [UInt64] = []
+        ids.reserveCapacity(count)
+        for _ in 0..<count { ids.append(try list.u64(field)) }
+        return ids
+    }
+
     /// The rule of ``name(_:)`` over the name's bytes.
     package static func checkName(_ name: RawSpan, _ field: StaticString) throws(WireError) {
         guard name.byteCount > 0 else { throw WireError(.invalidArgument, "\(field): a name is needed, it is empty") }

@@ -45,6 +45,18 @@ extension WireWriter {
         u32(UInt32(text.utf8.count))
         utf8(text)
     }
+
+    /// Begins a field whose length is known only behind it; returns what ``endTag(_:)`` needs.
+    package mutating func beginTag(_ tag: UInt16) -> Int {
+        u16(tag)
+        u32(0)
+        return count
+    }
+
+    /// Writes the length of the field begun at `start`.
+    package mutating func endTag(_ start: Int) {
+        patch(u32: UInt32(count - start), at: start - 4)
+    }
 }
 
 extension WireReader {

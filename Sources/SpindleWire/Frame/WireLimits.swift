@@ -26,4 +26,20 @@ package enum WireLimits {
     package static let policyNumberMax: UInt64 = (1 << 53) - 1
     /// Most labels in HELLO.
     package static let labelsMax = 32
+    /// Most bytes of one result that an ACK or SETTLE leaves behind.
+    package static let resultBytesMax = 4096
+    /// Most bytes of all results in one frame.
+    package static let resultsBytesMax = 65_536
+    /// Most messages that one AWAIT may wait for.
+    package static let awaitedMax = 1000
+    /// Most conditions on headers in one filter.
+    package static let filterHeadersMax = 32
+    /// Most ids in one filter.
+    package static let filterIDsMax = 10_000
+    /// Most sessions in one WORKERS reply.
+    package static let sessionsPerReplyMax = 1000
+    /// Most leases that a WORKERS reply shows of one session.
+    package static let leasesPerSessionMax = 1000
+    /// Most topics in one TOPIC_STATS reply.
+    package static let topicsPerReplyMax = 10_000
 }

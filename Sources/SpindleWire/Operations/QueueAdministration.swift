@@ -34,6 +34,10 @@ package struct QueuePolicyFields: Equatable, Sendable {
     package var priorities: UInt64?
     /// How long acknowledged results are kept; 0: not.
     package var resultRetentionMilliseconds: UInt64?
+    /// 1: the groups that can deliver take turns.
+    package var fairGroups: UInt64?
+    /// Deliveries a second of each group; 0: without limit.
+    package var ratePerSecondPerGroupMax: UInt64?
 
     package init() {}
 
@@ -61,7 +65,8 @@ package struct QueuePolicyFields: Equatable, Sendable {
         Number(13, \.deduplicationWindowMilliseconds, max: duration), Number(14, \.orderedGroups, max: 1),
         Number(15, \.concurrencyMax, max: number), Number(16, \.concurrencyPerGroupMax, max: number),
         Number(17, \.ratePerSecondMax, max: UInt64(UInt32.max)), Number(18, \.priorities, max: 1),
-        Number(19, \.resultRetentionMilliseconds, max: duration),
+        Number(19, \.resultRetentionMilliseconds, max: duration), Number(20, \.fairGroups, max: 1),
+        Number(21, \.ratePerSecondPerGroupMax, max: UInt64(UInt32.max)),
     ]
     private static let deadLetterTag: UInt16 = 8
     private static let knownTags = Set(numbers.map(\.tag) + [deadLetterTag])
@@ -155,7 +160,8 @@ package struct StatsRequest: Equatable, Sendable {
     }
 }
 
-/// `u32 queues × (string name · u16 values × (u16 tag · u64 value) · u32 policy bytes · policy tags) · u8 more follow · tail`
+/// `u32 queues × (string name · u16 values × (u16 tag · u64 value) · u32 policy bytes · policy tags) · u8 more follow · tail`;
+/// tail tag 1, repeated: why a queue is paused, `u32 queue index · sentence reason`.
 package struct StatsReply: Equatable, Sendable {
     package struct Queue: Equatable, Sendable {
         package var name: String
@@ -172,15 +178,20 @@ package struct StatsReply: Equatable, Sendable {
         package var dead: UInt64 = 0
         package var duplicates: UInt64 = 0
         package var waiters: UInt64 = 0
-        package var isPaused: UInt64 = 0
+        /// Bits of ``QueuePause``.
+        package var paused: UInt64 = 0
         package var policy = QueuePolicyFields()
+        /// Why it is paused, in the words of who paused it; in the tail.
+        package var pauseReason: String = ""
         package init(name: String) { self.name = name }
 
         static let values: [(tag: UInt16, path: any WritableKeyPath<Queue, UInt64> & Sendable)] = [
             (1, \.ready), (2, \.leased), (3, \.delayed), (4, \.bytes), (5, \.oldestAgeMilliseconds), (6, \.published), (7, \.delivered),
-            (8, \.acknowledged), (9, \.nacked), (10, \.expired), (11, \.dead), (12, \.duplicates), (13, \.waiters), (14, \.isPaused),
+            (8, \.acknowledged), (9, \.nacked), (10, \.expired), (11, \.dead), (12, \.duplicates), (13, \.waiters), (14, \.paused),
         ]
     }
+
+    private static let pauseReasonTag: UInt16 = 1
 
     package var queues: [Queue]
     package var moreFollow: Bool
@@ -204,6 +215,12 @@ package struct StatsReply: Equatable, Sendable {
             writer.patch(u32: UInt32(writer.count - start - 4), at: start)
         }
         writer.u8(moreFollow ? 1 : 0)
+        for (index, queue) in queues.enumerated() where !queue.pauseReason.isEmpty {
+            let field = writer.beginTag(Self.pauseReasonTag)
+            writer.u32(UInt32(index))
+            writer.sentence(queue.pauseReason)
+            writer.endTag(field)
+        }
     }
 
     package init(_ body: RawSpan) throws(WireError) {
@@ -221,6 +238,12 @@ package struct StatsReply: Equatable, Sendable {
             queues.append(queue)
         }
         moreFollow = try reader.u8("more follow") != 0
-        try reader.skipTail()
+        let tail = try reader.span(reader.remaining, "tail")
+        for field in try TaggedTail.fields(in: tail, known: [Self.pauseReasonTag]) {
+            var note = WireReader(tail.extracting(field.range))
+            let index = Int(try note.u32("queue index"))
+            guard index < count else { throw .malformed("a pause's reason for queue \(index): there are \(count), counted from 0") }
+            queues[index].pauseReason = try note.sentence("pause's reason")
+        }
     }
 }

@@ -1,11 +1,17 @@
-/// `u32 count × token · tail`. Tail tag 1: results to keep, `(u32 index · u32 length · bytes)…`.
+/// `u32 count × token · tail`. Tail tag 1: results to keep, ``AckResults``.
 package struct AckRequest: Equatable, Sendable {
     package var tokens: [DeliveryToken]
-    package init(tokens: [DeliveryToken]) { self.tokens = tokens }
+    /// In rising order of their tokens.
+    package var results: [AckResult]
+    package init(tokens: [DeliveryToken], results: [AckResult] = []) {
+        self.tokens = tokens
+        self.results = results
+    }
 
     package func encode(into writer: inout WireWriter) {
         writer.u32(UInt32(tokens.count))
         for token in tokens { token.encode(into: &writer) }
+        AckResults.encode(results, into: &writer)
     }
 
     package init(_ body: RawSpan) throws(WireError) {
@@ -14,7 +20,7 @@ package struct AckRequest: Equatable, Sendable {
         tokens = []
         tokens.reserveCapacity(count)
         for _ in 0..<count { tokens.append(try DeliveryToken(&reader)) }
-        try reader.skipTail()
+        results = try AckResults.tail(&reader, ackCount: count)
     }
 }
 
@@ -224,11 +230,14 @@ package struct ExtendReply: Equatable, Sendable {
 
 /// Acks, nacks, publishes and topic events that happen together or not at all. Each of the three kinds may have
 /// ``WireLimits/messagesPerFrameMax`` items.
-/// `u32 acks × token · u32 nacks × nack item · u16 groups × (u8 kind (0 queue, 1 topic) · string name · u32 count · u32 bytes · records) · tail`
+/// `u32 acks × token · u32 nacks × nack item · u16 groups × (u8 kind (0 queue, 1 topic) · string name · u32 count · u32 bytes · records) · tail`.
+/// Tail tag 1: results of the acks, ``AckResults``.
 package struct SettleRequest: ~Escapable {
     package let acks: [DeliveryToken]
     package let nacks: [NackItem]
     package let groups: [Group]
+    /// Results of the acks, in rising order of their tokens.
+    package let results: [AckResult]
     /// The whole body; groups point into it.
     package let body: RawSpan
 
@@ -275,7 +284,7 @@ package struct SettleRequest: ~Escapable {
             _ = try reader.span(byteCount, "group's records")
             groups.append(Group(kind: kind, name: name, count: count, records: start..<(start + byteCount)))
         }
-        try reader.skipTail()
+        self.results = try AckResults.tail(&reader, ackCount: ackCount)
         self.acks = acks
         self.nacks = nacks
         self.groups = groups
