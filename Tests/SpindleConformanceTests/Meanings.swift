@@ -230,7 +230,7 @@ extension StatsReply.Queue {
         dead = try m.number("dead")
         duplicates = try m.number("duplicates")
         waiters = try m.number("waiters")
-        isPaused = try m.number("paused")
+        paused = try m.number("paused")
         policy = try QueuePolicyFields(in: m)
     }
 }
