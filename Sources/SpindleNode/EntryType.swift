@@ -8,6 +8,13 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
     case expire = 5
     case declare = 6
     case topicPublish = 7
+    case pause = 9
+    case purge = 10
+    case delete = 11
+    case cancel = 12
+    case reschedule = 13
+    case move = 14
+    case relocate = 16
 
     package var name: String {
         switch self {
@@ -18,6 +25,13 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
         case .expire: "expire"
         case .declare: "declare"
         case .topicPublish: "topic-publish"
+        case .pause: "pause"
+        case .purge: "purge"
+        case .delete: "delete"
+        case .cancel: "cancel"
+        case .reschedule: "reschedule"
+        case .move: "move"
+        case .relocate: "relocate"
         }
     }
 }
@@ -25,7 +39,10 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
 /// Kinds of operation in an entry's payload.
 ///
 /// A payload is `u32 head bytes · u64 time ms · operations · records`: the head says what happens, at one time and all or
-/// nothing; the records are what producers sent, verbatim. A record's address in the log is its message's id.
+/// nothing; the records are what producers sent, verbatim. A record's first address in the log is its message's id.
+///
+/// *messages* are `u32 count × (u32 group · u64 id)`: the group's number says where the message is; it may be wrong, or
+/// `QueueEngine.noGroup`, and then every group is searched.
 enum OperationKind: UInt8 {
     /// `u32 queue · u64 producer · u64 first sequence · u32 count · u32 records offset · u32 records bytes`
     case publish = 1
@@ -43,4 +60,22 @@ enum OperationKind: UInt8 {
     case topicDeclare = 7
     /// as `publish`, with a topic
     case topicPublish = 8
+    /// `u32 queue · u8 what (1 deliveries, 2 publishes) · string reason`
+    case pause = 9
+    /// `u32 queue · u8 states (1 ready, 2 delayed)`
+    case purge = 10
+    /// `u32 queue`
+    case delete = 11
+    /// `u32 queue · string reason · messages`
+    case cancel = 12
+    /// `u32 queue · u64 until (0: at once) · messages`
+    case reschedule = 13
+    /// `u32 queue · u32 target · u8 flags (1: attempts count anew) · messages`
+    case move = 14
+    /// `u32 queue · u8 next (2 dead, 3 dropped) · u32 target · messages`
+    case expire = 15
+    /// `u32 queue · u32 group · u64 id · u64 former address · u32 record offset · u32 record bytes`
+    case relocate = 16
+    /// `u32 queue · u64 lease ms · string holder · messages`
+    case grantFromGroups = 17
 }

@@ -35,6 +35,7 @@ extension Node {
             waiters[Int(queue)].append(waiter)
             waiting[Int(queue)] += 1
             waiterDeadlines.insert(.init(deadline: waiter.deadline, number: waiter.number, queue: queue))
+            waitForRate(queue, now: request.now)
             sessions[request.session]?.inFlight += 1
         }
     }
@@ -44,20 +45,24 @@ extension Node {
 
     /// Leases what the waiter may have of `queue`; nil where the log has no room for the grant.
     private mutating func grant(_ queue: UInt32, to waiter: Waiter, now: UInt64) throws(WireError) -> [QueueEngine.Granted]? {
-        guard state.engine.nextReady(in: queue) != nil else { return [] }
-        guard log.canAppend(payloadCount: 1024 + 8 * waiter.messagesMax) else { return nil }
+        endTimesToLive(now: now)
+        guard state.engine.nextReady(in: queue, now: now) != nil else { return [] }
+        guard log.canAppend(payloadCount: 1024 + 12 * waiter.messagesMax) else { return nil }
         beginTransaction(now: now)
         let holder = sessions[waiter.session]?.holder ?? ""
-        let countAt = transaction.beginGrant(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
+        let namesGroups = state.engine.queues[Int(queue)].groups.hasKeys
+        let countAt = namesGroups
+            ? transaction.beginGrantFromGroups(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
+            : transaction.beginGrant(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
         var granted: [QueueEngine.Granted] = []
         var byteCount = 0
-        while granted.count < waiter.messagesMax, let next = state.engine.nextReady(in: queue) {
+        while granted.count < waiter.messagesMax, let next = state.engine.nextReady(in: queue, now: state.time) {
             byteCount += Int(next.byteCount)
             guard byteCount <= waiter.bytesMax || granted.isEmpty else { break }
             guard let message = state.engine.grant(
-                queue: queue, id: next.id, duration: waiter.leaseMilliseconds, holder: holder, now: state.time)
+                queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder, now: state.time)
             else { preconditionFailure("the next ready message can be leased") }
-            transaction.writer.u64(message.id)
+            if namesGroups { transaction.message(message.id, group: message.group) } else { transaction.writer.u64(message.id) }
             granted.append(message)
         }
         transaction.writer.patch(u32: UInt32(granted.count), at: countAt)
@@ -108,6 +113,25 @@ extension Node {
         queuesToServe.append(queue)
     }
 
+    /// Looks again when the queue's rates allow what they hold back now.
+    private mutating func waitForRate(_ queue: UInt32, now: UInt64) {
+        guard waiting[Int(queue)] > 0, let until = state.engine.limitedUntil(queue, now: now) else { return }
+        let due = max(until, now + 1)
+        if let known = rateDeadlineByQueue[queue], known <= due, known > now { return }
+        rateDeadlineByQueue[queue] = due
+        rateDeadlines.insert(.init(deadline: due, number: 0, queue: queue))
+    }
+
+    /// Queues whose rates allow another delivery are served again.
+    mutating func endRateWaits(now: UInt64) {
+        while let first = rateDeadlines.min, first.deadline <= now {
+            rateDeadlines.removeMin()
+            guard rateDeadlineByQueue[first.queue] == first.deadline else { continue }
+            rateDeadlineByQueue[first.queue] = nil
+            becameReady(first.queue)
+        }
+    }
+
     mutating func serveWaiters(now: UInt64) {
         guard !queuesToServe.isEmpty else { return }
         let queues = queuesToServe
@@ -129,7 +153,10 @@ extension Node {
                 queuesToServe.append(queue)
                 return
             }
-            if granted.isEmpty { return }
+            if granted.isEmpty {
+                waitForRate(queue, now: now)
+                return
+            }
             waiters[index].removeFirst()
             waiting[index] -= 1
             sessions[waiter.session]?.inFlight -= 1

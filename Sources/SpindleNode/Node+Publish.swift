@@ -106,7 +106,10 @@ extension Node {
     }
 
     private mutating func publishTarget(_ request: Request, _ name: String) throws(WireError) -> UInt32 {
-        if let last = sessions[request.session]?.lastPublishQueue, last.name == name { return last.number }
+        // The queue may have been deleted since, and its number given to another.
+        if let last = sessions[request.session]?.lastPublishQueue, last.name == name, state.engine.queues[Int(last.number)].name == name {
+            return last.number
+        }
         try Self.allow(request.principal.publish, name, "publish to queue", request.principal)
         let number = try queueNumber(name)
         sessions[request.session]?.lastPublishQueue = (name, number)
@@ -198,9 +201,6 @@ extension Node {
             guard case .queue(let number) = target else {
                 admission.accept(index: index, range: range)
                 return
-            }
-            if attributes.timeToLiveMilliseconds > 0 {
-                throw WireError(.recordInvalid, "a time to live is not supported by this version; leave the header out")
             }
             // Fields of the queue are reached in place: a copy of its state for each record would cost more than the rest.
             let queue = Int(number)

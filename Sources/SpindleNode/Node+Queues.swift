@@ -35,26 +35,34 @@ extension Node {
         if needsDeadLetters { try Self.checkName(deadLetters, "queue") }
         guard deadLetters != name else { throw WireError(.invalidArgument, "the queue '\(name)' can't be its own dead-letter queue") }
         let added = (known == nil ? 1 : 0) + (needsDeadLetters ? 1 : 0)
-        guard state.engine.queues.count + added <= configuration.queuesMax else {
-            throw WireError(.invalidArgument, "there are \(state.engine.queues.count) queues: at most \(configuration.queuesMax) are allowed")
+        guard state.engine.count + added <= configuration.queuesMax else {
+            throw WireError(.invalidArgument, "there are \(state.engine.count) queues: at most \(configuration.queuesMax) are allowed")
         }
         try checkRoom(forPublishOf: 2048)
         beginTransaction(now: now)
-        let number = known ?? UInt32(state.engine.queues.count)
+        let numbers = state.engine.freeNumbers(2)
+        let number = known ?? numbers[0]
+        let deadNumber = numbers[known == nil ? 1 : 0]
         transaction.declare(queue: number, name: name, policy: policy.fields)
         var deadPolicy = QueuePolicy()
         deadPolicy.attemptsMax = 0
         if needsDeadLetters {
-            transaction.declare(queue: UInt32(state.engine.queues.count + (known == nil ? 1 : 0)), name: deadLetters, policy: deadPolicy.fields)
+            transaction.declare(queue: deadNumber, name: deadLetters, policy: deadPolicy.fields)
         }
         _ = try appendTransaction(.declare)
         try state.declare(number, name: name, policy: policy)
-        if needsDeadLetters { try state.declare(UInt32(state.engine.queues.count), name: deadLetters, policy: deadPolicy) }
+        if needsDeadLetters { try state.declare(deadNumber, name: deadLetters, policy: deadPolicy) }
         while waiters.count < state.engine.queues.count {
             waiters.append([])
             waiting.append(0)
             duplicates.append(0)
         }
+        for number in [number, deadNumber] where Int(number) < duplicates.count {
+            // Another queue may have had this number.
+            if known != number, state.engine.queues[Int(number)].totals.published == 0 { duplicates[Int(number)] = 0 }
+        }
+        // Limits may have been raised, or a rate lifted.
+        becameReady(number)
         return known == nil ? .created : .changed
     }
 
@@ -62,7 +70,7 @@ extension Node {
         let stats = try StatsRequest(body)
         let pattern = NamePattern(stats.pattern)
         let max = min(Int(stats.max), 1000)
-        var names = state.engine.queues.map(\.name).filter { name in
+        var names = state.engine.queues.filter { !$0.isDeleted }.map(\.name).filter { name in
             name > stats.after && pattern.matches(name) && (request.principal.read + request.principal.admin).contains { $0.matches(name) }
         }
         names.sort()
@@ -74,11 +82,15 @@ extension Node {
     }
 
     /// All queues' figures, by number.
-    package func queueStatistics(now: UInt64) -> [StatsReply.Queue] {
-        state.engine.queues.map { queueStatistics($0.number, now: now) }
+    package mutating func queueStatistics(now: UInt64) -> [StatsReply.Queue] {
+        var all: [StatsReply.Queue] = []
+        for number in state.engine.queues.indices where !state.engine.queues[number].isDeleted {
+            all.append(queueStatistics(UInt32(number), now: now))
+        }
+        return all
     }
 
-    private func queueStatistics(_ number: UInt32, now: UInt64) -> StatsReply.Queue {
+    private mutating func queueStatistics(_ number: UInt32, now: UInt64) -> StatsReply.Queue {
         let queue = state.engine.queues[Int(number)]
         var stats = StatsReply.Queue(name: queue.name)
         stats.ready = queue.counts.ready
@@ -94,6 +106,8 @@ extension Node {
         stats.dead = queue.totals.dead
         stats.duplicates = duplicates[Int(number)]
         stats.waiters = UInt64(waiting[Int(number)])
+        stats.paused = (queue.pause.deliveries ? 1 : 0) | (queue.pause.publishes ? 2 : 0)
+        stats.pauseReason = queue.pause.reason
         stats.policy = queue.policy.fields
         return stats
     }

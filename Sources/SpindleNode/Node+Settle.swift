@@ -9,11 +9,25 @@ extension Node {
 
     /// Whether the token is of the lease that holds now, and the principal may settle it.
     private func check(_ token: DeliveryToken, _ principal: Principal) -> ItemStatus {
-        guard let message = state.engine.held.find(token.messageID), message.epoch == token.epoch, case .leased = message.state else {
-            return ItemStatus(.leaseLost)
+        var known: (queue: UInt32, isAllowed: Bool)?
+        return check(token, principal, &known).status
+    }
+
+    /// The same for many: `known` is what was found out about the last one's queue.
+    private func check(
+        _ token: DeliveryToken, _ principal: Principal, _ known: inout (queue: UInt32, isAllowed: Bool)?
+    ) -> (status: ItemStatus, queue: UInt32) {
+        guard let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID) else { return (ItemStatus(.leaseLost), 0) }
+        if known?.queue != queue {
+            let name = state.engine.queues[Int(queue)].name
+            known = (queue, principal.lease.contains { $0.matches(name) })
         }
-        let name = state.engine.queues[Int(message.queue)].name
-        return principal.lease.contains { $0.matches(name) } ? .ok : ItemStatus(.permissionDenied)
+        return (known?.isAllowed == true ? .ok : ItemStatus(.permissionDenied), queue)
+    }
+
+    /// A lease of `queue` ended: where a limit held others back, they may go on.
+    private mutating func leaseEnded(in queue: UInt32) {
+        if waiting[Int(queue)] > 0, state.engine.queues[Int(queue)].counts.ready > 0 { becameReady(queue) }
     }
 
     /// Room for entries that only free or move what is there: they may use the log's reserve.
@@ -37,17 +51,21 @@ extension Node {
         let countAt = transaction.beginAcknowledge()
         var done: UInt32 = 0
         var reply = StatusReply()
+        var known: (queue: UInt32, isAllowed: Bool)?
         for token in ack.tokens {
-            let status = check(token, request.principal)
+            let (status, queue) = check(token, request.principal, &known)
             reply.append(status)
             guard status == .ok, state.engine.acknowledge(token.messageID) else { continue }
             transaction.writer.u64(token.messageID)
             done += 1
+            leaseEnded(in: queue)
         }
         if done > 0 {
             transaction.writer.patch(u32: done, at: countAt)
             _ = try appendTransaction(.settle)
             statistics.messagesAcknowledged += UInt64(done)
+        } else {
+            cancelTransaction()
         }
         count(reply)
         answer(request.session, request.correlationID, .statuses(.ack, reply))
@@ -62,7 +80,7 @@ extension Node {
     mutating func negativeAcknowledge(_ request: Request, _ body: RawSpan) throws(WireError) {
         let nack = try NackRequest(body)
         try Self.checkTokenCount(nack.items.count)
-        try checkReserve(nack.items.reduce(64) { $0 + 32 + $1.reason.utf8.count })
+        try checkReserve(nack.items.reduce(64) { $0 + 64 + $1.reason.utf8.count })
         beginTransaction(now: request.now)
         var reply = StatusReply()
         for item in nack.items {
@@ -71,7 +89,7 @@ extension Node {
             guard status == .ok else { continue }
             end(item)
         }
-        if !transaction.isEmpty { _ = try appendTransaction(.settle) }
+        if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.settle) }
         count(reply)
         answer(request.session, request.correlationID, .statuses(.nack, reply))
     }
@@ -92,14 +110,29 @@ extension Node {
     }
 
     private mutating func end(_ message: HeldMessage, _ ending: QueueEngine.Ending, reason: String, next: QueueEngine.Next) {
+        // Whoever ends the lease of a cancelled message removes it.
+        let next = message.isCancelled ? .removed : next
         transaction.end(message.id, ending, next: next, reason: reason)
         let ended = state.engine.end(message.id, ending, reason: reason, next: next, now: state.time)
         precondition(ended, "a lease that was found can be ended")
         switch next {
-        case .ready: becameReady(message.queue)
+        case .ready, .delayed: endTimeToLive(message)
         case .dead(let queue): becameReady(queue)
-        case .delayed, .dropped: break
+        case .dropped, .removed: break
         }
+        leaseEnded(in: message.queue)
+    }
+
+    /// A message that was leased while its time to live ended is judged when it comes back, in the same entry.
+    private mutating func endTimeToLive(_ message: HeldMessage) {
+        guard state.engine.isOver(message.id, now: state.time) else { return }
+        let next = death(in: message.queue)
+        let countAt = transaction.beginExpire(in: message.queue, next: next)
+        transaction.message(message.id, group: message.group)
+        transaction.writer.patch(u32: 1, at: countAt)
+        let expired = state.engine.expire(message.id, in: message.queue, group: message.group, next: next, now: state.time)
+        precondition(expired, "a message that came back can end")
+        if case .dead(let queue) = next { becameReady(queue) }
     }
 
     /// Where a message goes whose attempt failed. `delay` nil: the queue's back-off.
@@ -141,9 +174,10 @@ extension Node {
                     _ = state.engine.extend(message.id, duration: duration, now: state.time)
                 }
             }
-            reply.items.append(.init(status: status, isCancelled: false))
+            let isCancelled = status == .ok && state.engine.held.find(item.token.messageID)?.isCancelled == true
+            reply.items.append(.init(status: status, isCancelled: isCancelled))
         }
-        if !transaction.isEmpty { _ = try appendTransaction(.extend) }
+        if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.extend) }
         reply.leaseMilliseconds = UInt32(clamping: shortest ?? 0)
         answer(request.session, request.correlationID, .extended(reply))
     }
@@ -168,7 +202,7 @@ extension Node {
         }
         let groups = try settleGroups(request, settle)
         if !groups.isEmpty { try checkRoom(forPublishOf: settle.body.byteCount) }
-        try checkReserve(256 + 8 * settle.acks.count + settle.nacks.reduce(0) { $0 + 32 + $1.reason.utf8.count } + 512 * groups.count + settle.body.byteCount)
+        try checkReserve(256 + 8 * settle.acks.count + settle.nacks.reduce(0) { $0 + 64 + $1.reason.utf8.count } + 512 * groups.count + settle.body.byteCount)
         try commit(request, settle, groups)
     }
 
@@ -225,8 +259,10 @@ extension Node {
             let countAt = transaction.beginAcknowledge()
             for token in settle.acks {
                 transaction.writer.u64(token.messageID)
+                let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID)
                 let acknowledged = state.engine.acknowledge(token.messageID)
                 precondition(acknowledged, "a token that was checked can be acknowledged")
+                if let queue { leaseEnded(in: queue) }
             }
             transaction.writer.patch(u32: UInt32(settle.acks.count), at: countAt)
             statistics.messagesAcknowledged += UInt64(settle.acks.count)
@@ -271,7 +307,7 @@ extension Node {
     /// Ends the leases that are over, at most ``timersPerTurnMax`` at once.
     mutating func endExpiredLeases(now: UInt64) {
         guard state.engine.expiredLease(now: now) != nil else { return }
-        guard log.canAppend(payloadCount: 64 * Self.timersPerTurnMax) else {
+        guard log.canAppend(payloadCount: 128 * Self.timersPerTurnMax) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
@@ -287,6 +323,38 @@ extension Node {
             _ = try appendTransaction(.expire)
         } catch {
             preconditionFailure("the log had room for the ends of leases: \(error.message)")
+        }
+    }
+
+    /// Ends the times to live that are over, at most ``timersPerTurnMax`` at once: the messages die, or are dropped.
+    mutating func endTimesToLive(now: UInt64) {
+        guard retryTimersAt == nil, state.engine.nextOver(now: now) != nil else { return }
+        guard log.canAppend(payloadCount: 64 * Self.timersPerTurnMax) else {
+            retryTimersAt = now + Self.retryMilliseconds
+            return
+        }
+        beginTransaction(now: now)
+        var count = 0
+        var open: (queue: UInt32, next: QueueEngine.Next, countAt: Int, count: UInt32)?
+        while count < Self.timersPerTurnMax, let over = state.engine.nextOver(now: now) {
+            if open?.queue != over.queue {
+                if let open { transaction.writer.patch(u32: open.count, at: open.countAt) }
+                let next = death(in: over.queue)
+                open = (over.queue, next, transaction.beginExpire(in: over.queue, next: next), 0)
+            }
+            guard let next = open?.next else { break }
+            transaction.message(over.id, group: over.group)
+            let expired = state.engine.expire(over.id, in: over.queue, group: over.group, next: next, now: state.time)
+            precondition(expired, "a message whose time is over is there")
+            open?.count += 1
+            count += 1
+            if case .dead(let queue) = next { becameReady(queue) }
+        }
+        if let open { transaction.writer.patch(u32: open.count, at: open.countAt) }
+        do throws(WireError) {
+            _ = try appendTransaction(.expire)
+        } catch {
+            preconditionFailure("the log had room for the ends of times to live: \(error.message)")
         }
     }
 }

@@ -32,10 +32,14 @@ package struct Node: ~Copyable {
     var duplicates: [UInt64] = []
     var waiterDeadlines = Heap<WaiterDeadline>()
     var waiterNumber: UInt64 = 0
+    /// When queues whose rates hold back what others wait for may go on; only the entry that `rateDeadlineByQueue` names counts.
+    var rateDeadlines = Heap<WaiterDeadline>()
+    var rateDeadlineByQueue: [UInt32: UInt64] = [:]
     /// Queues with waiters in which something became ready.
     var queuesToServe: [UInt32] = []
     var pending: Deque<(lsn: LSN, reply: PendingReply)> = []
     var transaction = TransactionWriter()
+    var timeBeforeTransaction: UInt64 = 0
     var acceptedRecords = WireWriter(capacity: 4096)
     /// By ticket: fetches that the shell was asked for and has not answered.
     var fetching: [UInt64: FetchPurpose] = [:]
@@ -54,7 +58,7 @@ package struct Node: ~Copyable {
         }
     }
 
-    /// Leases ended and messages granted per turn at most, so that no turn is long.
+    /// Leases and times to live ended per turn at most, so that no turn is long.
     static let timersPerTurnMax = 1024
     /// Messages in one LEASE reply at most.
     static let messagesPerLeaseMax = 1024
@@ -88,17 +92,20 @@ package struct Node: ~Copyable {
             let due = max(timers, retryTimersAt ?? 0)
             next = min(next ?? due, due)
         }
+        if let rate = rateDeadlines.min?.deadline { next = min(next ?? rate, rate) }
         if !queuesToServe.isEmpty, let retryTimersAt { next = min(next ?? retryTimersAt, retryTimersAt) }
         return next
     }
 
-    /// Does what time alone demands: ends leases, makes delayed messages ready, answers waits that are over.
+    /// Does what time alone demands: ends leases and times to live, makes delayed messages ready, answers waits that are over.
     package mutating func tick(now: UInt64) {
         if retryTimersAt.map({ now >= $0 }) ?? true {
             retryTimersAt = nil
             endExpiredLeases(now: now)
+            endTimesToLive(now: now)
         }
         for queue in state.engine.promote(now: now) { becameReady(queue) }
+        endRateWaits(now: now)
         endWaits(now: now)
     }
 
@@ -174,9 +181,13 @@ package struct Node: ~Copyable {
 
     /// Begins a transaction at `now`, or at the last entry's time if that is later.
     mutating func beginTransaction(now: UInt64) {
-        state.time = max(state.time, now)
+        timeBeforeTransaction = state.time
+        state.set(time: now)
         transaction.begin(now: state.time)
     }
+
+    /// Takes back ``beginTransaction(now:)``, where nothing happened: the state's time is the last entry's.
+    mutating func cancelTransaction() { state.time = timeBeforeTransaction }
 }
 
 /// Counts since the start, for metrics.

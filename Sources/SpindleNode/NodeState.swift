@@ -27,6 +27,12 @@ package struct NodeState: Sendable {
         }
     }
 
+    /// The time of the next entry: facts are told it.
+    mutating func set(time now: UInt64) {
+        time = max(time, now)
+        engine.time = time
+    }
+
     // MARK: Replay
 
     /// Applies one log entry.
@@ -39,7 +45,7 @@ package struct NodeState: Sendable {
             }
             var head = WireReader(payload.extracting(0..<headBytes))
             _ = try head.u32("head bytes")
-            time = max(time, try head.u64("time"))
+            set(time: try head.u64("time"))
             let records = payload.extracting(headBytes..<payload.byteCount)
             while !head.isAtEnd { try apply(&head, records: records, recordsAddress: payloadAddress + UInt64(headBytes)) }
         } catch {
@@ -59,8 +65,9 @@ package struct NodeState: Sendable {
             let offset = Int(try head.u32("offset"))
             let byteCount = Int(try head.u32("bytes"))
             guard offset + byteCount <= records.byteCount else { throw .malformed("records \(offset)+\(byteCount) of \(records.byteCount)") }
-            let known = kind == .publish ? engine.queues.count : topics.topics.count
-            guard Int(target) < known else { throw .malformed("queue or topic \(target) of \(known)") }
+            let isKnown = kind == .publish
+                ? Int(target) < engine.queues.count && !engine.queues[Int(target)].isDeleted : Int(target) < topics.topics.count
+            guard isKnown else { throw .malformed("\(kind == .publish ? "queue" : "topic") \(target) is not there") }
             let stored = Stored(
                 target: target, producer: producer, firstSequence: sequence, count: count, address: recordsAddress + UInt64(offset))
             let span = records.extracting(offset..<(offset + byteCount))
@@ -98,12 +105,16 @@ package struct NodeState: Sendable {
             let name = try head.string("topic name")
             guard Int(number) == topics.topics.count else { throw .malformed("topic \(number) is declared as number \(topics.topics.count)") }
             topics.declare(name)
+        case .pause, .purge, .delete, .cancel, .reschedule, .move, .expire, .relocate, .grantFromGroups:
+            try applyAdministration(kind, &head, records: records, recordsAddress: recordsAddress)
         }
     }
 
-    private func knownQueue(_ head: inout WireReader) throws(WireError) -> UInt32 {
+    func knownQueue(_ head: inout WireReader) throws(WireError) -> UInt32 {
         let queue = try head.u32("queue")
-        guard Int(queue) < engine.queues.count else { throw .malformed("queue \(queue) of \(engine.queues.count)") }
+        guard Int(queue) < engine.queues.count, !engine.queues[Int(queue)].isDeleted else {
+            throw .malformed("queue \(queue) of \(engine.queues.count)")
+        }
         return queue
     }
 
@@ -118,9 +129,12 @@ package struct NodeState: Sendable {
         case 0: next = .ready
         case 1: next = .delayed(until: value)
         case 2:
-            guard value < UInt64(engine.queues.count) else { throw .malformed("dead-letter queue \(value) of \(engine.queues.count)") }
+            guard value < UInt64(engine.queues.count), !engine.queues[Int(value)].isDeleted else {
+                throw .malformed("dead-letter queue \(value) of \(engine.queues.count)")
+            }
             next = .dead(queue: UInt32(value))
         case 3: next = .dropped
+        case 4: next = .removed
         default: throw .malformed("next state \(kind) of message \(id)")
         }
         guard engine.end(id, ending, reason: reason, next: next, now: time) else { throw .malformed("the lease of \(id) ended and is not there") }
@@ -146,6 +160,7 @@ package struct NodeState: Sendable {
             engine.store(
                 queue: stored.target, id: stored.address + UInt64(offset), byteCount: UInt32(length), priority: attributes.priority,
                 delay: min(attributes.delayMilliseconds, QueuePolicy.durationMillisecondsMax),
+                timeToLive: min(attributes.timeToLiveMilliseconds, QueuePolicy.durationMillisecondsMax), group: attributes.group,
                 deduplicationKey: attributes.deduplicationKey, now: time)
             offset += length
         }
@@ -167,8 +182,9 @@ package struct NodeState: Sendable {
     }
 
     mutating func declare(_ number: UInt32, name: String, policy: QueuePolicy) throws(WireError) {
-        if Int(number) == engine.queues.count, engine.number(of: name) == nil {
-            engine.declare(name, policy: policy)
+        let isFree = Int(number) == engine.queues.count || (Int(number) < engine.queues.count && engine.queues[Int(number)].isDeleted)
+        if isFree, engine.number(of: name) == nil {
+            engine.declare(name, policy: policy, number: number)
         } else if engine.number(of: name) == number {
             engine.setPolicy(policy, of: number)
         } else {

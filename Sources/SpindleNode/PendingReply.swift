@@ -92,7 +92,7 @@ extension Node.Outbox {
         }
         writer.endFrame(start, following: following)
         bytes(reply.session, from: start)
-        for message in messages { read(reply.session, address: message.id, count: Int(message.byteCount)) }
+        for message in messages { read(reply.session, address: message.address, count: Int(message.byteCount)) }
         guard !notes.isEmpty else { return }
         let tail = writer.count
         writer.u16(LeaseReplyHead.Tag.deadLetters)

@@ -3,7 +3,7 @@ internal import SpindleWire
 
 extension QueuePolicy {
     /// This policy with the settings that `fields` names, checked. Throws ``ErrorCode/invalidArgument`` naming the setting and
-    /// what is allowed, or ``ErrorCode/unsupported``.
+    /// what is allowed.
     func applying(_ fields: QueuePolicyFields) throws(WireError) -> QueuePolicy {
         var policy = self
         try Self.set(&policy.leaseMillisecondsMax, fields.leaseMillisecondsMax, "leaseDurationMax", 1000...WireLimits.durationMillisecondsMax)
@@ -25,17 +25,27 @@ extension QueuePolicy {
         try Self.set(
             &policy.deduplicationWindowMilliseconds, fields.deduplicationWindowMilliseconds, "deduplication window",
             0...WireLimits.durationMillisecondsMax)
-        for (name, value) in [
-            ("timeToLive", fields.timeToLiveMilliseconds), ("orderedGroups", fields.orderedGroups), ("concurrencyMax", fields.concurrencyMax),
-            ("concurrencyPerGroupMax", fields.concurrencyPerGroupMax), ("ratePerSecondMax", fields.ratePerSecondMax),
-            ("resultRetention", fields.resultRetentionMilliseconds),
-        ] where (value ?? 0) != 0 {
-            throw WireError(.unsupported, "the queue setting '\(name)' is not supported by this version; leave it out")
-        }
-        if fields.priorities == 0 {
-            throw WireError(.unsupported, "priorities can't be switched off in this version; leave the setting out")
-        }
+        try Self.set(&policy.timeToLiveMilliseconds, fields.timeToLiveMilliseconds, "timeToLive", 0...WireLimits.durationMillisecondsMax)
+        try Self.set(&policy.orderedGroups, fields.orderedGroups, "orderedGroups")
+        try Self.set(&policy.fairGroups, fields.fairGroups, "fairGroups")
+        try Self.set(&policy.priorities, fields.priorities, "priorities")
+        try Self.set(&policy.concurrencyMax, fields.concurrencyMax, "concurrencyMax", 0...WireLimits.policyNumberMax)
+        try Self.set(
+            &policy.concurrencyPerGroupMax, fields.concurrencyPerGroupMax, "concurrencyPerGroupMax", 0...WireLimits.policyNumberMax)
+        try Self.set(&policy.ratePerSecondMax, fields.ratePerSecondMax, "ratePerSecondMax", 0...Self.ratePerSecondLimit)
+        try Self.set(&policy.ratePerGroupMax, fields.ratePerSecondPerGroupMax, "ratePerSecondPerGroupMax", 0...Self.ratePerSecondLimit)
+        try Self.set(
+            &policy.resultRetentionMilliseconds, fields.resultRetentionMilliseconds, "resultRetention", 0...WireLimits.durationMillisecondsMax)
         return policy
+    }
+
+    /// Highest rate that can be asked for, deliveries a second.
+    static let ratePerSecondLimit: UInt64 = 1_000_000
+
+    private static func set(_ value: inout Bool, _ field: UInt64?, _ name: String) throws(WireError) {
+        guard let field else { return }
+        guard field <= 1 else { throw WireError(.invalidArgument, "\(name) is \(field): 0 (no) and 1 (yes) are allowed") }
+        value = field == 1
     }
 
     private static func set(_ value: inout UInt64, _ field: UInt64?, _ name: String, _ allowed: ClosedRange<UInt64>) throws(WireError) {
@@ -61,6 +71,15 @@ extension QueuePolicy {
         fields.lengthMax = lengthMax
         fields.bytesMax = bytesMax
         fields.deduplicationWindowMilliseconds = deduplicationWindowMilliseconds
+        fields.timeToLiveMilliseconds = timeToLiveMilliseconds
+        fields.orderedGroups = orderedGroups ? 1 : 0
+        fields.fairGroups = fairGroups ? 1 : 0
+        fields.concurrencyMax = concurrencyMax
+        fields.concurrencyPerGroupMax = concurrencyPerGroupMax
+        fields.ratePerSecondMax = ratePerSecondMax
+        fields.ratePerSecondPerGroupMax = ratePerGroupMax
+        fields.priorities = priorities ? 1 : 0
+        fields.resultRetentionMilliseconds = resultRetentionMilliseconds
         return fields
     }
 }

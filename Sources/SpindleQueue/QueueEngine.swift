@@ -5,21 +5,31 @@ internal import HeapModule
 /// Pure state. Functions named as facts (`store`, `grant`, `acknowledge`, …) apply what the log says, live and at replay alike;
 /// the others only look. Time is an argument, in milliseconds, and never falls.
 package struct QueueEngine: Sendable {
-    /// Index = the queue's number in the log.
+    /// Index = the queue's number in the log. Numbers of deleted queues wait to be used again.
     package internal(set) var queues: [QueueState] = []
-    private var numberByName: [String: UInt32] = [:]
+    var numberByName: [String: UInt32] = [:]
+    var deletedCount = 0
     package internal(set) var held = HeldMessages()
     /// Only of held messages.
     var histories: [UInt64: MessageHistory] = [:]
     /// When delayed messages become ready. May name messages that have left that state: checked when taken.
-    private var delayed = Heap<DelayKey>()
+    var delayed = Heap<TimeKey>()
+    var delayedCount = 0
+    /// Queues in which a message's time to live ends: when, at the earliest.
+    var aging = IndexedHeap<UInt64>()
+    /// Messages with a time to live of their own: when it ends. May name some that have gone.
+    var ending = Heap<TimeKey>()
+    /// The time of the fact that is applied.
+    package var time: UInt64 = 0
 
     package static let priorityDefault: UInt8 = 4
+    /// The group of a message about which nothing is known.
+    package static let noGroup = UInt32.max
 
-    private struct DelayKey: Comparable, Sendable {
+    struct TimeKey: Comparable, Sendable {
         var until: UInt64
         var id: UInt64
-        static func < (a: DelayKey, b: DelayKey) -> Bool { a.until != b.until ? a.until < b.until : a.id < b.id }
+        static func < (a: TimeKey, b: TimeKey) -> Bool { a.until != b.until ? a.until < b.until : a.id < b.id }
     }
 
     package init() {}
@@ -28,92 +38,213 @@ package struct QueueEngine: Sendable {
 
     package func number(of name: String) -> UInt32? { numberByName[name] }
 
-    /// A new queue, with the next number.
+    /// Queues that are there.
+    package var count: Int { queues.count - deletedCount }
+
+    /// The next `count` numbers for new queues: those that are free, the lowest first.
+    package func freeNumbers(_ count: Int) -> [UInt32] {
+        var numbers: [UInt32] = []
+        if deletedCount > 0 {
+            for index in queues.indices where queues[index].isDeleted && numbers.count < count { numbers.append(UInt32(index)) }
+        }
+        for more in 0..<max(0, count - numbers.count) { numbers.append(UInt32(queues.count + more)) }
+        return numbers
+    }
+
+    /// A new queue; the name must be free, and the number too, if it is given.
     @discardableResult
-    package mutating func declare(_ name: String, policy: QueuePolicy) -> UInt32 {
-        let number = UInt32(queues.count)
-        queues.append(QueueState(number: number, name: name, policy: policy))
+    package mutating func declare(_ name: String, policy: QueuePolicy, number: UInt32? = nil) -> UInt32 {
+        let number = number ?? freeNumbers(1)[0]
+        let state = QueueState(number: number, name: name, policy: policy)
+        if Int(number) == queues.count {
+            queues.append(state)
+        } else {
+            precondition(queues[Int(number)].isDeleted, "the number \(number) is in use")
+            queues[Int(number)] = state
+            deletedCount -= 1
+        }
         numberByName[name] = number
         return number
     }
 
-    package mutating func setPolicy(_ policy: QueuePolicy, of number: UInt32) { queues[Int(number)].policy = policy }
+    package mutating func setPolicy(_ policy: QueuePolicy, of number: UInt32) {
+        let index = Int(number)
+        let before = queues[index].policy
+        queues[index].policy = policy
+        if policy.orderedGroups, !before.orderedGroups { orderDelayed(number) }
+        if policy.timeToLiveMilliseconds != before.timeToLiveMilliseconds { ageAnew(number) }
+        queues[index].refreshAll(held)
+    }
+
+    /// Delayed messages of an ordered group hold back those behind them.
+    private mutating func orderDelayed(_ number: UInt32) {
+        for message in heldMessages(of: number) where message.group > 0 {
+            guard case .delayed = message.state else { continue }
+            let slot = Int(message.group)
+            let lane = queues[Int(number)].groups.slots[slot].lane(message.priority)
+            queues[Int(number)].wait(message.id, slot: slot, lane: lane, held)
+        }
+    }
+
+    /// Held messages of one queue, by id. Looks at all that are held, where the queue has any.
+    func heldMessages(of number: UInt32) -> [HeldMessage] {
+        var rest = queues[Int(number)].heldCount
+        guard rest > 0 else { return [] }
+        var found: [HeldMessage] = []
+        found.reserveCapacity(rest)
+        held.forEach { message in
+            if message.queue == number {
+                found.append(message)
+                rest -= 1
+            }
+            return rest > 0
+        }
+        return found.sorted { $0.id < $1.id }
+    }
 
     // MARK: Facts
 
     /// A message was stored in `queue`.
     package mutating func store(
         queue: UInt32, id: UInt64, byteCount: UInt32, priority: UInt8 = QueueEngine.priorityDefault, delay: UInt64 = 0,
-        deduplicationKey: String? = nil, now: UInt64
+        timeToLive: UInt64 = 0, group key: String? = nil, deduplicationKey: String? = nil, now: UInt64
     ) {
         let index = Int(queue)
+        time = max(time, now)
         queues[index].totals.published += 1
         queues[index].counts.bytes += UInt64(byteCount)
         if let deduplicationKey {
             let window = queues[index].policy.deduplicationWindowMilliseconds
             queues[index].deduplication.insert(deduplicationKey, id: id, now: now, window: window)
         }
+        let group = self.group(key, in: index)
+        let priority = queues[index].priority(priority, group: group)
         let wait = delay > 0 ? delay : queues[index].policy.delayMilliseconds
-        if wait == 0, priority == Self.priorityDefault, queues[index].packed.accepts(address: id, storedAt: now) {
-            queues[index].packed.append(address: id, byteCount: byteCount, storedAt: now)
-            queues[index].counts.ready += 1
+        if wait == 0, timeToLive == 0, queues[index].pack(id: id, byteCount: byteCount, priority: priority, group: group, storedAt: now) {
+            if queues[index].policy.timeToLiveMilliseconds > 0 { age(packedIn: group, of: index, from: now) }
         } else {
-            let state: HeldMessage.State = wait > 0 ? .delayed(until: now + wait) : .ready
-            held.insert(HeldMessage(id: id, byteCount: byteCount, queue: queue, storedAt: now, priority: priority, state: state))
-            entered(state, id: id, priority: priority, queue: index)
+            var message = HeldMessage(
+                id: id, byteCount: byteCount, queue: queue, storedAt: now, priority: priority,
+                state: wait > 0 ? .delayed(until: now + wait) : .ready)
+            message.group = group
+            message.timeToLive = timeToLive
+            message.liveFrom = now + wait
+            if wait > 0 { message.readyAt = now + wait }
+            hold(message)
         }
+        queues[index].refresh(group, held)
+    }
+
+    /// The number of the group of a message that comes to a queue.
+    func groupKey(_ key: String?, in index: Int) -> String? { queues[index].policy.isKeyed && key != "" ? key : nil }
+
+    mutating func group(_ key: String?, in index: Int) -> UInt32 {
+        guard let key = groupKey(key, in: index) else { return 0 }
+        let isFirst = !queues[index].groups.hasKeys
+        let number = queues[index].groups.number(of: key)
+        if isFirst {
+            // From now on group 0 takes turns like any other.
+            queues[index].refresh(0, held)
+            if let oldest = queues[index].oldestPacked(in: 0) { queues[index].groups.oldest.set(0, to: oldest) }
+        }
+        return number
+    }
+
+    /// Keeps a message by itself from now on.
+    mutating func hold(_ message: HeldMessage) {
+        held.insert(message)
+        queues[Int(message.queue)].heldCount += 1
+        entered(message)
+    }
+
+    mutating func entered(_ message: HeldMessage) {
+        queues[Int(message.queue)].entered(message, held)
+        switch message.state {
+        case .leased: return
+        case .delayed(let until):
+            delayedCount += 1
+            delayed.insert(TimeKey(until: until, id: message.id))
+            if delayed.count > 64 + 4 * delayedCount { forgetDelays() }
+        case .ready: break
+        }
+        age(message)
+    }
+
+    mutating func left(_ message: HeldMessage) {
+        queues[Int(message.queue)].left(message)
+        if case .delayed = message.state { delayedCount -= 1 }
+    }
+
+    /// Lets go of the times of messages that are not delayed until then any more.
+    private mutating func forgetDelays() {
+        delayed = Heap(delayed.unordered.filter { key in held.with(key.id) { $0.state == .delayed(until: key.until) } ?? false })
     }
 
     /// What a grant gave out.
     package struct Granted: Equatable, Sendable {
         package var id: UInt64
+        /// Where the record lies.
+        package var address: UInt64
         package var epoch: UInt32
         package var attempt: UInt32
         package var storedAt: UInt64
         package var byteCount: UInt32
+        package var group: UInt32
     }
 
-    /// The message `id` of `queue` was leased; nil if it isn't there to be leased.
-    package mutating func grant(queue: UInt32, id: UInt64, duration: UInt64, holder: String, now: UInt64) -> Granted? {
+    /// The message `id` of `queue` was leased; nil if it isn't there to be leased. `group`: the one in which it probably is.
+    package mutating func grant(
+        queue: UInt32, id: UInt64, group: UInt32 = 0, duration: UInt64, holder: String, now: UInt64
+    ) -> Granted? {
         let index = Int(queue)
+        time = max(time, now)
         let lease = HeldMessage.Lease(deadline: now + duration, duration: duration, leasedAt: now, holder: holder)
-        queues[index].totals.delivered += 1
-        if let first = queues[index].packed.first, first.address == id {
-            queues[index].packed.popFirst()
-            queues[index].counts.ready -= 1
-            queues[index].counts.leased += 1
-            var message = HeldMessage(
-                id: id, byteCount: first.byteCount, queue: queue, storedAt: first.storedAt, priority: Self.priorityDefault,
-                state: .leased(lease))
-            message.epoch = 1
-            message.attempts = 1
-            held.insert(message)
-            return Granted(id: id, epoch: 1, attempt: 1, storedAt: first.storedAt, byteCount: first.byteCount)
+        if let waiting = held.with(id, { $0.queue == queue && !$0.isLeased }) {
+            guard waiting, let message = held.find(id) else { return nil }
+            left(message)
+            let granted = held.update(id) { message in
+                message.epoch += 1
+                message.attempts += 1
+                message.readyAt = 0
+                message.state = .leased(lease)
+                return Granted(
+                    id: id, address: message.address, epoch: message.epoch, attempt: message.attempts, storedAt: message.storedAt,
+                    byteCount: message.byteCount, group: message.group)
+            }
+            queues[index].granted(from: message.group, now: now, held)
+            return granted
         }
-        guard let message = held.find(id), message.queue == queue else { return nil }
-        if case .leased = message.state { return nil }
-        left(message.state, queue: index)
-        queues[index].counts.leased += 1
-        return held.update(id) { message in
-            message.epoch += 1
-            message.attempts += 1
-            message.state = .leased(lease)
-            return Granted(
-                id: id, epoch: message.epoch, attempt: message.attempts, storedAt: message.storedAt, byteCount: message.byteCount)
-        }
+        guard let (packed, group, priority) = queues[index].take(packed: id, hint: group) else { return nil }
+        var message = HeldMessage(
+            id: id, byteCount: packed.byteCount, queue: queue, storedAt: packed.storedAt, priority: priority, state: .leased(lease))
+        message.address = packed.address
+        message.group = group
+        message.epoch = 1
+        message.attempts = 1
+        held.insert(message)
+        queues[index].heldCount += 1
+        queues[index].granted(from: group, now: now, held)
+        return Granted(
+            id: id, address: packed.address, epoch: 1, attempt: 1, storedAt: packed.storedAt, byteCount: packed.byteCount, group: group)
+    }
+
+    /// The queue of a message whose lease `epoch` holds; nil if that lease is over.
+    package func queue(leasedBy epoch: UInt32, of id: UInt64) -> UInt32? {
+        held.with(id) { $0.epoch == epoch && $0.isLeased ? $0.queue : nil } ?? nil
     }
 
     /// The holder is done with the message: it is gone. False if it isn't leased.
     package mutating func acknowledge(_ id: UInt64) -> Bool {
-        guard let message = held.find(id), case .leased = message.state else { return false }
-        queues[Int(message.queue)].totals.acknowledged += 1
-        drop(message)
+        guard let queue = held.with(id, { $0.isLeased ? $0.queue : nil }) ?? nil else { return false }
+        queues[Int(queue)].totals.acknowledged += 1
+        drop(id)
         return true
     }
 
     /// The lease was extended to `now + duration`. False if there is none.
     package mutating func extend(_ id: UInt64, duration: UInt64, now: UInt64) -> Bool {
-        held.update(id) { message in
+        time = max(time, now)
+        return held.update(id) { message in
             guard case .leased(var lease) = message.state else { return false }
             lease.deadline = now + duration
             lease.duration = duration
@@ -129,6 +260,8 @@ package struct QueueEngine: Sendable {
         /// Moved to the dead-letter queue of that number.
         case dead(queue: UInt32)
         case dropped
+        /// It was cancelled: gone, and not counted as dead.
+        case removed
     }
 
     /// How the lease ended.
@@ -141,170 +274,112 @@ package struct QueueEngine: Sendable {
 
     /// The lease of `id` ended without an ack. False if it isn't leased.
     package mutating func end(_ id: UInt64, _ ending: Ending, reason: String, next: Next, now: UInt64) -> Bool {
-        guard let message = held.find(id), case .leased(let lease) = message.state else { return false }
+        time = max(time, now)
+        guard var message = held.find(id), case .leased(let lease) = message.state else { return false }
         let origin = Int(message.queue)
-        var attempts = message.attempts
+        let attempt = message.attempts
         switch ending {
         case .nacked: queues[origin].totals.nacked += 1
         case .expired: queues[origin].totals.expired += 1
-        case .released: attempts -= min(attempts, 1)
+        case .released: message.attempts -= min(attempt, 1)
         }
         if ending != .released {
-            histories[id, default: MessageHistory()].append(AttemptRecord(
-                number: message.attempts, leasedAt: lease.leasedAt, endedAt: now, holder: lease.holder,
-                outcome: ending == .expired ? .expired : .nacked, reason: reason))
+            note(in: &message) { history in
+                history.append(AttemptRecord(
+                    number: attempt, leasedAt: lease.leasedAt, endedAt: now, holder: lease.holder,
+                    outcome: ending == .expired ? .expired : .nacked, reason: reason))
+            }
         }
         switch next {
         case .dropped:
             queues[origin].totals.dead += 1
-            drop(message)
-        case .ready:
-            move(message, to: .ready, attempts: attempts)
-        case .delayed(let until):
-            move(message, to: .delayed(until: until), attempts: attempts)
-        case .dead(let queue):
-            queues[origin].totals.dead += 1
-            queues[origin].counts.bytes -= UInt64(message.byteCount)
-            queues[Int(queue)].counts.bytes += UInt64(message.byteCount)
-            queues[Int(queue)].totals.published += 1
-            histories[id, default: MessageHistory()].death = .init(originQueue: queues[origin].name, reason: reason, at: now)
-            move(message, to: .ready, attempts: 0, queue: queue)
+            drop(id)
+        case .removed:
+            queues[origin].totals.removed += 1
+            drop(id)
+        case .ready: change(message, to: .ready)
+        case .delayed(let until): change(message, to: .delayed(until: until))
+        case .dead(let queue): die(message, in: queue, reason: reason, now: now)
         }
         return true
     }
 
-    private mutating func move(_ message: HeldMessage, to state: HeldMessage.State, attempts: UInt32, queue: UInt32? = nil) {
-        left(message.state, queue: Int(message.queue))
-        let target = queue ?? message.queue
-        held.update(message.id) {
-            $0.state = state
-            $0.attempts = attempts
-            $0.queue = target
+    // MARK: Parts of facts
+
+    /// Adds to a message's history; what `message` says of it must be stored by the caller.
+    mutating func note(in message: inout HeldMessage, _ change: (inout MessageHistory) -> Void) {
+        message.hasHistory = true
+        change(&histories[message.id, default: MessageHistory()])
+        _ = held.touch(message.id) { $0.hasHistory = true }
+    }
+
+    /// `message` (with whatever else changed of it) is in another state from now on.
+    mutating func change(_ message: HeldMessage, to state: HeldMessage.State) {
+        guard let before = held.find(message.id) else { return }
+        left(before)
+        var after = message
+        after.state = state
+        if case .delayed(let until) = state { after.readyAt = until } else { after.readyAt = 0 }
+        if after.queue != before.queue { after.isInAges = false }
+        held.update(message.id) { $0 = after }
+        entered(after)
+        if after.queue != before.queue {
+            queues[Int(before.queue)].heldCount -= 1
+            queues[Int(after.queue)].heldCount += 1
+            queues[Int(before.queue)].counts.bytes -= UInt64(after.byteCount)
+            queues[Int(after.queue)].counts.bytes += UInt64(after.byteCount)
+            queues[Int(after.queue)].totals.published += 1
         }
-        entered(state, id: message.id, priority: message.priority, queue: Int(target))
-    }
-
-    private mutating func drop(_ message: HeldMessage) {
-        left(message.state, queue: Int(message.queue))
-        queues[Int(message.queue)].counts.bytes -= UInt64(message.byteCount)
-        held.remove(message.id)
-        if message.attempts > 1 || message.epoch > 1 { histories[message.id] = nil }
-    }
-
-    private mutating func left(_ state: HeldMessage.State, queue: Int) {
-        switch state {
-        case .ready: queues[queue].counts.ready -= 1
-        case .delayed: queues[queue].counts.delayed -= 1
-        case .leased: queues[queue].counts.leased -= 1
-        }
-    }
-
-    private mutating func entered(_ state: HeldMessage.State, id: UInt64, priority: UInt8, queue: Int) {
-        switch state {
-        case .ready:
-            queues[queue].counts.ready += 1
-            queues[queue].readyHeld.insert(.init(priority: priority, id: id))
-        case .delayed(let until):
-            queues[queue].counts.delayed += 1
-            delayed.insert(DelayKey(until: until, id: id))
-        case .leased:
-            queues[queue].counts.leased += 1
+        queues[Int(after.queue)].refresh(after.group, held)
+        if after.queue != before.queue || after.group != before.group {
+            queues[Int(before.queue)].vanish(before.group, now: time)
+            queues[Int(before.queue)].refresh(before.group, held)
         }
     }
 
-    // MARK: Looking
-
-    package func history(of id: UInt64) -> MessageHistory? { histories[id] }
-
-    /// Makes ready what is due; the numbers of the queues that gained a message.
-    package mutating func promote(now: UInt64) -> [UInt32] {
-        var gained: [UInt32] = []
-        while let first = delayed.min, first.until <= now {
-            delayed.removeMin()
-            guard let message = held.find(first.id), message.state == .delayed(until: first.until) else { continue }
-            move(message, to: .ready, attempts: message.attempts)
-            if gained.last != message.queue { gained.append(message.queue) }
-        }
-        return gained
+    /// A held message goes to another queue, and to its group there.
+    mutating func rehome(_ message: inout HeldMessage, to queue: UInt32) {
+        let origin = Int(message.queue)
+        let known = message.group > 0 ? queues[origin].groups.slots[Int(message.group)].key : nil
+        let key = known ?? (message.hasHistory ? histories[message.id]?.groupKey : nil)
+        message.queue = queue
+        message.group = group(key, in: Int(queue))
+        message.priority = queues[Int(queue)].priority(message.priority, group: message.group)
+        let rest = message.group == 0 ? key : nil
+        if rest != nil || message.hasHistory { note(in: &message) { $0.groupKey = rest } }
     }
 
-    /// The next message that `queue` would deliver.
-    package mutating func nextReady(in queue: UInt32) -> (id: UInt64, byteCount: UInt32)? {
-        let index = Int(queue)
-        let packed = queues[index].packed.first
-        while let key = queues[index].readyHeld.min {
-            guard let message = held.find(key.id), message.state == .ready, message.queue == queue else {
-                queues[index].readyHeld.removeMin()
-                continue
-            }
-            guard let packed else { return (key.id, message.byteCount) }
-            let waiting = QueueState.ReadyKey(priority: Self.priorityDefault, id: packed.address)
-            return key < waiting ? (key.id, message.byteCount) : (packed.address, packed.byteCount)
-        }
-        return packed.map { ($0.address, $0.byteCount) }
+    /// The message becomes a dead letter in `queue`.
+    mutating func die(_ message: HeldMessage, in queue: UInt32, reason: String, now: UInt64) {
+        var message = message
+        let origin = Int(message.queue)
+        queues[origin].totals.dead += 1
+        let name = queues[origin].name
+        note(in: &message) { $0.death = .init(originQueue: name, reason: reason, at: now) }
+        rehome(&message, to: queue)
+        message.attempts = 0
+        message.liveFrom = now
+        message.timeToLive = 0
+        message.isCancelled = false
+        change(message, to: .ready)
     }
 
-    /// A lease that is over at `now`, the one that ended first.
-    package func expiredLease(now: UInt64) -> UInt64? {
-        guard let earliest = held.earliestLease, earliest.deadline <= now else { return nil }
-        return earliest.id
+    /// The message is gone.
+    mutating func drop(_ id: UInt64) {
+        guard let message = held.remove(id) else { return }
+        left(message)
+        let index = Int(message.queue)
+        queues[index].heldCount -= 1
+        queues[index].counts.bytes -= UInt64(message.byteCount)
+        if message.hasHistory { histories[id] = nil }
+        gone(from: message.group, of: index)
     }
 
-    /// When time alone will change something next.
-    package var nextDeadline: UInt64? {
-        switch (delayed.min?.until, held.earliestLease?.deadline) {
-        case (let a?, let b?): min(a, b)
-        case (let a?, nil): a
-        case (nil, let b?): b
-        case (nil, nil): nil
-        }
-    }
-
-    /// Age of the oldest message that waits to be delivered, milliseconds.
-    package func oldestAge(of queue: UInt32, now: UInt64) -> UInt64 {
-        let state = queues[Int(queue)]
-        var oldest = state.packed.first?.storedAt
-        if let key = state.readyHeld.min, let message = held.find(key.id) { oldest = min(oldest ?? .max, message.storedAt) }
-        return oldest.map { now - min(now, $0) } ?? 0
-    }
-
-    /// The lowest address of a message that is still needed.
-    package var oldestLiveAddress: UInt64? {
-        var oldest = held.lowestID
-        for queue in queues {
-            if let first = queue.packed.first { oldest = min(oldest ?? .max, first.address) }
-        }
-        return oldest
-    }
-
-    // MARK: Checkpoint
-
-    /// Puts back a held message of a checkpoint, with its history. False where it can't be.
-    package mutating func restore(_ message: HeldMessage, history: MessageHistory?) -> Bool {
-        guard Int(message.queue) < queues.count, held.find(message.id) == nil else { return false }
-        held.insert(message)
-        histories[message.id] = history
-        entered(message.state, id: message.id, priority: message.priority, queue: Int(message.queue))
-        queues[Int(message.queue)].counts.bytes += UInt64(message.byteCount)
-        return true
-    }
-
-    /// Puts back the packed messages of a queue. False where the bytes are not a snapshot's.
-    package mutating func restore(packed snapshot: PackedMessages.Snapshot, bytes: UInt64, of queue: UInt32) -> Bool {
-        guard let packed = PackedMessages(restoring: snapshot), packed.byteCount == bytes else { return false }
-        queues[Int(queue)].packed = packed
-        queues[Int(queue)].counts.ready += UInt64(packed.count)
-        queues[Int(queue)].counts.bytes += bytes
-        return true
-    }
-
-    /// Changes the parts of a queue that only a checkpoint restores.
-    package mutating func restore(
-        totals: QueueState.Totals, deduplication: DeduplicationWindow, producers: ProducerTable, of queue: UInt32
-    ) {
-        queues[Int(queue)].totals = totals
-        queues[Int(queue)].deduplication = deduplication
-        queues[Int(queue)].producers = producers
+    /// A message has left a group for good.
+    mutating func gone(from group: UInt32, of index: Int) {
+        guard queues[index].groups.hasKeys else { return }
+        queues[index].vanish(group, now: time)
+        queues[index].refresh(group, held)
     }
 
     /// Notes what a producer stored.

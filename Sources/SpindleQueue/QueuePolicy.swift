@@ -26,8 +26,29 @@ package struct QueuePolicy: Equatable, Sendable {
     package var bytesMax: UInt64 = 0
     /// How long a deduplication key is remembered.
     package var deduplicationWindowMilliseconds: UInt64 = 600_000
+    /// After so long in the queue, counted from when it could first be delivered, a message is dead.
+    package var timeToLiveMilliseconds: UInt64 = 0
+    /// Messages with one group key one at a time, in the order of their coming, whatever their priorities.
+    package var orderedGroups = false
+    /// Groups take turns, whatever else holds for them.
+    package var fairGroups = false
+    /// Leases held at once.
+    package var concurrencyMax: UInt64 = 0
+    /// Leases held at once of messages with one group key.
+    package var concurrencyPerGroupMax: UInt64 = 0
+    /// Deliveries a second.
+    package var ratePerSecondMax: UInt64 = 0
+    /// Deliveries a second of messages with one group key.
+    package var ratePerGroupMax: UInt64 = 0
+    /// Whether a higher priority is delivered first. Else messages come in their order.
+    package var priorities = true
+    /// How long results of acknowledged messages are kept; 0: not at all.
+    package var resultRetentionMilliseconds: UInt64 = 0
 
     package init() {}
+
+    /// Whether messages are sorted by their group keys as they are stored. Messages without a key are never limited as a group.
+    package var isKeyed: Bool { orderedGroups || fairGroups || concurrencyPerGroupMax > 0 || ratePerGroupMax > 0 }
 
     /// Longest delay, back-off, window or lease: ten years.
     package static let durationMillisecondsMax: UInt64 = 315_576_000_000

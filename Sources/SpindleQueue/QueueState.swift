@@ -1,19 +1,35 @@
-package import HeapModule
+internal import HeapModule
 
 /// One queue: its policy, its waiting messages and its counters.
 package struct QueueState: Sendable {
     package let number: UInt32
     package let name: String
     package var policy: QueuePolicy
+    package var pause = Pause()
+    /// The queue was deleted and its number is free.
+    package internal(set) var isDeleted = false
 
-    /// Waiting messages that nothing sets apart.
-    package var packed = PackedMessages()
-    /// Held messages that are ready. May name messages that have left that state: checked when taken.
-    package var readyHeld = Heap<ReadyKey>()
+    /// Its messages by group. Group 0 holds those without a key; all of them unless the policy is keyed.
+    package internal(set) var groups = GroupTable()
+    /// See ``Rate``.
+    package var rateTime: UInt64 = 0
+    /// Held messages, whatever their state.
+    var heldCount = 0
+    /// Held messages by age, for the time to live.
+    var ages = Heap<AgeKey>()
     package var deduplication = DeduplicationWindow()
     package var producers = ProducerTable()
     package var counts = Counts()
     package var totals = Totals()
+
+    /// What an operator holds back.
+    package struct Pause: Equatable, Sendable {
+        package var deliveries = false
+        package var publishes = false
+        package var reason = ""
+        package init() {}
+        package var isAny: Bool { deliveries || publishes }
+    }
 
     /// Messages by state, and the bytes of them all.
     package struct Counts: Equatable, Sendable {
@@ -33,21 +49,137 @@ package struct QueueState: Sendable {
         package var nacked: UInt64 = 0
         package var expired: UInt64 = 0
         package var dead: UInt64 = 0
+        /// Cancelled or purged.
+        package var removed: UInt64 = 0
         package init() {}
     }
 
-    /// The order of delivery: higher priority first, then the older message.
-    package struct ReadyKey: Comparable, Sendable {
-        package var priority: UInt8
-        package var id: UInt64
-        package static func < (a: ReadyKey, b: ReadyKey) -> Bool {
-            a.priority != b.priority ? a.priority > b.priority : a.id < b.id
-        }
+    struct AgeKey: Comparable, Sendable {
+        var liveFrom: UInt64
+        var id: UInt64
+        static func < (a: AgeKey, b: AgeKey) -> Bool { a.liveFrom != b.liveFrom ? a.liveFrom < b.liveFrom : a.id < b.id }
     }
 
     package init(number: UInt32, name: String, policy: QueuePolicy) {
         self.number = number
         self.name = name
         self.policy = policy
+    }
+
+    /// The priority that counts for a message that comes to `group`.
+    func priority(_ priority: UInt8, group: UInt32) -> UInt8 {
+        policy.priorities && (group == 0 || !policy.orderedGroups) ? priority : QueueEngine.priorityDefault
+    }
+
+    // MARK: Waiting messages
+
+    /// Packs a message that was just stored. False where it can't be: then it must be held.
+    mutating func pack(id: UInt64, byteCount: UInt32, priority: UInt8, group: UInt32, storedAt: UInt64) -> Bool {
+        let slot = Int(group)
+        let lane = groups.slots[slot].lane(priority)
+        guard groups.slots[slot].lanes[lane].packed.accepts(id: id, storedAt: storedAt) else { return false }
+        groups.slots[slot].lanes[lane].packed.append(id: id, byteCount: byteCount, storedAt: storedAt)
+        counts.ready += 1
+        if groups.hasKeys, !groups.oldest.contains(group) { groups.oldest.set(group, to: storedAt) }
+        return true
+    }
+
+    /// Where a packed message is.
+    struct Place: Sendable {
+        var group: UInt32
+        var lane: Int
+    }
+
+    /// Finds a packed message; `hint` is the group in which it probably is. Without a good one every group is looked at.
+    func find(packed id: UInt64, hint: UInt32) -> (place: Place, message: PackedMessages.Message)? {
+        if Int(hint) < groups.slots.count, let found = find(packed: id, in: Int(hint)) { return found }
+        for slot in groups.slots.indices where slot != Int(hint) {
+            if let found = find(packed: id, in: slot) { return found }
+        }
+        return nil
+    }
+
+    private func find(packed id: UInt64, in slot: Int) -> (place: Place, message: PackedMessages.Message)? {
+        for lane in groups.slots[slot].lanes.indices {
+            if let message = groups.slots[slot].lanes[lane].packed.find(id) {
+                return (Place(group: UInt32(slot), lane: lane), message)
+            }
+        }
+        return nil
+    }
+
+    /// Takes out a packed message, in one step where it is the first of its lane.
+    mutating func take(packed id: UInt64, hint: UInt32) -> (message: PackedMessages.Message, group: UInt32, priority: UInt8)? {
+        let slot = Int(hint)
+        if slot < groups.slots.count {
+            for lane in groups.slots[slot].lanes.indices {
+                guard let first = groups.slots[slot].lanes[lane].packed.first, first.id == id else { continue }
+                groups.slots[slot].lanes[lane].packed.popFirst()
+                counts.ready -= 1
+                return (first, hint, groups.slots[slot].lanes[lane].priority)
+            }
+        }
+        guard let found = find(packed: id, hint: hint),
+            let message = groups.slots[Int(found.place.group)].lanes[found.place.lane].packed.remove(id)
+        else { return nil }
+        counts.ready -= 1
+        return (message, found.place.group, groups.slots[Int(found.place.group)].lanes[found.place.lane].priority)
+    }
+
+    // MARK: Held messages
+
+    /// A held message of this queue came into a state, or leaves it.
+    mutating func entered(_ message: HeldMessage, _ held: HeldMessages) {
+        let slot = Int(message.group)
+        switch message.state {
+        case .ready:
+            counts.ready += 1
+            let lane = groups.slots[slot].lane(message.priority)
+            groups.slots[slot].lanes[lane].heldReady += 1
+            wait(message.id, slot: slot, lane: lane, held)
+        case .delayed:
+            counts.delayed += 1
+            groups.slots[slot].delayed += 1
+            if policy.orderedGroups, slot > 0 { wait(message.id, slot: slot, lane: groups.slots[slot].lane(message.priority), held) }
+        case .leased:
+            counts.leased += 1
+            groups.slots[slot].leased += 1
+        }
+    }
+
+    mutating func left(_ message: HeldMessage) {
+        let slot = Int(message.group)
+        switch message.state {
+        case .ready:
+            counts.ready -= 1
+            let lane = groups.slots[slot].lane(message.priority)
+            groups.slots[slot].lanes[lane].heldReady -= 1
+        case .delayed:
+            counts.delayed -= 1
+            groups.slots[slot].delayed -= 1
+        case .leased:
+            counts.leased -= 1
+            groups.slots[slot].leased -= 1
+        }
+    }
+
+    /// Puts an id where those that wait are found; lets go of what doesn't wait any more where that is most of it.
+    mutating func wait(_ id: UInt64, slot: Int, lane: Int, _ held: HeldMessages) {
+        groups.slots[slot].lanes[lane].held.insert(id)
+        let waiting = groups.slots[slot].lanes[lane].heldReady + Int(groups.slots[slot].delayed)
+        guard groups.slots[slot].lanes[lane].held.count > 64 + 4 * waiting else { return }
+        let ids = groups.slots[slot].lanes[lane].held.unordered.filter { waits($0, UInt32(slot), held) }.sorted()
+        var kept: [UInt64] = []
+        for id in ids where kept.last != id { kept.append(id) }
+        groups.slots[slot].lanes[lane].held = Heap(kept)
+    }
+
+    /// Whether a held message is in the group and waits, be it for a time.
+    private func waits(_ id: UInt64, _ group: UInt32, _ held: HeldMessages) -> Bool {
+        held.with(id) { message in
+            guard message.queue == number, message.group == group else { return false }
+            if case .leased = message.state { return false }
+            return true
+        } ?? false
     }
 }

@@ -222,7 +222,7 @@ import Testing
             publish nowhere a        -> !NO_SUCH_QUEUE
             lease w nowhere 1 30s    -> !NO_SUCH_QUEUE
             queue bad/name           -> !INVALID_ARGUMENT
-            queue q groups=1         -> !UNSUPPORTED
+            queue q lease=1s groups=2 -> !INVALID_ARGUMENT
             queue q dead=q           -> !INVALID_ARGUMENT
             queue q                  -> created
             queue q                  -> unchanged

@@ -38,13 +38,13 @@ final class TestBroker {
         segmentBytes: 1 << 20, entryBytesMax: 512 << 10, batchBytesMax: 4 << 20, batchBytesKept: 1 << 20, reservedSegments: 1, preparedAhead: 1,
         spentSegmentsMax: 1, freeBytesKept: 0)
 
-    init(_ storage: SimulatedDisk = SimulatedDisk(), now: UInt64 = 1_000_000, configuration: NodeConfiguration? = nil) throws {
+    init(_ storage: SimulatedDisk = SimulatedDisk(), now: UInt64 = 1_000_000, configuration: NodeConfiguration? = nil, state: NodeState? = nil) throws {
         self.storage = storage
         self.now = now
         var configuration = configuration ?? NodeConfiguration(serverVersion: "test", serverID: Array(1...16), frameBytesMax: 256 << 10)
         configuration.serverID = Array(1...16)
         self.configuration = configuration
-        var state = NodeState(configuration: configuration)
+        var state = state ?? NodeState(configuration: configuration)
         let recovered = try Self.recover(storage, &state)
         self.recovered = recovered
         preparer = recovered.makePreparer(storage: storage)

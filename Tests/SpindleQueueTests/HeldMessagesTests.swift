@@ -30,7 +30,7 @@ import Testing
         #expect(held.earliestLease?.id == 2)
         held.update(2) { $0.state = .ready }
         #expect(held.earliestLease?.id == 1)
-        #expect(held.lowestID == 1)
+        #expect(held.lowestAddress == 1)
         held.remove(1)
         #expect(held.earliestLease == nil)
         #expect(held.all.map(\.id) == [2])

@@ -2,16 +2,38 @@
 package struct HeldMessage: Equatable, Sendable {
     /// Address of the record when it was stored.
     package var id: UInt64
+    /// Where the record lies now.
+    package var address: UInt64
     package var byteCount: UInt32
     /// Number of the queue it is in now.
     package var queue: UInt32
     package var storedAt: UInt64
+    /// From when its time to live counts: when it could first be delivered, was last rescheduled or redriven, or died.
+    package var liveFrom: UInt64
+    /// A time to live of its own, milliseconds; 0: the queue's.
+    package var timeToLive: UInt64 = 0
+    /// When it became, or becomes, ready: 0 if it was from the beginning. What is kept is this, so that a state that time alone
+    /// made is the same after a replay.
+    package var readyAt: UInt64 = 0
     package var priority: UInt8
+    /// Number of its group in the queue it is in.
+    package var group: UInt32 = 0
+    /// Whoever ends its lease removes it.
+    package var isCancelled = false
+    /// Whether there is a ``MessageHistory`` of it.
+    package var hasHistory = false
+    /// Whether its queue's index of ages names it.
+    var isInAges = false
     /// Counts the leases there have been; the one that holds now, or the last. Only rises.
     package var epoch: UInt32 = 0
     /// Deliveries that count towards the queue's limit.
     package var attempts: UInt32 = 0
     package var state: State
+
+    package var isLeased: Bool {
+        if case .leased = state { return true }
+        return false
+    }
 
     package enum State: Equatable, Sendable {
         /// Can transition to: leased, dead, gone.
@@ -39,9 +61,11 @@ package struct HeldMessage: Equatable, Sendable {
 
     package init(id: UInt64, byteCount: UInt32, queue: UInt32, storedAt: UInt64, priority: UInt8, state: State) {
         self.id = id
+        address = id
         self.byteCount = byteCount
         self.queue = queue
         self.storedAt = storedAt
+        liveFrom = storedAt
         self.priority = priority
         self.state = state
     }
@@ -69,13 +93,16 @@ package struct AttemptRecord: Equatable, Sendable {
     }
 }
 
-/// What failed so far, and why the message is dead if it is. Kept only for messages that failed at least once.
+/// What failed so far, and why the message is dead if it is. Kept only for messages that failed at least once, or are in a
+/// queue that doesn't keep their group.
 package struct MessageHistory: Equatable, Sendable {
     /// Records kept per message: the first, and the newest of the others.
     package static let attemptsMax = 32
     package var attempts: [AttemptRecord] = []
     /// Set when the message dies.
     package var death: Death?
+    /// Its group key in the queue it came from.
+    package var groupKey: String?
 
     package struct Death: Equatable, Sendable {
         package var originQueue: String

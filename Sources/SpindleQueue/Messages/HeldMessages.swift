@@ -26,6 +26,18 @@ package struct HeldMessages: Sendable {
 
     package init() {}
 
+    /// Changes what has nothing to do with leases; nil if it isn't held.
+    mutating func touch<R>(_ id: UInt64, _ change: (inout HeldMessage) -> R) -> R? {
+        guard let slot = slotByID[id] else { return nil }
+        return change(&slots[Int(slot)].message)
+    }
+
+    /// What `look` finds in a held message; nil if it isn't held.
+    func with<R>(_ id: UInt64, _ look: (HeldMessage) -> R) -> R? {
+        guard let slot = slotByID[id] else { return nil }
+        return look(slots[Int(slot)].message)
+    }
+
     package func find(_ id: UInt64) -> HeldMessage? {
         guard let slot = slotByID[id] else { return nil }
         return slots[Int(slot)].message
@@ -87,11 +99,18 @@ package struct HeldMessages: Sendable {
         return earliest
     }
 
-    /// The lowest id held: what the log must keep.
-    package var lowestID: UInt64? {
+    /// The lowest address of a held message's record: what the log must keep.
+    package var lowestAddress: UInt64? {
         var lowest: UInt64?
-        for slot in slots where slot.isUsed { lowest = min(lowest ?? .max, slot.message.id) }
+        for slot in slots where slot.isUsed { lowest = min(lowest ?? .max, slot.message.address) }
         return lowest
+    }
+
+    /// Calls `body` with every held message, in no order that means anything, until it says false.
+    package func forEach(_ body: (HeldMessage) -> Bool) {
+        for slot in slots where slot.isUsed {
+            guard body(slot.message) else { return }
+        }
     }
 
     /// All held messages, by id.

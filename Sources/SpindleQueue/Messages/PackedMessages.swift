@@ -1,168 +1,211 @@
 package import DequeModule
 
-/// The waiting messages of a queue that nothing sets apart from their neighbours, in the order of their addresses.
+/// Waiting messages that nothing sets apart from their neighbours, in the order of their ids.
 ///
 /// A message takes three variable-length numbers, usually four bytes: the gap to the end of the one before, its size, and the
 /// time since the one before. A backlog of ten million messages so takes some 40 MB; the messages themselves lie in the log.
+/// They lie in chunks of some 4 KiB: one is rewritten where a message is taken out of the middle, or lies elsewhere now.
 package struct PackedMessages: Sendable {
     package struct Message: Equatable, Sendable {
-        /// Address of the record in the log: the message's id.
+        package var id: UInt64
+        /// Where the record lies in the log.
         package var address: UInt64
         package var byteCount: UInt32
         package var storedAt: UInt64
+        package init(id: UInt64, address: UInt64, byteCount: UInt32, storedAt: UInt64) {
+            self.id = id
+            self.address = address
+            self.byteCount = byteCount
+            self.storedAt = storedAt
+        }
     }
 
-    /// Bytes after which a new chunk is begun.
-    package static let chunkByteCount = 4096
-    /// Most bytes that one message can take in a chunk: three numbers of up to ten bytes.
-    private static let messageByteCountMax = 30
-
-    package private(set) var chunks: Deque<[UInt8]> = []
-    /// Where in the first chunk the first message begins.
-    package private(set) var headOffset = 0
-    /// End address and time of the message that was taken last: what the first one is relative to.
-    package private(set) var headEnd: UInt64 = 0
-    package private(set) var headTime: UInt64 = 0
-    package private(set) var tailEnd: UInt64 = 0
-    package private(set) var tailTime: UInt64 = 0
+    /// None is empty, but for one that waits to be used again.
+    package private(set) var chunks: Deque<PackedChunk> = []
     package private(set) var count = 0
     /// Bytes of the records.
     package private(set) var byteCount: UInt64 = 0
+    /// Chunks in which records may lie elsewhere.
+    private var movedChunks = 0
 
     package init() {}
 
     package var isEmpty: Bool { count == 0 }
 
-    /// Whether a message at `address` can be added: only behind the last one.
-    package func accepts(address: UInt64, storedAt: UInt64) -> Bool { address >= tailEnd && storedAt >= tailTime }
+    /// Whether a message can be added: only behind the last one.
+    package func accepts(id: UInt64, storedAt: UInt64) -> Bool {
+        guard count > 0, let last = chunks.last else { return true }
+        return id >= last.tail.end && storedAt >= last.tail.time
+    }
 
-    /// `address` must not be below the end of the last message, nor `storedAt` before its time.
-    package mutating func append(address: UInt64, byteCount: UInt32, storedAt: UInt64) {
-        precondition(accepts(address: address, storedAt: storedAt), "packed messages rise in address and time")
-        if chunks.isEmpty || chunks[chunks.count - 1].count > Self.chunkByteCount - Self.messageByteCountMax {
-            var chunk: [UInt8] = []
-            chunk.reserveCapacity(Self.chunkByteCount)
-            chunks.append(chunk)
+    /// A message that was just stored: its address is its id. It must be acceptable.
+    package mutating func append(id: UInt64, byteCount: UInt32, storedAt: UInt64) {
+        precondition(accepts(id: id, storedAt: storedAt), "packed messages rise in id and time")
+        if chunks.isEmpty {
+            // Most groups have a message or two: the first chunk grows as it must.
+            chunks.append(PackedChunk(at: id, time: storedAt))
+        } else if count == 0 {
+            forgetMoved(chunks[0])
+            chunks[0].restart(at: id, time: storedAt)
+        } else if chunks[chunks.count - 1].isFull {
+            chunks.append(PackedChunk(at: id, time: storedAt, reserving: PackedChunk.byteCountMax))
         }
-        let last = chunks.count - 1
-        Self.write(address - tailEnd, to: &chunks[last])
-        Self.write(UInt64(byteCount), to: &chunks[last])
-        Self.write(storedAt - tailTime, to: &chunks[last])
-        tailEnd = address + UInt64(byteCount)
-        tailTime = storedAt
+        chunks[chunks.count - 1].append(Message(id: id, address: id, byteCount: byteCount, storedAt: storedAt))
         count += 1
         self.byteCount += UInt64(byteCount)
     }
 
-    /// The first message, and how many bytes of the first chunk it takes.
-    private func head() -> (message: Message, byteCount: Int)? {
-        guard count > 0 else { return nil }
-        var offset = headOffset
-        let message = chunks[0].withUnsafeBufferPointer { chunk in
-            let gap = Self.read(chunk, &offset)
-            let byteCount = Self.read(chunk, &offset)
-            let time = Self.read(chunk, &offset)
-            return Message(address: headEnd + gap, byteCount: UInt32(truncatingIfNeeded: byteCount), storedAt: headTime + time)
-        }
-        return (message, offset - headOffset)
-    }
-
-    package var first: Message? { head()?.message }
+    package var first: Message? { count > 0 ? chunks[0].first : nil }
 
     @discardableResult
     package mutating func popFirst() -> Message? {
-        guard let (message, byteCount) = head() else { return nil }
-        headOffset += byteCount
-        headEnd = message.address + UInt64(message.byteCount)
-        headTime = message.storedAt
+        guard count > 0, let message = chunks[0].popFirst() else { return nil }
         count -= 1
-        self.byteCount -= UInt64(message.byteCount)
-        if headOffset == chunks[0].count {
+        byteCount -= UInt64(message.byteCount)
+        // The last one's memory is kept: a queue that is nearly empty would ask for it again and again.
+        if chunks[0].count == 0, chunks.count > 1 {
+            forgetMoved(chunks[0])
             chunks.removeFirst()
-            headOffset = 0
         }
         return message
     }
 
-    private static func write(_ value: UInt64, to chunk: inout [UInt8]) {
-        var rest = value
-        while rest >= 0x80 {
-            chunk.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        chunk.append(UInt8(truncatingIfNeeded: rest))
+    private mutating func forgetMoved(_ chunk: PackedChunk) {
+        if chunk.isMoved { movedChunks -= 1 }
     }
 
-    private static func read(_ chunk: UnsafeBufferPointer<UInt8>, _ offset: inout Int) -> UInt64 {
-        var value: UInt64 = 0
-        var shift: UInt64 = 0
-        while true {
-            let byte = chunk[offset]
-            offset += 1
-            value |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 { return value }
-            shift += 7
+    // MARK: By id
+
+    /// The chunk that holds `id` if one does.
+    private func chunkIndex(of id: UInt64) -> Int {
+        var low = 0
+        var high = chunks.count
+        while low < high {
+            let middle = (low + high) / 2
+            if chunks[middle].tail.end <= id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Whether `id` lies between the first and the last.
+    package func mayContain(_ id: UInt64) -> Bool {
+        guard count > 0, let last = chunks.last else { return false }
+        return id >= chunks[0].base.end && id < last.tail.end
+    }
+
+    package func find(_ id: UInt64) -> Message? {
+        guard mayContain(id) else { return nil }
+        let index = chunkIndex(of: id)
+        guard index < chunks.count else { return nil }
+        var found: Message?
+        chunks[index].forEach { message in
+            if message.id == id { found = message }
+            return message.id < id
+        }
+        return found
+    }
+
+    /// Takes a message out, wherever it is.
+    package mutating func remove(_ id: UInt64) -> Message? {
+        if let first, first.id == id { return popFirst() }
+        guard let message = find(id) else { return nil }
+        rewrite(chunkIndex(of: id)) { $0.id == id ? nil : $0 }
+        count -= 1
+        byteCount -= UInt64(message.byteCount)
+        return message
+    }
+
+    /// The record of `id` lies at `to` now. False if it isn't here with a record at `from`.
+    package mutating func relocate(_ id: UInt64, from: UInt64, to: UInt64) -> Bool {
+        guard let message = find(id), message.address == from else { return false }
+        rewrite(chunkIndex(of: id)) { message in
+            guard message.id == id else { return message }
+            var moved = message
+            moved.address = to
+            return moved
+        }
+        return true
+    }
+
+    private mutating func rewrite(_ index: Int, _ change: (Message) -> Message?) {
+        let chunk = chunks[index].rewritten(change)
+        forgetMoved(chunks[index])
+        if chunk.count == 0, chunks.count > 1 {
+            chunks.remove(at: index)
+        } else {
+            chunks[index] = chunk
+            if chunk.isMoved { movedChunks += 1 }
+        }
+    }
+
+    /// Calls `body` with the messages whose ids are above `id`, in their order, until it says false.
+    package func forEach(after id: UInt64 = 0, _ body: (Message) -> Bool) {
+        guard count > 0 else { return }
+        var index = id == 0 ? 0 : chunkIndex(of: id)
+        while index < chunks.count {
+            let goesOn = chunks[index].forEach { $0.id > id || id == 0 ? body($0) : true }
+            guard goesOn else { return }
+            index += 1
+        }
+    }
+
+    /// No record lies below. Exact where no record was moved; else it may be a little too low.
+    package var lowestAddress: UInt64? {
+        guard let first else { return nil }
+        guard movedChunks > 0 else { return first.address }
+        var lowest = UInt64.max
+        for chunk in chunks where chunk.count > 0 { lowest = min(lowest, chunk.isMoved ? chunk.lowestAddress : chunk.first?.address ?? .max) }
+        return lowest
+    }
+
+    /// Calls `body` with the messages whose records lie below `address`, until it says false.
+    package func forEach(below address: UInt64, _ body: (Message) -> Bool) {
+        guard count > 0 else { return }
+        for chunk in chunks where chunk.lowestAddress < address {
+            guard chunk.forEach({ $0.address < address ? body($0) : true }) else { return }
         }
     }
 
     // MARK: Checkpoint
 
-    /// Everything that ``init(restoring:)`` needs; chunks as they are.
-    package struct Snapshot: Equatable, Sendable {
-        package var chunks: [[UInt8]]
-        package var headOffset: UInt64
-        package var headEnd: UInt64
-        package var headTime: UInt64
-        package init(chunks: [[UInt8]], headOffset: UInt64, headEnd: UInt64, headTime: UInt64) {
-            self.chunks = chunks
-            self.headOffset = headOffset
-            self.headEnd = headEnd
-            self.headTime = headTime
-        }
-    }
+    /// The chunks that are not empty, as a checkpoint keeps them.
+    package var keptChunks: Deque<PackedChunk> { count > 0 ? chunks : [] }
 
-    package var snapshot: Snapshot {
-        Snapshot(chunks: Array(chunks), headOffset: UInt64(headOffset), headEnd: headEnd, headTime: headTime)
-    }
-
-    /// nil where the bytes are not what ``snapshot`` gives.
-    package init?(restoring snapshot: Snapshot) {
-        headEnd = snapshot.headEnd
-        headTime = snapshot.headTime
-        tailEnd = headEnd
-        tailTime = headTime
-        guard let headOffset = Int(exactly: snapshot.headOffset) else { return nil }
-        self.headOffset = headOffset
-        for (index, chunk) in snapshot.chunks.enumerated() {
-            var offset = index == 0 ? headOffset : 0
-            guard offset <= chunk.count, offset < chunk.count || index > 0 else { return nil }
-            while offset < chunk.count {
-                guard let gap = Self.checkedRead(chunk, &offset), let byteCount = Self.checkedRead(chunk, &offset),
-                    let time = Self.checkedRead(chunk, &offset), byteCount <= UInt64(UInt32.max)
-                else { return nil }
-                let (address, overflow) = tailEnd.addingReportingOverflow(gap)
-                let (end, overflow2) = address.addingReportingOverflow(byteCount)
-                let (stored, overflow3) = tailTime.addingReportingOverflow(time)
-                guard !overflow, !overflow2, !overflow3 else { return nil }
-                tailEnd = end
-                tailTime = stored
-                count += 1
-                self.byteCount += byteCount
+    /// nil where the chunks don't rise.
+    package init?(restoring chunks: [PackedChunk]) {
+        for chunk in chunks {
+            guard chunk.count > 0, let first = chunk.first, accepts(id: first.id, storedAt: first.storedAt) else { return nil }
+            chunk.forEach { message in
+                byteCount += UInt64(message.byteCount)
+                return true
             }
-            chunks.append(chunk)
+            count += chunk.count
+            if chunk.isMoved { movedChunks += 1 }
+            self.chunks.append(chunk)
         }
     }
 
-    private static func checkedRead(_ chunk: [UInt8], _ offset: inout Int) -> UInt64? {
-        var value: UInt64 = 0
-        var shift: UInt64 = 0
-        while offset < chunk.count, shift < 64 {
-            let byte = chunk[offset]
-            offset += 1
-            value |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 { return value }
-            shift += 7
+    /// The messages of a checkpoint of version 1: chunks that go on where the one before ended, the first from `headOffset`.
+    /// nil where the bytes are not that.
+    package init?(version1 chunks: [[UInt8]], headOffset: UInt64, headEnd: UInt64, headTime: UInt64) {
+        guard var at = Int(exactly: headOffset) else { return nil }
+        var end = headEnd
+        var time = headTime
+        for (index, chunk) in chunks.enumerated() {
+            guard at <= chunk.count, at < chunk.count || index > 0 else { return nil }
+            while at < chunk.count {
+                guard let gap = PackedChunk.checkedRead(chunk, &at), let size = PackedChunk.checkedRead(chunk, &at),
+                    let since = PackedChunk.checkedRead(chunk, &at), let byteCount = UInt32(exactly: size)
+                else { return nil }
+                let (id, overflow) = end.addingReportingOverflow(gap)
+                let (next, overflow2) = id.addingReportingOverflow(size)
+                let (storedAt, overflow3) = time.addingReportingOverflow(since)
+                guard !overflow, !overflow2, !overflow3 else { return nil }
+                append(id: id, byteCount: byteCount, storedAt: storedAt)
+                end = next
+                time = storedAt
+            }
+            at = 0
         }
-        return nil
     }
 }

@@ -1,0 +1,77 @@
+internal import SpindleQueue
+internal import SpindleWire
+
+// Replay of what operators did, of messages that grew too old, and of grants that name groups.
+extension NodeState {
+    mutating func applyAdministration(
+        _ kind: OperationKind, _ head: inout WireReader, records: RawSpan, recordsAddress: UInt64
+    ) throws(WireError) {
+        let queue = try knownQueue(&head)
+        switch kind {
+        case .pause:
+            let what = try head.u8("pause")
+            let reason = try head.string("reason", bytesMax: WireLimits.sentenceBytesMax)
+            engine.pause(queue, deliveries: what & 1 != 0, publishes: what & 2 != 0, reason: reason)
+        case .purge:
+            let states = try head.u8("states")
+            _ = engine.purge(queue, ready: states & 1 != 0, delayed: states & 2 != 0, now: time)
+        case .delete:
+            _ = engine.delete(queue)
+        case .cancel:
+            let reason = try head.string("reason", bytesMax: WireLimits.sentenceBytesMax)
+            try forEachMessage(&head, "cancelled") { state, id, group in
+                state.engine.cancel(id, in: queue, group: group, reason: reason) != nil
+            }
+        case .reschedule:
+            let until = try head.u64("until")
+            try forEachMessage(&head, "rescheduled") { state, id, group in
+                state.engine.reschedule(id, in: queue, group: group, until: until == 0 ? nil : until, now: state.time)
+            }
+        case .move:
+            let target = try knownQueue(&head)
+            let resets = try head.u8("flags") & 1 != 0
+            try forEachMessage(&head, "moved") { state, id, group in
+                state.engine.move(id, from: queue, to: target, group: group, resetsAttempts: resets, now: state.time)
+            }
+        case .expire:
+            let next = try head.u8("next")
+            let target = try head.u32("dead-letter queue")
+            guard next == 3 || (next == 2 && Int(target) < engine.queues.count && !engine.queues[Int(target)].isDeleted) else {
+                throw .malformed("state \(next) after the time to live, in queue \(target)")
+            }
+            try forEachMessage(&head, "out of time") { state, id, group in
+                state.engine.expire(id, in: queue, group: group, next: next == 2 ? .dead(queue: target) : .dropped, now: state.time)
+            }
+        case .relocate:
+            let group = try head.u32("group")
+            let id = try head.u64("id")
+            let from = try head.u64("former address")
+            let offset = try head.u32("record offset")
+            let byteCount = try head.u32("record bytes")
+            guard Int(offset) + Int(byteCount) <= records.byteCount else {
+                throw .malformed("record \(offset)+\(byteCount) of \(records.byteCount)")
+            }
+            guard engine.relocate(id, in: queue, group: group, from: from, to: recordsAddress + UInt64(offset)) else {
+                throw .malformed("message \(id) was relocated and is not there")
+            }
+        case .grantFromGroups:
+            let duration = try head.u64("lease")
+            let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
+            try forEachMessage(&head, "granted") { state, id, group in
+                state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil
+            }
+        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish:
+            preconditionFailure("operation \(kind) is applied elsewhere")
+        }
+    }
+
+    private mutating func forEachMessage(
+        _ head: inout WireReader, _ what: StaticString, _ fact: (inout NodeState, UInt64, UInt32) -> Bool
+    ) throws(WireError) {
+        for _ in 0..<(try head.count("messages", itemBytesMin: 12)) {
+            let group = try head.u32("group")
+            let id = try head.u64("id")
+            guard fact(&self, id, group) else { throw .malformed("message \(id) was \(what) and is not there to be") }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+internal import HeapModule
+
+// Which message a queue delivers next. Where all are in group 0, its first one; else groups that can deliver take turns.
+extension QueueState {
+    /// The next message of a group.
+    struct Head: Sendable {
+        var id: UInt64
+        var byteCount: UInt32
+        var group: UInt32
+        var priority: UInt8
+        /// From when its time to live counts, and its own, where it has one.
+        var liveFrom: UInt64
+        var timeToLive: UInt64
+    }
+
+    /// Whether group `slot` may have only one message out, the oldest.
+    private func isOrdered(_ slot: Int) -> Bool { slot > 0 && policy.orderedGroups }
+
+    // MARK: What limits
+
+    /// When the queue's own limits allow a delivery: a time that is past, one to come, or nil: not before something else happens.
+    private func opensAt() -> UInt64? {
+        guard !isDeleted, !pause.deliveries, counts.ready > 0 else { return nil }
+        if policy.concurrencyMax > 0, counts.leased >= policy.concurrencyMax { return nil }
+        return policy.ratePerSecondMax > 0 ? Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecondMax) : 0
+    }
+
+    /// The same of one group, its messages aside.
+    private func opensAt(group slot: Int) -> UInt64? {
+        guard slot > 0 else { return 0 }
+        let leased = UInt64(groups.slots[slot].leased)
+        if policy.orderedGroups, leased > 0 { return nil }
+        if policy.concurrencyPerGroupMax > 0, leased >= policy.concurrencyPerGroupMax { return nil }
+        return policy.ratePerGroupMax > 0 ? Rate.opensAt(time: groups.slots[slot].rateTime, perSecond: policy.ratePerGroupMax) : 0
+    }
+
+    // MARK: Turns
+
+    /// Something about a group changed: whether it may take its turn is judged anew.
+    mutating func refresh(_ number: UInt32, _ held: HeldMessages) {
+        guard groups.hasKeys, Int(number) < groups.slots.count, groups.slots[Int(number)].isUsed else { return }
+        let slot = Int(number)
+        guard let from = opensAt(group: slot), let priority = bestPriority(slot, held) else {
+            groups.open.remove(number)
+            groups.limited.remove(number)
+            return
+        }
+        if from > 0 {
+            groups.open.remove(number)
+            groups.limited.set(number, to: from)
+        } else {
+            groups.limited.remove(number)
+            groups.open.set(number, to: .init(priority: priority, turn: groups.slots[slot].turn))
+        }
+    }
+
+    /// Judges all groups anew: after a change of the policy, or a restart.
+    mutating func refreshAll(_ held: HeldMessages) {
+        guard groups.hasKeys else { return }
+        for slot in groups.slots.indices where groups.slots[slot].isUsed { refresh(UInt32(slot), held) }
+    }
+
+    /// The priority of what a group would deliver; nil: nothing.
+    private mutating func bestPriority(_ slot: Int, _ held: HeldMessages) -> UInt8? {
+        if isOrdered(slot) { return head(slot, held)?.priority }
+        return groups.slots[slot].lanes.first { $0.ready > 0 }?.priority
+    }
+
+    /// The next message of a group, limits aside; nil where there is none, or an earlier one of an ordered group waits for its time.
+    private mutating func head(_ slot: Int, _ held: HeldMessages) -> Head? {
+        let isOrdered = isOrdered(slot)
+        var best: Head?
+        var isDelayed = false
+        for lane in groups.slots[slot].lanes.indices {
+            let priority = groups.slots[slot].lanes[lane].priority
+            if let first = groups.slots[slot].lanes[lane].packed.first, best.map({ first.id < $0.id }) ?? true {
+                best = Head(
+                    id: first.id, byteCount: first.byteCount, group: UInt32(slot), priority: priority, liveFrom: first.storedAt, timeToLive: 0)
+                isDelayed = false
+            }
+            let mayHold = groups.slots[slot].lanes[lane].heldReady > 0 || (isOrdered && groups.slots[slot].delayed > 0)
+            if mayHold, let message = firstHeld(slot, lane, held), best.map({ message.id < $0.id }) ?? true {
+                best = Head(
+                    id: message.id, byteCount: message.byteCount, group: UInt32(slot), priority: priority, liveFrom: message.liveFrom,
+                    timeToLive: message.timeToLive)
+                isDelayed = message.state != .ready
+            }
+            // An ordered group has more than one lane only if it was not ordered once: the oldest of all counts.
+            if best != nil, !isOrdered { break }
+        }
+        return isDelayed ? nil : best
+    }
+
+    /// The first held message of a lane; those that have left are forgotten.
+    private mutating func firstHeld(_ slot: Int, _ lane: Int, _ held: HeldMessages) -> HeldMessage? {
+        while let id = groups.slots[slot].lanes[lane].held.min {
+            if let message = held.find(id), message.queue == number, message.group == UInt32(slot), message.priority == groups.slots[slot].lanes[lane].priority {
+                switch message.state {
+                case .ready: return message
+                case .delayed: if isOrdered(slot) { return message }
+                case .leased: break
+                }
+            }
+            groups.slots[slot].lanes[lane].held.removeMin()
+        }
+        return nil
+    }
+
+    /// The message that the queue would deliver now, limits considered.
+    mutating func next(now: UInt64, _ held: HeldMessages) -> Head? {
+        guard let opens = opensAt(), opens <= now else { return nil }
+        guard groups.hasKeys else { return living(head(0, held), now) }
+        openLimited(now: now, held)
+        guard let first = groups.open.first else { return nil }
+        return living(head(Int(first.number), held), now)
+    }
+
+    /// Groups whose rate allows another delivery take turns again.
+    private mutating func openLimited(now: UInt64, _ held: HeldMessages) {
+        while let first = groups.limited.first, first.key <= now {
+            groups.limited.remove(first.number)
+            guard let priority = bestPriority(Int(first.number), held) else { continue }
+            groups.open.set(first.number, to: .init(priority: priority, turn: groups.slots[Int(first.number)].turn))
+        }
+    }
+
+    /// What is over is not delivered, even if its end was not logged yet.
+    private func living(_ head: Head?, _ now: UInt64) -> Head? {
+        guard let head else { return nil }
+        let ttl = QueueState.timeToLive(queue: policy.timeToLiveMilliseconds, own: head.timeToLive)
+        return ttl > 0 && head.liveFrom + ttl <= now ? nil : head
+    }
+
+    /// The time to live that holds: the message's own, else the queue's; 0 for none.
+    static func timeToLive(queue: UInt64, own: UInt64) -> UInt64 { own > 0 ? own : queue }
+
+    /// When time alone will let the queue deliver what it holds back for its rates; nil: it doesn't.
+    func limitedUntil(now: UInt64) -> UInt64? {
+        guard let opens = opensAt() else { return nil }
+        if opens > now { return opens }
+        guard groups.hasKeys, groups.open.isEmpty, let first = groups.limited.first else { return nil }
+        return max(first.key, now)
+    }
+
+    // MARK: Facts
+
+    /// A message of the group was leased at `now`.
+    mutating func granted(from group: UInt32, now: UInt64, _ held: HeldMessages) {
+        totals.delivered += 1
+        counts.leased += 1
+        groups.slots[Int(group)].leased += 1
+        delivered(from: group, now: now)
+        refresh(group, held)
+    }
+
+    /// Others are next.
+    private mutating func delivered(from group: UInt32, now: UInt64) {
+        if policy.ratePerSecondMax > 0 { rateTime = Rate.delivered(time: rateTime, perSecond: policy.ratePerSecondMax, now: now) }
+        guard groups.hasKeys else { return }
+        groups.take(turn: Int(group))
+        if policy.ratePerGroupMax > 0, group > 0 {
+            groups.slots[Int(group)].rateTime = Rate.delivered(
+                time: groups.slots[Int(group)].rateTime, perSecond: policy.ratePerGroupMax, now: now)
+        }
+    }
+
+    /// A message left the group: one that is empty vanishes, as soon as its rate has no say any more.
+    mutating func vanish(_ number: UInt32, now: UInt64) {
+        guard groups.hasKeys else { return }
+        while let first = groups.retiring.first, first.key <= now {
+            groups.retiring.remove(first.number)
+            if groups.slots[Int(first.number)].isEmpty { groups.remove(first.number) }
+            guard groups.hasKeys else { return }
+        }
+        guard number > 0, Int(number) < groups.slots.count, groups.slots[Int(number)].isUsed, groups.slots[Int(number)].isEmpty else { return }
+        let rateTime = groups.slots[Int(number)].rateTime
+        if rateTime == 0 || Rate.isOver(time: rateTime, now: now) {
+            groups.remove(number)
+        } else {
+            groups.retiring.set(number, to: Rate.overAt(time: rateTime))
+        }
+    }
+}
