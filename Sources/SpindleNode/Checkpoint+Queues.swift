@@ -81,7 +81,7 @@ extension NodeState {
     // MARK: Groups
 
     /// `u64 turns · u32 free × u32 number · u32 groups × (u32 number · string key · u64 turn · u64 rate time · u8 lanes × lane)`,
-    /// a lane `u8 priority · u32 chunks × (u64 end · u64 time · u64 shift · u8 moved · u32 used · u32 messages · u32 bytes · bytes)`.
+    /// a lane `u8 priority · u64 id · u64 address · u32 bytes · u64 stored at`, its first message, `· u32 chunks × (u64 end · u64 time · u64 shift · u8 moved · u32 used · u32 messages · u32 bytes · bytes)`.
     private static func encode(_ groups: GroupTable, into writer: inout WireWriter) {
         writer.u64(groups.turns)
         writer.u32(UInt32(groups.free.count))
@@ -99,8 +99,13 @@ extension NodeState {
     }
 
     private static func encode(_ lane: Lane, into writer: inout WireWriter) {
+        guard let first = lane.packed.first else { return }
         writer.u8(lane.priority)
-        let chunks = lane.packed.chunks
+        writer.u64(first.id)
+        writer.u64(first.address)
+        writer.u32(first.byteCount)
+        writer.u64(first.storedAt)
+        let chunks = lane.packed.rest
         writer.u32(UInt32(chunks.count))
         for chunk in chunks {
             writer.u64(chunk.base.end)
@@ -141,6 +146,8 @@ extension NodeState {
     }
 
     private static func packed(_ reader: inout WireReader) throws(WireError) -> PackedMessages {
+        let first = PackedMessages.Message(
+            id: try reader.u64("id"), address: try reader.u64("address"), byteCount: try reader.u32("bytes"), storedAt: try reader.u64("stored at"))
         var chunks: [PackedChunk] = []
         for _ in 0..<(try reader.count("chunks", itemBytesMin: 37)) {
             let base = PackedChunk.Position(end: try reader.u64("end"), time: try reader.u64("time"), shift: try reader.u64("shift"))
@@ -153,7 +160,7 @@ extension NodeState {
             }
             chunks.append(chunk)
         }
-        guard let packed = PackedMessages(restoring: chunks) else { throw .malformed("waiting messages out of order") }
+        guard let packed = PackedMessages(first: first, rest: chunks) else { throw .malformed("waiting messages out of order") }
         return packed
     }
 }

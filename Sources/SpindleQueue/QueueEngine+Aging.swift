@@ -8,8 +8,8 @@ extension QueueEngine {
     /// The reason that a message's death gives when its time ended.
     package static let timeToLiveReason = "its time to live ended"
 
-    /// A message was packed into `group`.
-    mutating func age(packedIn group: UInt32, of index: Int, from storedAt: UInt64) {
+    /// A message was packed.
+    mutating func age(packedOf index: Int, from storedAt: UInt64) {
         arm(index, storedAt + queues[index].policy.timeToLiveMilliseconds)
     }
 

@@ -107,47 +107,22 @@ package struct QueueEngine: Sendable {
     /// A message was stored in `queue`.
     package mutating func store(
         queue: UInt32, id: UInt64, byteCount: UInt32, priority: UInt8 = QueueEngine.priorityDefault, delay: UInt64 = 0,
-        timeToLive: UInt64 = 0, group key: String? = nil, deduplicationKey: String? = nil, now: UInt64
+        timeToLive: UInt64 = 0, group: String? = nil, deduplicationKey: String? = nil, now: UInt64
     ) {
-        let index = Int(queue)
         time = max(time, now)
-        queues[index].totals.published += 1
-        queues[index].counts.bytes += UInt64(byteCount)
+        let index = Int(queue)
         if let deduplicationKey {
             let window = queues[index].policy.deduplicationWindowMilliseconds
             queues[index].deduplication.insert(deduplicationKey, id: id, now: now, window: window)
         }
-        let group = self.group(key, in: index)
-        let priority = queues[index].priority(priority, group: group)
-        let wait = delay > 0 ? delay : queues[index].policy.delayMilliseconds
-        if wait == 0, timeToLive == 0, queues[index].pack(id: id, byteCount: byteCount, priority: priority, group: group, storedAt: now) {
-            if queues[index].policy.timeToLiveMilliseconds > 0 { age(packedIn: group, of: index, from: now) }
-        } else {
-            var message = HeldMessage(
-                id: id, byteCount: byteCount, queue: queue, storedAt: now, priority: priority,
-                state: wait > 0 ? .delayed(until: now + wait) : .ready)
-            message.group = group
-            message.timeToLive = timeToLive
-            message.liveFrom = now + wait
-            if wait > 0 { message.readyAt = now + wait }
+        let stored = QueueState.Stored(
+            id: id, byteCount: byteCount, priority: priority, delay: delay, timeToLive: timeToLive, group: group, now: now)
+        if let message = queues[index].store(stored, held) {
             hold(message)
+            queues[index].refresh(message.group, held)
+        } else if queues[index].policy.timeToLiveMilliseconds > 0 {
+            age(packedOf: index, from: now)
         }
-        queues[index].refresh(group, held)
-    }
-
-    /// The number of the group of a message that comes to a queue.
-    func groupKey(_ key: String?, in index: Int) -> String? { queues[index].policy.isKeyed && key != "" ? key : nil }
-
-    mutating func group(_ key: String?, in index: Int) -> UInt32 {
-        guard let key = groupKey(key, in: index) else { return 0 }
-        let isFirst = !queues[index].groups.hasKeys
-        let number = queues[index].groups.number(of: key)
-        if isFirst {
-            // From now on group 0 takes turns like any other.
-            queues[index].refresh(0, held)
-            if let oldest = queues[index].oldestPacked(in: 0) { queues[index].groups.oldest.set(0, to: oldest) }
-        }
-        return number
     }
 
     /// Keeps a message by itself from now on.
@@ -199,43 +174,56 @@ package struct QueueEngine: Sendable {
         let index = Int(queue)
         time = max(time, now)
         let lease = HeldMessage.Lease(deadline: now + duration, duration: duration, leasedAt: now, holder: holder)
-        if let waiting = held.with(id, { $0.queue == queue && !$0.isLeased }) {
-            guard waiting, let message = held.find(id) else { return nil }
-            left(message)
-            let granted = held.update(id) { message in
-                message.epoch += 1
-                message.attempts += 1
-                message.readyAt = 0
-                message.state = .leased(lease)
-                return Granted(
-                    id: id, address: message.address, epoch: message.epoch, attempt: message.attempts, storedAt: message.storedAt,
-                    byteCount: message.byteCount, group: message.group)
-            }
-            queues[index].granted(from: message.group, now: now, held)
-            return granted
+        if let first = queues[index].take(first: id, hint: group) {
+            return grant(packed: first.message, group: first.group, priority: first.priority, queue: queue, lease)
         }
-        guard let (packed, group, priority) = queues[index].take(packed: id, hint: group) else { return nil }
+        if let message = held.find(id) {
+            guard message.queue == queue, !message.isLeased else { return nil }
+            return grant(held: message, lease)
+        }
+        guard let taken = queues[index].take(packed: id, hint: group) else { return nil }
+        return grant(packed: taken.message, group: taken.group, priority: taken.priority, queue: queue, lease)
+    }
+
+    private mutating func grant(
+        packed: PackedMessages.Message, group: UInt32, priority: UInt8, queue: UInt32, _ lease: HeldMessage.Lease
+    ) -> Granted {
         var message = HeldMessage(
-            id: id, byteCount: packed.byteCount, queue: queue, storedAt: packed.storedAt, priority: priority, state: .leased(lease))
+            id: packed.id, byteCount: packed.byteCount, queue: queue, storedAt: packed.storedAt, priority: priority, state: .leased(lease))
         message.address = packed.address
         message.group = group
         message.epoch = 1
         message.attempts = 1
         held.insert(message)
-        queues[index].heldCount += 1
-        queues[index].granted(from: group, now: now, held)
+        queues[Int(queue)].heldCount += 1
+        queues[Int(queue)].granted(from: group, now: lease.leasedAt, held)
         return Granted(
-            id: id, address: packed.address, epoch: 1, attempt: 1, storedAt: packed.storedAt, byteCount: packed.byteCount, group: group)
+            id: packed.id, address: packed.address, epoch: 1, attempt: 1, storedAt: packed.storedAt, byteCount: packed.byteCount, group: group)
+    }
+
+    private mutating func grant(held message: HeldMessage, _ lease: HeldMessage.Lease) -> Granted? {
+        left(message)
+        let granted = held.update(message.id) { message in
+            message.epoch += 1
+            message.attempts += 1
+            message.readyAt = 0
+            message.state = .leased(lease)
+            return Granted(
+                id: message.id, address: message.address, epoch: message.epoch, attempt: message.attempts, storedAt: message.storedAt,
+                byteCount: message.byteCount, group: message.group)
+        }
+        queues[Int(message.queue)].granted(from: message.group, now: lease.leasedAt, held)
+        return granted
     }
 
     /// The queue of a message whose lease `epoch` holds; nil if that lease is over.
     package func queue(leasedBy epoch: UInt32, of id: UInt64) -> UInt32? {
-        held.with(id) { $0.epoch == epoch && $0.isLeased ? $0.queue : nil } ?? nil
+        held.leased(id).flatMap { $0.epoch == epoch ? $0.queue : nil }
     }
 
     /// The holder is done with the message: it is gone. False if it isn't leased.
     package mutating func acknowledge(_ id: UInt64) -> Bool {
-        guard let queue = held.with(id, { $0.isLeased ? $0.queue : nil }) ?? nil else { return false }
+        guard let queue = held.leased(id)?.queue else { return false }
         queues[Int(queue)].totals.acknowledged += 1
         drop(id)
         return true
@@ -343,7 +331,7 @@ package struct QueueEngine: Sendable {
         let known = message.group > 0 ? queues[origin].groups.slots[Int(message.group)].key : nil
         let key = known ?? (message.hasHistory ? histories[message.id]?.groupKey : nil)
         message.queue = queue
-        message.group = group(key, in: Int(queue))
+        message.group = queues[Int(queue)].group(of: key, held)
         message.priority = queues[Int(queue)].priority(message.priority, group: message.group)
         let rest = message.group == 0 ? key : nil
         if rest != nil || message.hasHistory { note(in: &message) { $0.groupKey = rest } }

@@ -73,15 +73,55 @@ package struct QueueState: Sendable {
 
     // MARK: Waiting messages
 
-    /// Packs a message that was just stored. False where it can't be: then it must be held.
-    mutating func pack(id: UInt64, byteCount: UInt32, priority: UInt8, group: UInt32, storedAt: UInt64) -> Bool {
-        let slot = Int(group)
-        let lane = groups.slots[slot].lane(priority)
-        guard groups.slots[slot].lanes[lane].packed.accepts(id: id, storedAt: storedAt) else { return false }
-        groups.slots[slot].lanes[lane].packed.append(id: id, byteCount: byteCount, storedAt: storedAt)
-        counts.ready += 1
-        if groups.hasKeys, !groups.oldest.contains(group) { groups.oldest.set(group, to: storedAt) }
-        return true
+    /// A message that comes from a producer.
+    struct Stored {
+        var id: UInt64
+        var byteCount: UInt32
+        var priority: UInt8
+        var delay: UInt64
+        var timeToLive: UInt64
+        var group: String?
+        var now: UInt64
+    }
+
+    /// Counts and packs a message. nil if that did it; else what must be held.
+    mutating func store(_ message: Stored, _ held: HeldMessages) -> HeldMessage? {
+        totals.published += 1
+        counts.bytes += UInt64(message.byteCount)
+        let group = group(of: message.group, held)
+        let priority = priority(message.priority, group: group)
+        let wait = message.delay > 0 ? message.delay : policy.delayMilliseconds
+        if wait == 0, message.timeToLive == 0,
+            groups.slots[Int(group)].pack(id: message.id, byteCount: message.byteCount, priority: priority, storedAt: message.now)
+        {
+            counts.ready += 1
+            if groups.hasKeys {
+                if !groups.oldest.contains(group) { groups.oldest.set(group, to: message.now) }
+                refresh(group, held)
+            }
+            return nil
+        }
+        var held = HeldMessage(
+            id: message.id, byteCount: message.byteCount, queue: number, storedAt: message.now, priority: priority,
+            state: wait > 0 ? .delayed(until: message.now + wait) : .ready)
+        held.group = group
+        held.timeToLive = message.timeToLive
+        held.liveFrom = message.now + wait
+        if wait > 0 { held.readyAt = message.now + wait }
+        return held
+    }
+
+    /// The number of the group of a message that comes to the queue with `key`.
+    mutating func group(of key: String?, _ held: HeldMessages) -> UInt32 {
+        guard let key, policy.isKeyed, !key.isEmpty else { return 0 }
+        let isFirst = !groups.hasKeys
+        let number = groups.number(of: key)
+        if isFirst {
+            // From now on group 0 takes turns like any other.
+            refresh(0, held)
+            if let oldest = oldestPacked(in: 0) { groups.oldest.set(0, to: oldest) }
+        }
+        return number
     }
 
     /// Where a packed message is.
@@ -108,17 +148,16 @@ package struct QueueState: Sendable {
         return nil
     }
 
-    /// Takes out a packed message, in one step where it is the first of its lane.
+    /// Takes out a packed message that is the first of a lane of group `hint`.
+    mutating func take(first id: UInt64, hint: UInt32) -> (message: PackedMessages.Message, group: UInt32, priority: UInt8)? {
+        guard Int(hint) < groups.slots.count, let taken = groups.slots[Int(hint)].take(first: id) else { return nil }
+        counts.ready -= 1
+        return (taken.message, hint, taken.priority)
+    }
+
+    /// Takes out a packed message, wherever it is.
     mutating func take(packed id: UInt64, hint: UInt32) -> (message: PackedMessages.Message, group: UInt32, priority: UInt8)? {
-        let slot = Int(hint)
-        if slot < groups.slots.count {
-            for lane in groups.slots[slot].lanes.indices {
-                guard let first = groups.slots[slot].lanes[lane].packed.first, first.id == id else { continue }
-                groups.slots[slot].lanes[lane].packed.popFirst()
-                counts.ready -= 1
-                return (first, hint, groups.slots[slot].lanes[lane].priority)
-            }
-        }
+        if let taken = take(first: id, hint: hint) { return taken }
         guard let found = find(packed: id, hint: hint),
             let message = groups.slots[Int(found.place.group)].lanes[found.place.lane].packed.remove(id)
         else { return nil }

@@ -47,14 +47,15 @@ import Testing
     @Test func aBacklogTakesFewBytes() {
         var packed = PackedMessages()
         for index in 0..<100_000 { packed.append(id: UInt64(index) * 200, byteCount: 152, storedAt: UInt64(index / 100)) }
-        #expect(packed.chunks.reduce(0) { $0 + $1.remaining.count } <= 5 * 100_000)
+        #expect(packed.rest.reduce(0) { $0 + $1.remaining.count } <= 5 * 100_000)
     }
 
     private static func restored(_ packed: PackedMessages) throws -> PackedMessages {
-        let chunks = try packed.keptChunks.map {
+        guard let first = packed.first else { return PackedMessages() }
+        let chunks = try packed.rest.map {
             try #require(PackedChunk(base: $0.base, isMoved: $0.isMoved, used: $0.used, count: $0.count, bytes: Array($0.remaining)))
         }
-        return try #require(PackedMessages(restoring: chunks))
+        return try #require(PackedMessages(first: first, rest: chunks))
     }
 
     private static func all(_ packed: PackedMessages) -> [PackedMessages.Message] {
@@ -77,7 +78,7 @@ import Testing
             packed.append(id: (1 << 40) + UInt64(index) * 300, byteCount: 152, storedAt: 2_000_000)
             restored.append(id: (1 << 40) + UInt64(index) * 300, byteCount: 152, storedAt: 2_000_000)
         }
-        #expect(packed.keptChunks.map { Array($0.remaining) } == restored.keptChunks.map { Array($0.remaining) })
+        #expect(packed.rest.map { Array($0.remaining) } == restored.rest.map { Array($0.remaining) })
         while let message = packed.popFirst() { #expect(restored.popFirst() == message) }
         #expect(restored.isEmpty)
     }
@@ -93,7 +94,9 @@ import Testing
         #expect(chunk([0, 100, 0], used: 2) == nil)
         #expect(chunk([UInt8](repeating: 0xFF, count: 40)) == nil)
         let good = chunk([0, 100, 0])
-        #expect(PackedMessages(restoring: [good, good].compactMap { $0 }) == nil, "chunks rise")
+        let first = PackedMessages.Message(id: 900, address: 900, byteCount: 100, storedAt: 5)
+        #expect(PackedMessages(first: first, rest: [good].compactMap { $0 })?.count == 2)
+        #expect(PackedMessages(first: first, rest: [good, good].compactMap { $0 }) == nil, "chunks rise")
     }
 
     /// Against an array: the same questions, the same changes, the same answers.

@@ -34,6 +34,20 @@ package struct Group: Sendable {
 
     var isEmpty: Bool { leased == 0 && delayed == 0 && lanes.allSatisfy { $0.ready == 0 } }
 
+    /// Packs a message that was just stored. False where it can't be.
+    mutating func pack(id: UInt64, byteCount: UInt32, priority: UInt8, storedAt: UInt64) -> Bool {
+        lanes[lane(priority)].packed.add(id: id, byteCount: byteCount, storedAt: storedAt)
+    }
+
+    /// Takes out a packed message that is the first of its lane.
+    mutating func take(first id: UInt64) -> (message: PackedMessages.Message, priority: UInt8)? {
+        for lane in lanes.indices {
+            guard lanes[lane].packed.first?.id == id, let message = lanes[lane].packed.popFirst() else { continue }
+            return (message, lanes[lane].priority)
+        }
+        return nil
+    }
+
     /// Index of the lane for `priority`, which is made if there is none.
     mutating func lane(_ priority: UInt8) -> Int {
         var index = 0

@@ -7,6 +7,8 @@ package struct HeldMessages: Sendable {
     private struct Slot: Sendable {
         var message: HeldMessage
         var isUsed: Bool
+        /// Of the lease, while there is one: then `list` is not -1.
+        var deadline: UInt64 = 0
         var list: Int32 = -1
         var previous: Int32 = -1
         var next: Int32 = -1
@@ -30,6 +32,13 @@ package struct HeldMessages: Sendable {
     mutating func touch<R>(_ id: UInt64, _ change: (inout HeldMessage) -> R) -> R? {
         guard let slot = slotByID[id] else { return nil }
         return change(&slots[Int(slot)].message)
+    }
+
+    /// The queue and epoch of a leased message; nil if it isn't leased.
+    func leased(_ id: UInt64) -> (queue: UInt32, epoch: UInt32)? {
+        guard let slot = slotByID[id] else { return nil }
+        let at = Int(slot)
+        return slots[at].list >= 0 ? (slots[at].message.queue, slots[at].message.epoch) : nil
     }
 
     /// What `look` finds in a held message; nil if it isn't held.
@@ -92,9 +101,8 @@ package struct HeldMessages: Sendable {
     package var earliestLease: (id: UInt64, deadline: UInt64)? {
         var earliest: (id: UInt64, deadline: UInt64)?
         for list in lists where list.first >= 0 {
-            let message = slots[Int(list.first)].message
-            guard case .leased(let lease) = message.state else { continue }
-            if earliest.map({ lease.deadline < $0.deadline }) ?? true { earliest = (message.id, lease.deadline) }
+            let deadline = slots[Int(list.first)].deadline
+            if earliest.map({ deadline < $0.deadline }) ?? true { earliest = (slots[Int(list.first)].message.id, deadline) }
         }
         return earliest
     }
@@ -121,11 +129,10 @@ package struct HeldMessages: Sendable {
     private mutating func link(_ index: Int32) {
         guard case .leased(let lease) = slots[Int(index)].message.state else { return }
         let list = listIndex(lease.duration)
+        slots[Int(index)].deadline = lease.deadline
         // Almost always the end; a restored lease may belong further ahead.
         var after = lists[list].last
-        while after >= 0, case .leased(let other) = slots[Int(after)].message.state, other.deadline > lease.deadline {
-            after = slots[Int(after)].previous
-        }
+        while after >= 0, slots[Int(after)].deadline > lease.deadline { after = slots[Int(after)].previous }
         let before = after >= 0 ? slots[Int(after)].next : lists[list].first
         slots[Int(index)].list = Int32(list)
         slots[Int(index)].previous = after
@@ -135,13 +142,16 @@ package struct HeldMessages: Sendable {
     }
 
     private mutating func unlink(_ index: Int32) {
-        let slot = slots[Int(index)]
-        guard slot.list >= 0 else { return }
-        if slot.previous >= 0 { slots[Int(slot.previous)].next = slot.next } else { lists[Int(slot.list)].first = slot.next }
-        if slot.next >= 0 { slots[Int(slot.next)].previous = slot.previous } else { lists[Int(slot.list)].last = slot.previous }
-        slots[Int(index)].list = -1
-        slots[Int(index)].previous = -1
-        slots[Int(index)].next = -1
+        let at = Int(index)
+        let list = Int(slots[at].list)
+        guard list >= 0 else { return }
+        let previous = slots[at].previous
+        let next = slots[at].next
+        if previous >= 0 { slots[Int(previous)].next = next } else { lists[list].first = next }
+        if next >= 0 { slots[Int(next)].previous = previous } else { lists[list].last = previous }
+        slots[at].list = -1
+        slots[at].previous = -1
+        slots[at].next = -1
     }
 
     private mutating func listIndex(_ duration: UInt64) -> Int {

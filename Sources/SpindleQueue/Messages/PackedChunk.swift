@@ -63,6 +63,18 @@ package struct PackedChunk: Sendable {
         lowestAddress = .max
     }
 
+    func accepts(id: UInt64, storedAt: UInt64) -> Bool { id >= tail.end && storedAt >= tail.time }
+
+    enum Added { case added, refused, full }
+
+    /// Appends a message, if it can be.
+    mutating func add(_ message: Message) -> Added {
+        guard accepts(id: message.id, storedAt: message.storedAt) else { return .refused }
+        guard !isFull else { return .full }
+        append(message)
+        return .added
+    }
+
     mutating func append(_ message: Message) {
         let before = bytes.count
         Self.write(message.id &- tail.end, to: &bytes)
@@ -83,11 +95,11 @@ package struct PackedChunk: Sendable {
         return read(&at, &position)
     }
 
-    mutating func popFirst() -> Message? {
-        guard count > 0 else { return nil }
-        let message = read(&offset, &base)
+    /// Takes the first message, of which there must be one; true if it was the last.
+    mutating func popFirst(into message: inout Message) -> Bool {
+        message = read(&offset, &base)
         count -= 1
-        return message
+        return count == 0
     }
 
     /// Calls `body` with each message, until it says false. Returns false if it did.
@@ -113,7 +125,8 @@ package struct PackedChunk: Sendable {
             }
             return true
         }
-        var chunk = PackedChunk(at: messages.first?.id ?? tail.end, time: messages.first?.storedAt ?? tail.time, isMoved: isMoved)
+        let first = messages.first
+        var chunk = PackedChunk(at: first?.id ?? tail.end, time: first?.storedAt ?? tail.time, isMoved: isMoved)
         for message in messages { chunk.append(message) }
         return chunk
     }

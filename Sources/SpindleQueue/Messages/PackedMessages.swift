@@ -20,8 +20,10 @@ package struct PackedMessages: Sendable {
         }
     }
 
-    /// None is empty, but for one that waits to be used again.
-    package private(set) var chunks: Deque<PackedChunk> = []
+    /// The first message, while there is one: so a lane with one message has no chunk.
+    private var head = Message(id: 0, address: 0, byteCount: 0, storedAt: 0)
+    /// The others. None is empty, but for one that waits to be used again.
+    private var chunks: Deque<PackedChunk> = []
     package private(set) var count = 0
     /// Bytes of the records.
     package private(set) var byteCount: UInt64 = 0
@@ -31,47 +33,71 @@ package struct PackedMessages: Sendable {
     package init() {}
 
     package var isEmpty: Bool { count == 0 }
+    package var first: Message? { count > 0 ? head : nil }
 
     /// Whether a message can be added: only behind the last one.
     package func accepts(id: UInt64, storedAt: UInt64) -> Bool {
-        guard count > 0, let last = chunks.last else { return true }
-        return id >= last.tail.end && storedAt >= last.tail.time
+        switch count {
+        case 0: true
+        case 1: id >= head.id + UInt64(head.byteCount) && storedAt >= head.storedAt
+        default: chunks[chunks.count - 1].accepts(id: id, storedAt: storedAt)
+        }
     }
 
     /// A message that was just stored: its address is its id. It must be acceptable.
     package mutating func append(id: UInt64, byteCount: UInt32, storedAt: UInt64) {
-        precondition(accepts(id: id, storedAt: storedAt), "packed messages rise in id and time")
-        if chunks.isEmpty {
-            // Most groups have a message or two: the first chunk grows as it must.
-            chunks.append(PackedChunk(at: id, time: storedAt))
-        } else if count == 0 {
-            forgetMoved(chunks[0])
-            chunks[0].restart(at: id, time: storedAt)
-        } else if chunks[chunks.count - 1].isFull {
-            chunks.append(PackedChunk(at: id, time: storedAt, reserving: PackedChunk.byteCountMax))
-        }
-        chunks[chunks.count - 1].append(Message(id: id, address: id, byteCount: byteCount, storedAt: storedAt))
-        count += 1
-        self.byteCount += UInt64(byteCount)
+        let isAdded = add(id: id, byteCount: byteCount, storedAt: storedAt)
+        precondition(isAdded, "packed messages rise in id and time")
     }
 
-    package var first: Message? { count > 0 ? chunks[0].first : nil }
+    /// The same; false where it isn't acceptable.
+    mutating func add(id: UInt64, byteCount: UInt32, storedAt: UInt64) -> Bool {
+        let message = Message(id: id, address: id, byteCount: byteCount, storedAt: storedAt)
+        switch count {
+        case 0:
+            head = message
+        case 1:
+            guard accepts(id: id, storedAt: storedAt) else { return false }
+            if chunks.isEmpty {
+                // Most groups have a message or two: the first chunk grows as it must.
+                chunks.append(PackedChunk(at: id, time: storedAt))
+            } else {
+                if chunks[0].isMoved { movedChunks -= 1 }
+                chunks[0].restart(at: id, time: storedAt)
+            }
+            chunks[0].append(message)
+        default:
+            switch chunks[chunks.count - 1].add(message) {
+            case .added: break
+            case .refused: return false
+            case .full:
+                var chunk = PackedChunk(at: id, time: storedAt, reserving: PackedChunk.byteCountMax)
+                chunk.append(message)
+                chunks.append(chunk)
+            }
+        }
+        count += 1
+        self.byteCount += UInt64(byteCount)
+        return true
+    }
 
     @discardableResult
     package mutating func popFirst() -> Message? {
-        guard count > 0, let message = chunks[0].popFirst() else { return nil }
+        guard count > 0 else { return nil }
+        let message = head
         count -= 1
         byteCount -= UInt64(message.byteCount)
-        // The last one's memory is kept: a queue that is nearly empty would ask for it again and again.
-        if chunks[0].count == 0, chunks.count > 1 {
-            forgetMoved(chunks[0])
-            chunks.removeFirst()
-        }
+        if count > 0 { advance() }
         return message
     }
 
-    private mutating func forgetMoved(_ chunk: PackedChunk) {
-        if chunk.isMoved { movedChunks -= 1 }
+    /// The next one comes to the head.
+    private mutating func advance() {
+        let isLast = chunks[0].popFirst(into: &head)
+        // The last chunk's memory is kept: a queue that is nearly empty would ask for it again and again.
+        guard isLast, chunks.count > 1 else { return }
+        if chunks[0].isMoved { movedChunks -= 1 }
+        chunks.removeFirst()
     }
 
     // MARK: By id
@@ -87,14 +113,10 @@ package struct PackedMessages: Sendable {
         return low
     }
 
-    /// Whether `id` lies between the first and the last.
-    package func mayContain(_ id: UInt64) -> Bool {
-        guard count > 0, let last = chunks.last else { return false }
-        return id >= chunks[0].base.end && id < last.tail.end
-    }
-
     package func find(_ id: UInt64) -> Message? {
-        guard mayContain(id) else { return nil }
+        guard count > 0, id >= head.id else { return nil }
+        guard id > head.id else { return head }
+        guard count > 1 else { return nil }
         let index = chunkIndex(of: id)
         guard index < chunks.count else { return nil }
         var found: Message?
@@ -107,7 +129,7 @@ package struct PackedMessages: Sendable {
 
     /// Takes a message out, wherever it is.
     package mutating func remove(_ id: UInt64) -> Message? {
-        if let first, first.id == id { return popFirst() }
+        if count > 0, head.id == id { return popFirst() }
         guard let message = find(id) else { return nil }
         rewrite(chunkIndex(of: id)) { $0.id == id ? nil : $0 }
         count -= 1
@@ -118,6 +140,10 @@ package struct PackedMessages: Sendable {
     /// The record of `id` lies at `to` now. False if it isn't here with a record at `from`.
     package mutating func relocate(_ id: UInt64, from: UInt64, to: UInt64) -> Bool {
         guard let message = find(id), message.address == from else { return false }
+        if head.id == id {
+            head.address = to
+            return true
+        }
         rewrite(chunkIndex(of: id)) { message in
             guard message.id == id else { return message }
             var moved = message
@@ -129,7 +155,7 @@ package struct PackedMessages: Sendable {
 
     private mutating func rewrite(_ index: Int, _ change: (Message) -> Message?) {
         let chunk = chunks[index].rewritten(change)
-        forgetMoved(chunks[index])
+        if chunks[index].isMoved { movedChunks -= 1 }
         if chunk.count == 0, chunks.count > 1 {
             chunks.remove(at: index)
         } else {
@@ -141,26 +167,37 @@ package struct PackedMessages: Sendable {
     /// Calls `body` with the messages whose ids are above `id`, in their order, until it says false.
     package func forEach(after id: UInt64 = 0, _ body: (Message) -> Bool) {
         guard count > 0 else { return }
+        if head.id > id || id == 0 {
+            guard body(head) else { return }
+        }
+        guard count > 1 else { return }
         var index = id == 0 ? 0 : chunkIndex(of: id)
         while index < chunks.count {
-            let goesOn = chunks[index].forEach { $0.id > id || id == 0 ? body($0) : true }
-            guard goesOn else { return }
+            guard chunks[index].forEach({ $0.id > id || id == 0 ? body($0) : true }) else { return }
             index += 1
         }
     }
 
     /// No record lies below. Exact where no record was moved; else it may be a little too low.
     package var lowestAddress: UInt64? {
-        guard let first else { return nil }
-        guard movedChunks > 0 else { return first.address }
-        var lowest = UInt64.max
-        for chunk in chunks where chunk.count > 0 { lowest = min(lowest, chunk.isMoved ? chunk.lowestAddress : chunk.first?.address ?? .max) }
+        guard count > 0 else { return nil }
+        guard count > 1, head.address != head.id || movedChunks > 0 else { return head.address }
+        var lowest = head.address
+        for chunk in chunks {
+            lowest = min(lowest, chunk.isMoved ? chunk.lowestAddress : chunk.base.end)
+            // Behind a chunk in which nothing was moved only moved ones can be lower.
+            if !chunk.isMoved, movedChunks == 0 { break }
+        }
         return lowest
     }
 
     /// Calls `body` with the messages whose records lie below `address`, until it says false.
     package func forEach(below address: UInt64, _ body: (Message) -> Bool) {
         guard count > 0 else { return }
+        if head.address < address {
+            guard body(head) else { return }
+        }
+        guard count > 1 else { return }
         for chunk in chunks where chunk.lowestAddress < address {
             guard chunk.forEach({ $0.address < address ? body($0) : true }) else { return }
         }
@@ -168,19 +205,27 @@ package struct PackedMessages: Sendable {
 
     // MARK: Checkpoint
 
-    /// The chunks that are not empty, as a checkpoint keeps them.
-    package var keptChunks: Deque<PackedChunk> { count > 0 ? chunks : [] }
+    /// What is behind the first message, as a checkpoint keeps it.
+    package var rest: Deque<PackedChunk> { count > 1 ? chunks : [] }
 
-    /// nil where the chunks don't rise.
-    package init?(restoring chunks: [PackedChunk]) {
+    /// nil where the messages don't rise.
+    package init?(first: Message, rest chunks: [PackedChunk]) {
+        head = first
+        count = 1
+        byteCount = UInt64(first.byteCount)
+        var end = first.id.addingReportingOverflow(UInt64(first.byteCount))
+        var time = first.storedAt
+        guard !end.overflow else { return nil }
         for chunk in chunks {
-            guard chunk.count > 0, let first = chunk.first, accepts(id: first.id, storedAt: first.storedAt) else { return nil }
+            guard let first = chunk.first, first.id >= end.partialValue, first.storedAt >= time else { return nil }
             chunk.forEach { message in
                 byteCount += UInt64(message.byteCount)
                 return true
             }
             count += chunk.count
             if chunk.isMoved { movedChunks += 1 }
+            end.partialValue = chunk.tail.end
+            time = chunk.tail.time
             self.chunks.append(chunk)
         }
     }
