@@ -15,6 +15,8 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
     case reschedule = 13
     case move = 14
     case relocate = 16
+    /// A job began or took a step; what the step changed comes before it in the entry.
+    case job = 20
 
     package var name: String {
         switch self {
@@ -32,6 +34,7 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
         case .reschedule: "reschedule"
         case .move: "move"
         case .relocate: "relocate"
+        case .job: "job"
         }
     }
 }
@@ -78,4 +81,8 @@ enum OperationKind: UInt8 {
     case relocate = 16
     /// `u32 queue · u64 lease ms · string holder · messages`
     case grantFromGroups = 17
+    /// ``Job/encode(into:)``
+    case jobBegin = 20
+    /// ``JobTable/Step/encode(into:)``
+    case jobStep = 21
 }

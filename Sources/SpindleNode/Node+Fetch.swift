@@ -8,8 +8,9 @@ extension Node {
 
     /// What bytes were asked for, and so what is done when they come.
     enum FetchPurpose {
-        /// Nobody waits for it any more.
-        case abandoned
+        case browse(Browse, HeadFetch)
+        /// A step of the job with that id.
+        case job(UInt64, HeadFetch)
     }
 
     /// Asks the shell for `ranges` of the log, which must be durable and needed by the present state. ``fetched(_:bytes:now:)`` follows.
@@ -24,7 +25,8 @@ extension Node {
     package mutating func fetched(_ ticket: UInt64, bytes: RawSpan?, now: UInt64) {
         guard let purpose = fetching.removeValue(forKey: ticket) else { return }
         switch purpose {
-        case .abandoned: break
+        case .browse(let browse, let heads): fetchedForBrowse(browse, heads, bytes: bytes)
+        case .job(let id, let heads): fetchedForJob(id, heads, bytes: bytes, now: now)
         }
     }
 

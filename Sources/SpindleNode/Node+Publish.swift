@@ -64,6 +64,7 @@ extension Node {
         guard !isDraining else { throw WireError(.goingAway, "the broker is stopping; publish again after reconnecting", retryAfterMilliseconds: 1000) }
         let batch = try PublishRequest(body)
         let queue = try publishTarget(request, batch.queue)
+        try checkNotPaused(queue)
         try checkRoom(forPublishOf: batch.records.byteCount)
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .queue(queue), now: request.now)
@@ -226,7 +227,7 @@ extension Node {
         }
     }
 
-    private func hasRoom(_ queue: Int, more: Int, _ admission: Admission) -> Bool {
+    func hasRoom(_ queue: Int, more: Int, _ admission: Admission) -> Bool {
         let lengthMax = state.engine.queues[queue].policy.lengthMax
         let bytesMax = state.engine.queues[queue].policy.bytesMax
         guard lengthMax > 0 || bytesMax > 0 else { return true }

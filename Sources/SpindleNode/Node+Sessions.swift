@@ -88,7 +88,8 @@ extension Node {
 
     /// What this version does; the other opcodes answer UNSUPPORTED.
     static let supported: [Opcode] = [
-        .hello, .auth, .ping, .goingAway, .publish, .lease, .ack, .nack, .extend, .settle, .declare, .stats, .topicPublish, .topicSubscribe,
+        .hello, .auth, .ping, .goingAway, .publish, .lease, .ack, .nack, .extend, .settle, .cancelled, .declare, .delete, .purge, .pause,
+        .resume, .stats, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .topicPublish, .topicSubscribe,
         .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap,
     ]
 
@@ -194,6 +195,16 @@ extension Node {
         case .settle: try settle(request, body)
         case .declare: try declare(request, body)
         case .stats: try stats(request, body)
+        case .delete: try delete(request, body)
+        case .purge: try purge(request, body)
+        case .pause: try pause(request, body)
+        case .resume: try resume(request, body)
+        case .browse: try browse(request, body)
+        case .get: try get(request, body)
+        case .cancel: try cancel(request, body)
+        case .reschedule: try reschedule(request, body)
+        case .redrive: try redrive(request, body)
+        case .bulk: try bulk(request, body)
         case .topicPublish: try topicPublish(request, body)
         case .topicSubscribe: try topicSubscribe(request, body)
         case .topicUnsubscribe: try topicUnsubscribe(request, body)
@@ -202,8 +213,7 @@ extension Node {
             throw WireError(.invalidArgument, "\(opcode.name) comes once, at the beginning of a connection")
         case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap:
             throw WireError(.unsupported, "\(opcode.name) is sent by the broker only")
-        case .await, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .topicDeclare, .topicStats,
-            .workers, .workerControl:
+        case .await, .topicDeclare, .topicStats, .workers, .workerControl:
             throw WireError(.unsupported, "\(opcode.name) is specified but not supported by this version of the broker")
         }
     }

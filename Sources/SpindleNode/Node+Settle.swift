@@ -31,7 +31,7 @@ extension Node {
     }
 
     /// Room for entries that only free or move what is there: they may use the log's reserve.
-    private func checkReserve(_ payloadCount: Int) throws(WireError) {
+    func checkReserve(_ payloadCount: Int) throws(WireError) {
         guard log.canAppend(payloadCount: payloadCount) else {
             throw WireError(.noSpace, "the broker's log has no room even for this; free some space on its disk", retryAfterMilliseconds: 500)
         }
@@ -57,6 +57,7 @@ extension Node {
             reply.append(status)
             guard status == .ok, state.engine.acknowledge(token.messageID) else { continue }
             transaction.writer.u64(token.messageID)
+            forgetProgress(token.messageID)
             done += 1
             leaseEnded(in: queue)
         }
@@ -115,6 +116,7 @@ extension Node {
         transaction.end(message.id, ending, next: next, reason: reason)
         let ended = state.engine.end(message.id, ending, reason: reason, next: next, now: state.time)
         precondition(ended, "a lease that was found can be ended")
+        forgetProgress(message.id)
         switch next {
         case .ready, .delayed: endTimeToLive(message)
         case .dead(let queue): becameReady(queue)
@@ -172,6 +174,7 @@ extension Node {
                     transaction.writer.u64(message.id)
                     transaction.writer.patch(u32: 1, at: countAt)
                     _ = state.engine.extend(message.id, duration: duration, now: state.time)
+                    note(item)
                 }
             }
             let isCancelled = status == .ok && state.engine.held.find(item.token.messageID)?.isCancelled == true
@@ -227,6 +230,7 @@ extension Node {
             case .queue:
                 try Self.allow(request.principal.publish, group.name, "publish to queue", request.principal)
                 number = try queueNumber(group.name)
+                try checkNotPaused(number)
                 target = .queue(number)
             case .topic:
                 try Self.allow(request.principal.topicPublish, group.name, "publish to topic", request.principal)
@@ -262,6 +266,7 @@ extension Node {
                 let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID)
                 let acknowledged = state.engine.acknowledge(token.messageID)
                 precondition(acknowledged, "a token that was checked can be acknowledged")
+                forgetProgress(token.messageID)
                 if let queue { leaseEnded(in: queue) }
             }
             transaction.writer.patch(u32: UInt32(settle.acks.count), at: countAt)

@@ -44,6 +44,9 @@ package struct Node: ~Copyable {
     /// By ticket: fetches that the shell was asked for and has not answered.
     var fetching: [UInt64: FetchPurpose] = [:]
     var fetchTicket: UInt64 = 0
+    var jobRuns: [JobRun]
+    /// By message: what its holder told with EXTEND. Not durable.
+    var progress: [UInt64: Progress] = [:]
     /// Set when the node stops taking new work.
     var isDraining = false
     /// The log had no room for what time demanded: when to try again.
@@ -73,6 +76,7 @@ package struct Node: ~Copyable {
         self.configuration = configuration
         self.state = state
         self.log = log
+        jobRuns = Self.jobRuns(of: state.jobs)
         waiters = Array(repeating: [], count: state.engine.queues.count)
         waiting = Array(repeating: 0, count: state.engine.queues.count)
         duplicates = Array(repeating: 0, count: state.engine.queues.count)
@@ -92,6 +96,7 @@ package struct Node: ~Copyable {
             let due = max(timers, retryTimersAt ?? 0)
             next = min(next ?? due, due)
         }
+        if let job = jobDeadline { next = min(next ?? job, job) }
         if let rate = rateDeadlines.min?.deadline { next = min(next ?? rate, rate) }
         if !queuesToServe.isEmpty, let retryTimersAt { next = min(next ?? retryTimersAt, retryTimersAt) }
         return next
@@ -107,6 +112,7 @@ package struct Node: ~Copyable {
         for queue in state.engine.promote(now: now) { becameReady(queue) }
         endRateWaits(now: now)
         endWaits(now: now)
+        runJobs(now: now)
     }
 
     /// After the events of one turn: gives ready messages to those who wait. Before the shell takes the log's batch.
@@ -128,6 +134,8 @@ package struct Node: ~Copyable {
     private mutating func release(_ reply: PendingReply) {
         guard sessions[reply.session] != nil else { return }
         sessions[reply.session]?.inFlight -= 1
+        if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
+        if case .browse(let browse) = reply.content { return continueBrowse(browse) }
         outbox.release(reply)
     }
 
@@ -140,6 +148,13 @@ package struct Node: ~Copyable {
         } else {
             pending.append((log.end, reply))
         }
+    }
+
+    /// The same for a reply that is encoded at once.
+    mutating func answer(_ session: SessionID, _ correlationID: UInt32, _ opcode: Opcode, _ body: (inout WireWriter) -> Void) {
+        var writer = WireWriter(capacity: 64)
+        body(&writer)
+        answer(session, correlationID, .encoded(opcode, writer.array()))
     }
 
     // MARK: Log
@@ -199,6 +214,12 @@ package struct NodeStatistics: Equatable, Sendable {
     package var messagesStored: UInt64 = 0
     package var messagesDelivered: UInt64 = 0
     package var messagesAcknowledged: UInt64 = 0
+    /// By CANCEL and jobs; those that are leased count when they are cancelled.
+    package var messagesCancelled: UInt64 = 0
+    /// By REDRIVE and BULK, from one queue to another.
+    package var messagesMoved: UInt64 = 0
+    /// By PURGE and DELETE.
+    package var messagesRemoved: UInt64 = 0
     package var topicEventsStored: UInt64 = 0
     package var topicEventsPushed: UInt64 = 0
     package var sessions = 0

@@ -16,7 +16,7 @@ extension NodeState {
             let states = try head.u8("states")
             _ = engine.purge(queue, ready: states & 1 != 0, delayed: states & 2 != 0, now: time)
         case .delete:
-            _ = engine.delete(queue)
+            _ = delete(queue)
         case .cancel:
             let reason = try head.string("reason", bytesMax: WireLimits.sentenceBytesMax)
             try forEachMessage(&head, "cancelled") { state, id, group in
@@ -60,7 +60,7 @@ extension NodeState {
             try forEachMessage(&head, "granted") { state, id, group in
                 state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil
             }
-        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish:
+        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish, .jobBegin, .jobStep:
             preconditionFailure("operation \(kind) is applied elsewhere")
         }
     }
@@ -72,6 +72,22 @@ extension NodeState {
             let group = try head.u32("group")
             let id = try head.u64("id")
             guard fact(&self, id, group) else { throw .malformed("message \(id) was \(what) and is not there to be") }
+        }
+    }
+
+    /// A queue is gone, with all of its messages; returns how many. What was kept by its number goes with it.
+    mutating func delete(_ queue: UInt32) -> UInt64 {
+        jobs.queueDeleted(queue, now: time)
+        return engine.delete(queue)
+    }
+
+    mutating func applyJob(_ kind: OperationKind, _ head: inout WireReader) throws(WireError) {
+        if kind == .jobBegin {
+            let job = try Job(&head, beganAt: time)
+            guard Int(job.queue) < engine.queues.count, jobs.begin(job) else { throw .malformed("job \(job.id) behind job \(jobs.lastID)") }
+        } else {
+            let step = try JobTable.Step(&head)
+            guard jobs.step(step, now: time) else { throw .malformed("job \(step.job) took a step and does not run") }
         }
     }
 }

@@ -11,6 +11,7 @@ package struct NodeRestoreError: Error, Equatable, Sendable, CustomStringConvert
 package struct NodeState: Sendable {
     var engine = QueueEngine()
     var topics: TopicStore
+    var jobs = JobTable()
     /// Time of the last entry, milliseconds; the node's time never falls below it.
     package internal(set) var time: UInt64 = 0
 
@@ -107,6 +108,7 @@ package struct NodeState: Sendable {
             topics.declare(name)
         case .pause, .purge, .delete, .cancel, .reschedule, .move, .expire, .relocate, .grantFromGroups:
             try applyAdministration(kind, &head, records: records, recordsAddress: recordsAddress)
+        case .jobBegin, .jobStep: try applyJob(kind, &head)
         }
     }
 

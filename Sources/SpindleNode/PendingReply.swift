@@ -16,6 +16,13 @@ struct PendingReply: Sendable {
         case settled(SettleReply)
         case declared(DeclareReply)
         case topicPublished(TopicPublishReply)
+        case browsed(Opcode, BrowsePage)
+        /// The body of one of the operators' operations: they are few, and are encoded at once.
+        case encoded(Opcode, [UInt8])
+        case pushed(Opcode, [UInt8])
+        case refused(Opcode, WireError)
+        /// Not an answer yet: what it needs to see is durable now.
+        case browse(Node.Browse)
     }
 }
 
@@ -75,7 +82,35 @@ extension Node.Outbox {
             self.reply(reply.session, .declare, reply.correlationID) { body.encode(into: &$0) }
         case .topicPublished(let body):
             self.reply(reply.session, .topicPublish, reply.correlationID) { body.encode(into: &$0) }
+        case .browsed(let opcode, let page): show(reply, opcode, page)
+        case .encoded(let opcode, let body):
+            self.reply(reply.session, opcode, reply.correlationID) { $0.bytes(body) }
+        case .pushed(let opcode, let body):
+            push(reply.session, opcode) { $0.bytes(body) }
+        case .refused(let opcode, let error):
+            self.error(reply.session, opcode: opcode.rawValue, correlationID: reply.correlationID, error, blastRadius: .request)
+        case .browse: preconditionFailure("the node goes on with a BROWSE itself")
         }
+    }
+
+    private mutating func show(_ reply: PendingReply, _ opcode: Opcode, _ page: BrowsePage) {
+        let start = writer.count
+        _ = writer.beginFrame(opcode, flags: .reply, correlationID: reply.correlationID)
+        page.head.encode(into: &writer)
+        writer.endFrame(start, following: page.recordByteCount + (page.notes.isEmpty ? 0 : TaggedTail.headByteCount + page.notes.count))
+        bytes(reply.session, from: start)
+        for record in page.records { read(reply.session, address: record.address, count: record.count) }
+        notes(reply.session, page.notes)
+    }
+
+    /// The last part of a frame: what messages went through, as its tail; nothing where there is none.
+    private mutating func notes(_ session: SessionID, _ notes: [UInt8]) {
+        guard !notes.isEmpty else { return }
+        let tail = writer.count
+        writer.u16(LeaseReplyHead.Tag.deadLetters)
+        writer.u32(UInt32(notes.count))
+        writer.bytes(notes)
+        bytes(session, from: tail)
     }
 
     private mutating func deliver(_ reply: PendingReply, lease: UInt64, messages: [QueueEngine.Granted], notes: [UInt8]) {
@@ -93,12 +128,7 @@ extension Node.Outbox {
         writer.endFrame(start, following: following)
         bytes(reply.session, from: start)
         for message in messages { read(reply.session, address: message.address, count: Int(message.byteCount)) }
-        guard !notes.isEmpty else { return }
-        let tail = writer.count
-        writer.u16(LeaseReplyHead.Tag.deadLetters)
-        writer.u32(UInt32(notes.count))
-        writer.bytes(notes)
-        bytes(reply.session, from: tail)
+        self.notes(reply.session, notes)
     }
 
     mutating func pushEvents(_ session: SessionID, _ head: TopicEventsHead) {

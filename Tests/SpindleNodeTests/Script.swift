@@ -16,7 +16,11 @@ import Testing
 /// ```
 final class Script {
     let broker: TestBroker
-    private var sessions: [String: SessionID] = [:]
+    var sessions: [String: SessionID] = [:]
+    /// Messages by name, as they were stored.
+    var ids: [String: UInt64] = [:]
+    /// Who does what operators do.
+    var operatorName = "admin"
     private var tokens: [String: DeliveryToken] = [:]
     private var waiting: [String: UInt32] = [:]
     private var producerSequence: UInt64 = 0
@@ -39,7 +43,7 @@ final class Script {
         #expect(try script.broker.recoveredState() == script.broker.encodedState(), "replay equals live state", sourceLocation: sourceLocation)
     }
 
-    private func session(_ name: String) -> SessionID {
+    func session(_ name: String) -> SessionID {
         if let session = sessions[name] { return session }
         let session = broker.connect(client: name)
         sessions[name] = session
@@ -79,12 +83,11 @@ final class Script {
             return "ok"
         case "stats": return try stats(words[1])
         case "duplicates": return try duplicates(words[1])
-        default:
-            throw WireError(.invalidArgument, "no such command: \(words)")
+        default: return try operate(words)
         }
     }
 
-    private func reply(_ frame: TestBroker.Frame?, _ decode: ([UInt8]) throws -> String) throws -> String {
+    func reply(_ frame: TestBroker.Frame?, _ decode: ([UInt8]) throws -> String) throws -> String {
         guard let frame else { return "wait" }
         if let error = frame.error { return "!" + (ErrorCode(rawValue: error.code)?.name ?? "\(error.code)") }
         return try decode(frame.body)
@@ -118,15 +121,23 @@ final class Script {
     private func publish(_ words: [String], producer: UInt64, sequence: UInt64) throws -> String {
         let bodies = words.dropFirst(2)
         var records = WireWriter()
+        var sizes: [String: Int] = [:]
         for word in bodies {
             let parts = word.split(separator: "/").map(String.init)
             var record = MessageRecord(body: Array(parts[0].utf8))
             for option in parts.dropFirst() {
                 if option.hasPrefix("p") { record.priority = UInt8(option.dropFirst()) ?? 4 }
                 if option.hasPrefix("d") { record.delayMilliseconds = Self.milliseconds(String(option.dropFirst())) }
+                if option.hasPrefix("t:") { record.taskType = String(option.dropFirst(2)) }
+                if option.hasPrefix("h:") {
+                    let pair = option.dropFirst(2).split(separator: ":", maxSplits: 1).map(String.init)
+                    record.userHeaders.append(.init(name: pair[0], value: pair[1]))
+                }
                 if option.hasPrefix("k:") { record.deduplicationKey = String(option.dropFirst(2)) }
             }
+            let start = records.count
             try record.encode(into: &records)
+            sizes[parts[0]] = records.count - start
         }
         let bytes = records.array()
         let frame = broker.ask(session("producer"), .publish) {
@@ -137,9 +148,14 @@ final class Script {
         return try reply(frame) { body in
             var names = bodies.map { String($0.split(separator: "/")[0]) }
             return try PublishReply(body.span.bytes).runs.flatMap { run in
-                (0..<run.count).map { _ in
+                var id = run.firstID
+                return (0..<run.count).map { _ in
                     let name = names.removeFirst()
-                    if run.status == .ok { return name }
+                    if run.status == .ok {
+                        ids[name] = id
+                        id += UInt64(sizes[name] ?? 0)
+                        return name
+                    }
                     return run.status == .duplicate ? "=\(name)" : "!\(run.status.error?.name ?? "?")"
                 }
             }.joined(separator: " ")
