@@ -19,6 +19,8 @@ import Testing
 // redrive q.dead to=r max=5 rate=10 FILTER… -> job 1
 // bulk cancel|redrive|move|reschedule q to=r delay=5s reason=why FILTER… -> job 1
 // look q 1 | stop q 1       -> running matched=3 done=2 failed=1: why
+// progress w a 40 half      what an EXTEND tells; 255 for nothing
+// unreadable on             what the node asks to see of the log can't be read
 // work 5                    five turns, a millisecond apart
 // ```
 //
@@ -56,6 +58,10 @@ extension Script {
         case "look", "stop":
             let action: BulkRequest.Action = words[0] == "look" ? .look : .stop
             return try job(ask(.bulk) { BulkRequest(action, job: UInt64(words[2]) ?? 0, queue: words[1]).encode(into: &$0) })
+        case "progress":
+            let token = try #require(tokens[words[2]])
+            let item = ExtendRequest.Item(token: token, percent: UInt8(words[3]) ?? 255, note: words.dropFirst(4).joined(separator: " "))
+            return try reply(broker.ask(session(words[1]), .extend) { ExtendRequest(leaseMilliseconds: 10_000, items: [item]).encode(into: &$0) }) { _ in "ok" }
         case "work":
             for _ in 0..<(Int(words[1]) ?? 1) { broker.advance(1) }
             return "ok"

@@ -21,7 +21,7 @@ final class Script {
     var ids: [String: UInt64] = [:]
     /// Who does what operators do.
     var operatorName = "admin"
-    private var tokens: [String: DeliveryToken] = [:]
+    var tokens: [String: DeliveryToken] = [:]
     private var waiting: [String: UInt32] = [:]
     private var producerSequence: UInt64 = 0
     private var previousToken: [String: DeliveryToken] = [:]
@@ -212,7 +212,7 @@ final class Script {
                 ExtendRequest(leaseMilliseconds: UInt32(delay), items: shown.map { .init(token: $0) }).encode(into: &$0)
             }
             return try reply(frame) { body in
-                try ExtendReply(body.span.bytes).items.map { $0.status.error?.name ?? "ok" }.joined(separator: " ")
+                try ExtendReply(body.span.bytes).items.map { ($0.status.error?.name ?? "ok") + ($0.isCancelled ? "+cancelled" : "") }.joined(separator: " ")
             }
         }
         let frame = words[0] == "ack"

@@ -14,6 +14,7 @@ struct ShardFigures: Sendable {
     var segmentsReady: UInt64
     var isDiskFull: Bool
     var node: NodeStatistics
+    var jobsRunning: Int
     var queues: [StatsReply.Queue]
 }
 
@@ -23,7 +24,7 @@ extension Shard {
             counters: figures, connections: connections.count, unsentBytes: unsentBytes, heldInputBytes: heldInputBytes,
             undurableBytes: node.log.openBatchBytes + commit.writingBytes, logEnd: node.log.end.rawValue,
             logDurable: node.log.durable.rawValue, segmentsReady: node.log.preparedThrough - node.log.currentSegment,
-            isDiskFull: maintenance.isBlocked, node: node.statistics, queues: node.queueStatistics(now: now))
+            isDiskFull: maintenance.isBlocked, node: node.statistics, jobsRunning: node.jobsRunning, queues: node.queueStatistics(now: now))
     }
 }
 
@@ -53,6 +54,10 @@ extension ShardFigures {
         text.single("spindle_messages_stored_total", .counter, "Messages accepted.", node.messagesStored)
         text.single("spindle_messages_delivered_total", .counter, "Messages leased out.", node.messagesDelivered)
         text.single("spindle_messages_acknowledged_total", .counter, "Messages acknowledged.", node.messagesAcknowledged)
+        text.single("spindle_messages_cancelled_total", .counter, "Messages cancelled, by CANCEL and jobs.", node.messagesCancelled)
+        text.single("spindle_messages_moved_total", .counter, "Messages that REDRIVE and BULK moved to another queue.", node.messagesMoved)
+        text.single("spindle_messages_removed_total", .counter, "Messages removed with PURGE and DELETE.", node.messagesRemoved)
+        text.single("spindle_jobs_running", .gauge, "Jobs of REDRIVE and BULK that run.", UInt64(jobsRunning))
         text.single("spindle_topic_events_stored_total", .counter, "Topic events accepted.", node.topicEventsStored)
         text.single("spindle_topic_events_pushed_total", .counter, "Topic events sent to subscribers.", node.topicEventsPushed)
     }
@@ -64,6 +69,7 @@ extension ShardFigures {
             ("delayed", .gauge, "Messages that wait for their time.", { $0.delayed }),
             ("bytes", .gauge, "Bytes of the records held.", { $0.bytes }),
             ("oldest_age_milliseconds", .gauge, "Age of the oldest message.", { $0.oldestAgeMilliseconds }),
+            ("paused", .gauge, "1 while deliveries are paused, 2 while publishes are, 3 while both are.", { $0.paused }),
             ("waiters", .gauge, "Leases that wait for a message.", { $0.waiters }),
             ("published_total", .counter, "Messages published.", { $0.published }),
             ("delivered_total", .counter, "Messages delivered.", { $0.delivered }),

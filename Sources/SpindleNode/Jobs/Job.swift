@@ -93,11 +93,11 @@ struct JobTable: Equatable, Sendable {
     /// The job, unless it ended so long ago that it is forgotten.
     func find(_ id: UInt64, now: UInt64) -> Job? {
         guard let job = index(id).map({ jobs[$0] }) else { return nil }
-        return isForgotten(job, now: now) ? nil : job
+        return Self.isForgotten(job, now: now) ? nil : job
     }
 
-    private func isForgotten(_ job: Job, now: UInt64) -> Bool {
-        job.endedAt.map { $0 + Self.rememberedMilliseconds <= now } ?? false
+    private static func isForgotten(_ job: Job, now: UInt64) -> Bool {
+        job.endedAt.map { $0 + rememberedMilliseconds <= now } ?? false
     }
 
     /// The job, if it runs.
@@ -112,7 +112,7 @@ struct JobTable: Equatable, Sendable {
     mutating func begin(_ job: Job) -> Bool {
         guard job.id == lastID + 1 else { return false }
         lastID = job.id
-        jobs.removeAll { isForgotten($0, now: job.beganAt) }
+        jobs.removeAll { Self.isForgotten($0, now: job.beganAt) }
         let ended = jobs.count - runningCount
         if ended > Self.endedMax, let oldest = jobs.firstIndex(where: { !$0.isRunning }) { jobs.remove(at: oldest) }
         jobs.append(job)

@@ -15,6 +15,9 @@ extension Node {
     /// How far a job that was held up may catch up with its rate, microseconds.
     private static let jobCatchUpMicroseconds: UInt64 = 100_000
 
+    /// Jobs that run, for metrics.
+    package var jobsRunning: Int { state.jobs.runningCount }
+
     /// When a job takes its next step, node time; nil: none runs, or waits for time.
     var jobDeadline: UInt64? {
         guard !isDraining else { return nil }
