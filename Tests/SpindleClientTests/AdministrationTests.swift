@@ -212,7 +212,7 @@ import Testing
             switch frame.opcode {
             case .lease: peer.grant(frame, ["one", "two"], firstID: 5)
             case .ack:
-                // The second of the two is cancelled; the first is not held any more.
+                // Both are cancelled; the first is being settled already.
                 peer.push(.cancelled) { CancelledNotice(tokens: [.init(messageID: 5, epoch: 1), .init(messageID: 6, epoch: 1)], reason: "withdrawn").encode(into: &$0) }
                 peer.push(.quiet) { $0.u8(77); $0.u32(0); $0.string("") } // an action of a later version
                 peer.push(.quiet) { QuietNotice(action: .terminate, graceMilliseconds: 1500, reason: "update").encode(into: &$0) }

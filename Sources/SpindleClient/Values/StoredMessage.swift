@@ -61,11 +61,17 @@ public struct BrowsePage: Sendable {
         var messages: [StoredMessage] = []
         messages.reserveCapacity(head.items.count)
         for (index, item) in head.items.enumerated() {
-            let record = parts.contains(.messages) ? body.readableBytesSpan.extracting(records[index]) : nil
-            messages.append(StoredMessage(item, record: record, history: histories[index]))
+            var decoded: Result<Message, SpindleError>?
+            if parts.contains(.messages) { decoded = Self.message(in: body.readableBytesSpan.extracting(records[index])) }
+            messages.append(StoredMessage(item, decoded, history: histories[index]))
         }
         self.messages = messages
         next = head.next == 0 ? nil : MessageID(rawValue: head.next)
+    }
+
+    /// One record that can't be read must not hide the others.
+    private static func message(in record: RawSpan) -> Result<Message, SpindleError> {
+        do throws(SpindleError) { return .success(try RecordCodec.message(in: record)) } catch { return .failure(error) }
     }
 
     private static func histories(_ tail: RawSpan, count: Int) throws(WireError) -> [DeadLetterNote?] {
@@ -83,17 +89,20 @@ public struct BrowsePage: Sendable {
 }
 
 extension StoredMessage {
-    init(_ item: BrowseReplyHead.Item, record: RawSpan?, history: DeadLetterNote?) {
-        var decoded: Message?
+    /// `decoded`: nil where records were not asked for.
+    init(_ item: BrowseReplyHead.Item, _ decoded: Result<Message, SpindleError>?, history: DeadLetterNote?) {
+        var message: Message?
         var failure: SpindleError?
-        if let record {
-            do throws(SpindleError) { decoded = try RecordCodec.message(in: record) } catch { failure = error }
+        switch decoded {
+        case nil: break
+        case .success(let readable): message = readable
+        case .failure(let error): failure = error
         }
         self.init(
             id: MessageID(rawValue: item.id), state: MessageState(item.state), epoch: item.epoch, attempts: Int(item.attempts),
             storedAtMilliseconds: Int64(clamping: item.storedAtMilliseconds),
             dueAtMilliseconds: item.dueAtMilliseconds == 0 ? nil : Int64(clamping: item.dueAtMilliseconds), holder: item.holder,
-            percent: item.percent == ExtendRequest.Item.noPercent ? nil : Int(item.percent), note: item.note, message: decoded,
+            percent: item.percent == ExtendRequest.Item.noPercent ? nil : Int(item.percent), note: item.note, message: message,
             unreadable: failure, history: history)
     }
 }

@@ -172,7 +172,7 @@ struct MessageAwaitCommand: AsyncParsableCommand {
 
     private func show(_ id: MessageID, _ end: MessageEnd) throws {
         var line = (state: "", result: BodyText?.none, reason: String?.none, at: Int64?.none)
-        var text: String
+        let text: String
         switch end {
         case .unknown: (line.state, text) = ("unknown", "not known: it never was in \(queue), or its end is no longer remembered")
         case .pending: (line.state, text) = ("pending", "still under way")
