@@ -78,7 +78,7 @@ extension SpindleClient {
     }
 
     /// Sends `items` in frames of at most `size`, one after the other.
-    private func inFrames<Item, Outcome>(
+    func inFrames<Item, Outcome>(
         _ items: [Item], of size: Int, send: ([Item]) async throws -> [Outcome]
     ) async throws -> [Outcome] {
         var outcomes: [Outcome] = []
@@ -108,8 +108,21 @@ extension SpindleClient {
 enum SettlingLimits {
     /// 12 bytes each.
     static let tokensPerFrame = 8192
+    /// Bytes of results in one frame; the protocol allows more in all.
+    static let resultBytesPerFrame = 32 * 1024
+    /// 8 bytes each, and a sentence for all.
+    static let idsPerFrame = 8192
     /// Up to 2,071 bytes each.
     static let sentencesPerFrame = 60
+}
+
+enum ResultLimits {
+    /// Why a result can't be kept; nil for one that can. Checked here, because in a frame with others it would spoil theirs.
+    static func refusal(of result: [UInt8]) -> SpindleError? {
+        guard result.count > WireLimits.resultBytesMax else { return nil }
+        return SpindleError(
+            code: .invalidArgument, message: "a result of \(result.count) bytes: at most \(WireLimits.resultBytesMax) are kept, store larger ones elsewhere")
+    }
 }
 
 enum SettlementEncoder {
@@ -127,6 +140,7 @@ enum SettlementEncoder {
             groupCount: publishes.count + events.count, into: &writer)
         for batch in publishes { try append(.queue, batch, compressionThreshold, into: &writer) }
         for batch in events { try append(.topic, batch, compressionThreshold, into: &writer) }
+        AckResults.encode(settlement.wireResults, into: &writer)
         return writer.byteBuffer()
     }
 
@@ -135,6 +149,16 @@ enum SettlementEncoder {
     ) throws(SpindleError) {
         let encoded = try MessageBatch(batch.messages, compressionThreshold: compressionThreshold)
         SettleRequest.encodeGroup(kind, name: batch.name, count: encoded.count, records: encoded.records.readableBytesSpan, into: &writer)
+    }
+}
+
+extension Settlement {
+    /// In the order of the acknowledgements; a result for anything else has no effect.
+    var wireResults: [AckResult] {
+        guard !results.isEmpty else { return [] }
+        return acknowledgements.enumerated().compactMap { index, token in
+            results[token].map { AckResult(index: UInt32(index), bytes: $0) }
+        }
     }
 }
 

@@ -8,11 +8,7 @@ extension SpindleClient {
         try await call(.declare, on: link(for: queue), afterLoss: .repeated) {
             DeclareRequest(queue: queue, policy: policy.wire).encode(into: &$0)
         } decode: { body throws(WireError) in
-            switch try DeclareReply(body).outcome {
-            case .unchanged: .unchanged
-            case .created: .created
-            case .changed: .changed
-            }
+            DeclareOutcome(try DeclareReply(body))
         }
     }
 

@@ -19,6 +19,7 @@ public final class SpindleClient: Sendable {
 
     public let configuration: ClientConfiguration
     let logger: Logger
+    let pushes: ClientPushes
     private let links: [Link]
     private let nextLink = Atomic<Int>(0)
 
@@ -32,9 +33,11 @@ public final class SpindleClient: Sendable {
         self.configuration = configuration
         self.logger = logger
         let connector = Connector(configuration)
+        let pushes = ClientPushes()
+        self.pushes = pushes
         let group = eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
         links = (0..<max(1, configuration.poolSize)).map { _ in
-            Link(eventLoop: group.next(), configuration: configuration, connector: connector, logger: logger)
+            Link(eventLoop: group.next(), configuration: configuration, connector: connector, pushes: pushes, logger: logger)
         }
     }
 

@@ -4,9 +4,9 @@ import Testing
 /// Every golden frame, both ways: decoding its bytes gives its meaning, and encoding its meaning gives its bytes.
 @Suite struct FrameVectorTests {
     @Test func vectorsAreThere() {
-        #expect(FrameVector.all.count > 80)
+        #expect(FrameVector.all.count > 140)
         #expect(RecordVector.all.count >= 6)
-        #expect(RejectedVector.all.count > 90)
+        #expect(RejectedVector.all.count > 170)
         let codes = Set(FrameVector.all.filter { $0.direction == .error }.compactMap { try? $0.meaning.text("name") })
         #expect(codes == Set(ErrorCode.allCases.map(\.name)), "there is a vector for every error")
     }
@@ -73,8 +73,7 @@ import Testing
         case .publish: try checkPublish(body, m, name: "queue", &writer)
         case .topicPublish: try checkPublish(body, m, name: "topic", &writer)
         case .lease: match(try LeaseRequest(body), try LeaseRequest(m), &writer) { $0.encode(into: &$1) }
-        case .ack:
-            match(try AckRequest(body), AckRequest(tokens: try m.array("tokens").map { try DeliveryToken($0) }), &writer) { $0.encode(into: &$1) }
+        case .ack: match(try AckRequest(body), try AckRequest(m), &writer) { $0.encode(into: &$1) }
         case .nack: match(try NackRequest(body), NackRequest(items: try m.array("items").map { try NackItem($0) }), &writer) { $0.encode(into: &$1) }
         case .extend: match(try ExtendRequest(body), try ExtendRequest(m), &writer) { $0.encode(into: &$1) }
         case .settle: try checkSettle(body, m, &writer)
@@ -86,9 +85,22 @@ import Testing
         case .topicCredit:
             let meant = TopicCreditRequest(subscriptionID: try m.number("subscriptionId"), more: try m.number("more"))
             match(try TopicCreditRequest(body), meant, &writer) { $0.encode(into: &$1) }
-        case .goingAway, .quiet, .await, .cancelled, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk,
-            .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl:
-            throw NoVectorExpected(opcode: opcode)
+        case .await: match(try AwaitRequest(body), try AwaitRequest(m), &writer) { $0.encode(into: &$1) }
+        case .delete: match(try DeleteRequest(body), try DeleteRequest(m), &writer) { $0.encode(into: &$1) }
+        case .purge: match(try PurgeRequest(body), try PurgeRequest(m), &writer) { $0.encode(into: &$1) }
+        case .pause: match(try PauseRequest(body), try PauseRequest(m), &writer) { $0.encode(into: &$1) }
+        case .resume: match(try ResumeRequest(body), ResumeRequest(queue: try m.text("queue")), &writer) { $0.encode(into: &$1) }
+        case .browse: match(try BrowseRequest(body), try BrowseRequest(m), &writer) { $0.encode(into: &$1) }
+        case .get: match(try GetRequest(body), try GetRequest(m), &writer) { $0.encode(into: &$1) }
+        case .cancel: match(try CancelRequest(body), try CancelRequest(m), &writer) { $0.encode(into: &$1) }
+        case .reschedule: match(try RescheduleRequest(body), try RescheduleRequest(m), &writer) { $0.encode(into: &$1) }
+        case .redrive: match(try RedriveRequest(body), try RedriveRequest(m), &writer) { $0.encode(into: &$1) }
+        case .bulk: match(try BulkRequest(body), try BulkRequest(m), &writer) { $0.encode(into: &$1) }
+        case .topicDeclare: match(try TopicDeclareRequest(body), try TopicDeclareRequest(m), &writer) { $0.encode(into: &$1) }
+        case .topicStats: match(try TopicStatsRequest(body), try TopicStatsRequest(m), &writer) { $0.encode(into: &$1) }
+        case .workers: match(try WorkersRequest(body), try WorkersRequest(m), &writer) { $0.encode(into: &$1) }
+        case .workerControl: match(try WorkerControlRequest(body), try WorkerControlRequest(m), &writer) { $0.encode(into: &$1) }
+        case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap: throw NoVectorExpected(opcode: opcode)
         }
     }
 
@@ -96,27 +108,36 @@ import Testing
         switch opcode {
         case .hello: match(try HelloReply(body), try HelloReply(m), &writer) { $0.encode(into: &$1) }
         case .auth: match(try AuthReply(body), AuthReply(principal: try m.text("principal")), &writer) { $0.encode(into: &$1) }
-        case .ping, .topicUnsubscribe: checkEmpty(body)
+        case .ping, .topicUnsubscribe, .pause, .resume: checkEmpty(body)
         case .publish: match(try PublishReply(body), try PublishReply(m), &writer) { $0.encode(into: &$1) }
         case .topicPublish:
             let meant = TopicPublishReply(epoch: try m.identifier("epoch"), runs: try PublishReply(m).runs)
             match(try TopicPublishReply(body), meant, &writer) { $0.encode(into: &$1) }
         case .lease: try checkLeaseReply(body, m, &writer)
-        case .ack, .nack: match(try StatusReply(body), try StatusReply(m), &writer) { $0.encode(into: &$1) }
+        case .ack, .nack, .reschedule: match(try StatusReply(body), try StatusReply(m), &writer) { $0.encode(into: &$1) }
         case .extend: match(try ExtendReply(body), try ExtendReply(m), &writer) { $0.encode(into: &$1) }
         case .settle: match(try SettleReply(body), try SettleReply(m), &writer) { $0.encode(into: &$1) }
-        case .declare: match(try DeclareReply(body), try DeclareReply(m), &writer) { $0.encode(into: &$1) }
+        case .declare, .topicDeclare: match(try DeclareReply(body), try DeclareReply(m), &writer) { $0.encode(into: &$1) }
         case .stats: match(try StatsReply(body), try StatsReply(m), &writer) { $0.encode(into: &$1) }
         case .topicSubscribe: match(try TopicSubscribeReply(body), TopicSubscribeReply(cursor: try TopicCursor(m)), &writer) { $0.encode(into: &$1) }
-        case .goingAway, .quiet, .await, .cancelled, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk,
-            .topicCredit, .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl:
-            throw NoVectorExpected(opcode: opcode)
+        case .await: match(try AwaitReply(body), try AwaitReply(m), &writer) { $0.encode(into: &$1) }
+        case .delete, .purge: match(try RemovedReply(body), RemovedReply(messagesRemoved: try m.number("messagesRemoved")), &writer) { $0.encode(into: &$1) }
+        case .browse, .get: try checkBrowseReply(body, m, &writer)
+        case .cancel: match(try CancelReply(body), try CancelReply(m), &writer) { $0.encode(into: &$1) }
+        case .redrive, .bulk: match(try JobReply(body), try JobReply(m), &writer) { $0.encode(into: &$1) }
+        case .topicStats: match(try TopicStatsReply(body), try TopicStatsReply(m), &writer) { $0.encode(into: &$1) }
+        case .workers: match(try WorkersReply(body), try WorkersReply(m), &writer) { $0.encode(into: &$1) }
+        case .workerControl:
+            match(try WorkerControlReply(body), WorkerControlReply(sessionsReached: try m.number("sessionsReached")), &writer) { $0.encode(into: &$1) }
+        case .goingAway, .quiet, .cancelled, .topicCredit, .topicEvents, .topicGap: throw NoVectorExpected(opcode: opcode)
         }
     }
 
     private func checkPush(_ opcode: Opcode, _ m: JSONValue, _ body: RawSpan, _ writer: inout WireWriter) throws {
         switch opcode {
         case .goingAway: match(try GoingAwayNotice(body), try GoingAwayNotice(m), &writer) { $0.encode(into: &$1) }
+        case .quiet: match(try QuietNotice(body), try QuietNotice(m), &writer) { $0.encode(into: &$1) }
+        case .cancelled: match(try CancelledNotice(body), try CancelledNotice(m), &writer) { $0.encode(into: &$1) }
         case .topicGap:
             let meant = TopicGapNotice(subscriptionID: try m.number("subscriptionId"), cursor: try TopicCursor(m), reason: try m.text("reason"))
             match(try TopicGapNotice(body), meant, &writer) { $0.encode(into: &$1) }
@@ -163,7 +184,9 @@ import Testing
         let acks = try m.array("acks").map { try DeliveryToken($0) }
         let nacks = try m.array("nacks").map { try NackItem($0) }
         let groups = try m.array("groups")
-        let (decodedAcks, decodedNacks, decodedGroups) = (request.acks, request.nacks, request.groups)
+        let results = try AckResult.list(m)
+        let (decodedAcks, decodedNacks, decodedGroups, decodedResults) = (request.acks, request.nacks, request.groups, request.results)
+        #expect(decodedResults == results)
         #expect(decodedAcks == acks)
         #expect(decodedNacks == nacks)
         try #require(decodedGroups.count == groups.count)
@@ -181,19 +204,32 @@ import Testing
             var ignored = WireWriter()
             try checkRecords(&reader, records, &ignored)
         }
+        AckResults.encode(results, into: &writer)
     }
 
     private func checkLeaseReply(_ body: RawSpan, _ m: JSONValue, _ writer: inout WireWriter) throws {
         var reader = WireReader(body)
         match(try LeaseReplyHead(&reader), try LeaseReplyHead(m), &writer) { $0.encode(into: &$1) }
         try checkRecords(&reader, try m.array("messages").map { try SpindleConformanceTests.record($0) }, &writer)
+        try checkHistories(&reader, m, "deadLetters", &writer)
+    }
+
+    private func checkBrowseReply(_ body: RawSpan, _ m: JSONValue, _ writer: inout WireWriter) throws {
+        var reader = WireReader(body)
+        match(try BrowseReplyHead(&reader), try BrowseReplyHead(m), &writer) { $0.encode(into: &$1) }
+        try checkRecords(&reader, try m.array("messages").filter { $0["record"] != nil }.map { try SpindleConformanceTests.record($0) }, &writer)
+        try checkHistories(&reader, m, "histories", &writer)
+    }
+
+    /// The notes in the tail of a reply that carries messages.
+    private func checkHistories(_ reader: inout WireReader, _ m: JSONValue, _ key: String, _ writer: inout WireWriter) throws {
         let tail = try reader.span(reader.remaining, "tail")
         let fields = try TaggedTail.fields(in: tail, known: [LeaseReplyHead.Tag.deadLetters])
-        guard m["deadLetters"] != nil else {
+        guard m[key] != nil else {
             #expect(fields.isEmpty)
             return
         }
-        let meant = try m.array("deadLetters").map { try DeadLetterNote($0) }
+        let meant = try m.array(key).map { try DeadLetterNote($0) }
         let field = try #require(fields.first)
         var notes = WireReader(tail.extracting(field.range))
         for note in meant { #expect(try DeadLetterNote(&notes) == note) }

@@ -183,6 +183,8 @@ extension QueuePolicyFields {
         ratePerSecondMax = try m.optionalNumber("ratePerSecondMax")
         priorities = try m.optionalNumber("priorities")
         resultRetentionMilliseconds = try m.optionalNumber("resultRetentionMs")
+        fairGroups = try m.optionalNumber("fairGroups")
+        ratePerSecondPerGroupMax = try m.optionalNumber("ratePerSecondPerGroupMax")
     }
 
     /// The policy inside a declaration or a queue's figures.
@@ -232,6 +234,7 @@ extension StatsReply.Queue {
         waiters = try m.number("waiters")
         paused = try m.number("paused")
         policy = try QueuePolicyFields(in: m)
+        pauseReason = try m.optionalText("pauseReason") ?? ""
     }
 }
 

@@ -81,9 +81,22 @@ import Testing
         case .topicSubscribe: _ = try TopicSubscribeRequest(body)
         case .topicUnsubscribe: _ = try TopicUnsubscribeRequest(body)
         case .topicCredit: _ = try TopicCreditRequest(body)
-        case .ping, .goingAway, .quiet, .await, .cancelled, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk,
-            .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl:
-            break
+        case .await: _ = try AwaitRequest(body)
+        case .delete: _ = try DeleteRequest(body)
+        case .purge: _ = try PurgeRequest(body)
+        case .pause: _ = try PauseRequest(body)
+        case .resume: _ = try ResumeRequest(body)
+        case .browse: _ = try BrowseRequest(body)
+        case .get: _ = try GetRequest(body)
+        case .cancel: _ = try CancelRequest(body)
+        case .reschedule: _ = try RescheduleRequest(body)
+        case .redrive: _ = try RedriveRequest(body)
+        case .bulk: _ = try BulkRequest(body)
+        case .topicDeclare: _ = try TopicDeclareRequest(body)
+        case .topicStats: _ = try TopicStatsRequest(body)
+        case .workers: _ = try WorkersRequest(body)
+        case .workerControl: _ = try WorkerControlRequest(body)
+        case .ping, .goingAway, .quiet, .cancelled, .topicEvents, .topicGap: break
         }
     }
 
@@ -94,6 +107,14 @@ import Testing
         case .publish: _ = try PublishReply(body)
         case .stats: _ = try StatsReply(body)
         case .topicEvents: _ = try TopicEventsHead(&reader)
+        case .await: _ = try AwaitReply(body)
+        case .cancel: _ = try CancelReply(body)
+        case .browse, .get: _ = try BrowseReplyHead(&reader)
+        case .redrive, .bulk: _ = try JobReply(body)
+        case .topicStats: _ = try TopicStatsReply(body)
+        case .workers: _ = try WorkersReply(body)
+        case .cancelled: _ = try CancelledNotice(body)
+        case .quiet: _ = try QuietNotice(body)
         default: break
         }
     }

@@ -42,7 +42,10 @@ import Testing
         ("record headers", WireLimits.recordHeaderBytesMax), ("expanded body", WireLimits.bodyBytesMax),
         ("messages in a frame", WireLimits.messagesPerFrameMax), ("queues in a STATS reply", WireLimits.queuesPerReplyMax),
         ("labels", WireLimits.labelsMax), ("groups in a SETTLE", SettleRequest.groupsMax), ("duration", Int(WireLimits.durationMillisecondsMax)),
-        ("policy number", Int(WireLimits.policyNumberMax)),
+        ("policy number", Int(WireLimits.policyNumberMax)), ("result", WireLimits.resultBytesMax), ("results", WireLimits.resultsBytesMax),
+        ("messages in an AWAIT", WireLimits.awaitedMax), ("headers in a filter", WireLimits.filterHeadersMax), ("ids in a filter", WireLimits.filterIDsMax),
+        ("sessions in a WORKERS reply", WireLimits.sessionsPerReplyMax), ("leases of a session", WireLimits.leasesPerSessionMax),
+        ("topics in a TOPIC_STATS reply", WireLimits.topicsPerReplyMax),
     ]) func limit(name: String, value: Int) throws {
         // Other tables have rows of the same name; only the limits' have a number behind it.
         let values = try rows().filter { $0.count == 3 && $0[0] == name }.compactMap { Int($0[1].replacing(",", with: "")) }

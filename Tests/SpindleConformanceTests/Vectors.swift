@@ -37,7 +37,7 @@ struct FrameVector: Decodable, Sendable, CustomTestStringConvertible {
     var meaning: JSONValue
     var testDescription: String { "\(opcode) \(direction): \(name)" }
 
-    static let files = ["connection", "messages", "queues", "topics", "errors"]
+    static let files = ["connection", "messages", "queues", "topics", "workers", "errors"]
     static let all: [FrameVector] = files.flatMap { load($0) }
 }
 

@@ -5,8 +5,12 @@ import Testing
     // MARK: Help
 
     static let commands: [[String]] = [
-        ["up"], ["down"], ["status"], ["demo"], ["queue", "ls"], ["queue", "stats"], ["queue", "declare"], ["message", "publish"],
-        ["message", "lease"], ["message", "ack"], ["message", "nack"], ["message", "extend"], ["topic", "publish"], ["topic", "subscribe"],
+        ["up"], ["down"], ["status"], ["demo"], ["queue", "ls"], ["queue", "stats"], ["queue", "declare"], ["queue", "pause"], ["queue", "resume"],
+        ["queue", "purge"], ["queue", "delete"], ["queue", "browse"], ["queue", "redrive"], ["queue", "move"], ["queue", "reschedule"],
+        ["queue", "cancel"], ["queue", "job"], ["message", "publish"], ["message", "lease"], ["message", "ack"], ["message", "nack"],
+        ["message", "extend"], ["message", "get"], ["message", "cancel"], ["message", "reschedule"], ["message", "await"], ["topic", "ls"],
+        ["topic", "publish"], ["topic", "subscribe"], ["topic", "declare"], ["worker", "run"], ["worker", "ls"], ["worker", "quiet"],
+        ["worker", "resume"], ["worker", "terminate"],
         ["bench", "publish"], ["bench", "lease"], ["bench", "rtt"], ["bench", "delivery"], ["config", "check"], ["config", "show"],
         ["cert", "init"], ["log", "inspect"], ["log", "verify"], ["broker"], ["bridge"], ["worker"], ["addin"],
     ]
@@ -54,6 +58,27 @@ import Testing
         Refusal("queue", "ls", "--url", "http://x", says: "spindle://HOST:PORT"),
         Refusal("queue", "ls", "--url", "spindle://x", "--port-base", "7400", says: "give one of them"),
         Refusal("queue", "ls", "--port-base", "70000", says: "--port-base"),
+        Refusal("queue", "declare", "q", "--rate-per-group", "-1", says: "--rate-per-group"),
+        Refusal("queue", "browse", "q", "--state", "dead", says: "--state"),
+        Refusal("queue", "browse", "q", "--older-than", "yesterday", says: "--older-than"),
+        Refusal("queue", "browse", "q", "--header", "taskType", says: "--header"),
+        Refusal("queue", "browse", "q", "--attempts-min", "3", "--attempts-max", "2", says: "no message can meet both"),
+        Refusal("queue", "browse", "q", "--limit", "-1", says: "--limit"),
+        Refusal("queue", "redrive", "q.dead", "--rate", "-1", says: "--rate"),
+        Refusal("queue", "cancel", "q", "--yes", says: "say which messages are meant"),
+        Refusal("queue", "cancel", "q", "--all", "--group", "g", "--yes", says: "exclude each other"),
+        Refusal("queue", "move", "q", "--all", says: "--to"),
+        Refusal("queue", "reschedule", "q", "--all", says: "--delay DURATION, or --now"),
+        Refusal("queue", "job", "q", "0", says: "job"),
+        Refusal("queue", "job", "q", "1f", "--stop", "--wait", says: "exclude each other"),
+        Refusal("message", "ack", "1.1", "2.1", "--result", "x", says: "give one token"),
+        Refusal("message", "get", "q", "xyz", says: "id"),
+        Refusal("message", "reschedule", "q", "1", "--now", "--delay", "1s", says: "--delay DURATION, or --now"),
+        Refusal("topic", "declare", "*", says: "--age, --bytes or --events"),
+        Refusal("worker", "quiet", says: "--session N, --label NAME=VALUE, or --all"),
+        Refusal("worker", "terminate", "--all", "--session", "3", "--yes", says: "--session N, --label NAME=VALUE, or --all"),
+        Refusal("worker", "resume", "--session", "0", says: "no connection"),
+        Refusal("worker", "--gruop", "results", says: "--gruop"),
         Refusal("bench", "publish", "--batch", "0", says: "--batch must be from 1"),
         Refusal("bench", "publish", "--size", "100000", "--batch", "1000", says: "do not fit one request"),
         Refusal("topic", "subscribe", "*", "--from", "yesterday", says: "--from"),
@@ -66,6 +91,18 @@ import Testing
         #expect(result.exitCode == 64)
         #expect(result.errors.contains(refusal.says), "\(result.errors)")
         #expect(result.output.isEmpty)
+    }
+
+    /// Nobody is there to be asked, so what cannot be taken back is not done; without a broker that is not even looked for.
+    @Test(arguments: [
+        ["queue", "delete", "q"], ["queue", "purge", "q"], ["queue", "cancel", "q", "--all"], ["worker", "terminate", "--all"],
+    ]) func whatCannotBeTakenBackAsksFirst(_ command: [String]) async throws {
+        let directory = try TemporaryDirectory()
+        let asked = try await Spindle.run(command + ["--data", directory.path])
+        #expect(asked.exitCode == 1)
+        #expect(asked.errors.contains("Repeat it with --yes"), "\(asked.errors)")
+        let meant = try await Spindle.run(command + ["--data", directory.path, "--yes"])
+        #expect(meant.errors.contains("there are no tokens"), "\(meant.errors)")
     }
 
     // MARK: Nothing there

@@ -23,7 +23,7 @@ struct SplitMix: RandomNumberGenerator {
     private static func corpus() throws -> [[UInt8]] {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "protocol/vectors")
-        let files = ["connection", "messages", "queues", "topics", "errors", "records", "rejected"]
+        let files = ["connection", "messages", "queues", "topics", "workers", "errors", "records", "rejected"]
         return try files.flatMap { file in
             try JSONDecoder().decode([Frame].self, from: Data(contentsOf: folder.appending(path: "\(file).json"))).map { frame in
                 let digits = Array(frame.hex.utf8.filter { $0 != UInt8(ascii: " ") })

@@ -19,7 +19,7 @@ package enum Decoders {
         return chosen
     }
 
-    package static let all: [Decoder] = connection + messages + queues + topics + records
+    package static let all: [Decoder] = connection + messages + queues + lifecycle + looking + jobs + topics + workers + records
 
     private static var connection: [Decoder] {
         [
@@ -66,6 +66,10 @@ package enum Decoders {
                 for group in request.groups { _ = try? walk(request.body.extracting(group.records), count: group.count) }
                 return max(request.acks.capacity, request.nacks.capacity, request.groups.capacity)
             },
+            Decoder(name: "AckResults", opcode: .ack) { try AckRequest($0).results.capacity },
+            Decoder(name: "AwaitRequest", opcode: .await) { try AwaitRequest($0).ids.capacity },
+            Decoder(name: "AwaitReply", opcode: .await) { try AwaitReply($0).items.capacity },
+            Decoder(name: "CancelledNotice", opcode: .cancelled) { try CancelledNotice($0).tokens.capacity },
             Decoder(name: "SettleReply", opcode: .settle) { try SettleReply($0).firstIDs.capacity },
         ]
     }
@@ -82,8 +86,69 @@ package enum Decoders {
         ]
     }
 
+    private static var lifecycle: [Decoder] {
+        [
+            Decoder(name: "DeleteRequest", opcode: .delete) { try DeleteRequest($0).queue.utf8.count },
+            Decoder(name: "PurgeRequest", opcode: .purge) { try PurgeRequest($0).queue.utf8.count },
+            Decoder(name: "RemovedReply", opcode: .purge) { body in
+                _ = try RemovedReply(body)
+                return 0
+            },
+            Decoder(name: "PauseRequest", opcode: .pause) { try PauseRequest($0).reason.utf8.count },
+            Decoder(name: "ResumeRequest", opcode: .resume) { try ResumeRequest($0).queue.utf8.count },
+        ]
+    }
+
+    private static func reserved(_ filter: MessageFilter) -> Int {
+        max(filter.headersEqual.capacity, filter.headersContaining.capacity, filter.ids?.capacity ?? 0)
+    }
+
+    private static var looking: [Decoder] {
+        [
+            Decoder(name: "MessageFilter", opcode: nil) { reserved(try MessageFilter(fields: $0)) },
+            Decoder(name: "BrowseRequest", opcode: .browse) { reserved(try BrowseRequest($0).filter) },
+            Decoder(name: "GetRequest", opcode: .get) { try GetRequest($0).queue.utf8.count },
+            Decoder(name: "BrowseReplyHead", opcode: .browse) { body in
+                var reader = WireReader(body)
+                let head = try BrowseReplyHead(&reader)
+                for item in head.items { _ = try? RecordView.decode(try reader.span(Int(item.recordByteCount), "record")) }
+                return head.items.capacity
+            },
+        ]
+    }
+
+    private static var jobs: [Decoder] {
+        [
+            Decoder(name: "CancelRequest", opcode: .cancel) { try CancelRequest($0).ids.capacity },
+            Decoder(name: "CancelReply", opcode: .cancel) { try CancelReply($0).items.capacity },
+            Decoder(name: "RescheduleRequest", opcode: .reschedule) { try RescheduleRequest($0).ids.capacity },
+            Decoder(name: "RedriveRequest", opcode: .redrive) { reserved(try RedriveRequest($0).filter) },
+            Decoder(name: "BulkRequest", opcode: .bulk) { reserved(try BulkRequest($0).filter) },
+            Decoder(name: "JobReply", opcode: .bulk) { try JobReply($0).lastFailure.utf8.count },
+        ]
+    }
+
+    private static var workers: [Decoder] {
+        [
+            Decoder(name: "QuietNotice", opcode: .quiet) { try QuietNotice($0).reason.utf8.count },
+            Decoder(name: "WorkersRequest", opcode: .workers) { try WorkersRequest($0).pattern.utf8.count },
+            Decoder(name: "WorkersReply", opcode: .workers) { body in
+                let sessions = try WorkersReply(body).sessions
+                return sessions.reduce(sessions.capacity) { max($0, $1.labels.capacity, $1.leases.capacity) }
+            },
+            Decoder(name: "WorkerControlRequest", opcode: .workerControl) { try WorkerControlRequest($0).reason.utf8.count },
+            Decoder(name: "WorkerControlReply", opcode: .workerControl) { body in
+                _ = try WorkerControlReply(body)
+                return 0
+            },
+        ]
+    }
+
     private static var topics: [Decoder] {
         [
+            Decoder(name: "TopicDeclareRequest", opcode: .topicDeclare) { try TopicDeclareRequest($0).pattern.utf8.count },
+            Decoder(name: "TopicStatsRequest", opcode: .topicStats) { try TopicStatsRequest($0).pattern.utf8.count },
+            Decoder(name: "TopicStatsReply", opcode: .topicStats) { try TopicStatsReply($0).topics.capacity },
             Decoder(name: "TopicPublishReply", opcode: .topicPublish) { try TopicPublishReply($0).runs.capacity },
             Decoder(name: "TopicPublishRequest", opcode: .topicPublish) { body in
                 let request = try PublishRequest(body)

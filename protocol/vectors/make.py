@@ -32,9 +32,20 @@ POLICY = {
     "leaseMs": 30000, "leaseMsMax": 43200000, "attemptsMax": 5, "backoffKind": 1, "backoffInitialMs": 1000, "backoffCapMs": 300000,
     "backoffJitterPercent": 20, "deadLetterQueue": "esprit-gen.dead", "delayMs": 0, "ttlMs": 0, "lengthMax": 1000000,
     "bytesMax": 1099511627776, "dedupWindowMs": 600000, "orderedGroups": 1, "concurrencyMax": 4, "concurrencyPerGroupMax": 1,
-    "ratePerSecondMax": 100, "priorities": 1, "resultRetentionMs": 3600000,
+    "ratePerSecondMax": 100, "priorities": 1, "resultRetentionMs": 3600000, "fairGroups": 1, "ratePerSecondPerGroupMax": 2,
 }
 TOKEN = {"id": "0x10000000020", "epoch": 1}
+HISTORY = {"itemIndex": 0, "originQueue": "file-ingest", "reason": "attempts used up", "deadAtMs": 1780000900000, "attempts": [
+    {"number": 1, "leasedAtMs": 1780000000000, "endedAtMs": 1780000001000, "holder": "worker-1", "outcome": "nacked", "reason": "디스크 오류"},
+    {"number": 2, "leasedAtMs": 1780000002000, "endedAtMs": 1780000032000, "holder": "worker-2", "outcome": "expired", "reason": ""},
+    {"number": 3, "leasedAtMs": 1780000040000, "endedAtMs": 1780000041000, "holder": "worker-2", "outcome": "disconnected", "reason": ""}]}
+FILTER = {
+    "states": ["ready", "delayed"], "ageMsMin": 3600000, "ageMsMax": 86400000, "attemptsMin": 3, "attemptsMax": 9, "group": "routing-17",
+    "headersEqual": [{"name": "taskType", "text": "EspritGenerationCommand"}, {"name": "작성자", "text": "김철수"}],
+    "headersContaining": [{"name": "", "text": "foo"}, {"name": "correlationId", "text": "라우팅"}],
+    "originQueue": "esprit-gen", "lastReasonContains": "W:\\", "ids": ["0x10000000020", "0xffffffffffffffff"],
+}
+BULK = {"job": "0x0", "queue": "esprit-gen", "target": "", "delayMs": 0, "messagesMax": 0, "ratePerSecond": 0, "reason": "", "filter": {}}
 
 
 def failure(name, retry_after=0, message="", radius=None, **more):
@@ -62,6 +73,9 @@ CONNECTION = [
     ("ping", "PING", "request", {}),
     ("ping answered", "PING", "reply", {}),
     ("going away", "GOING_AWAY", "push", {"graceMs": 20000, "reason": "점검"}),
+    ("quiet", "QUIET", "push", {"action": "quiet", "graceMs": 0, "reason": "점검"}),
+    ("resume", "QUIET", "push", {"action": "resume", "graceMs": 0, "reason": ""}),
+    ("terminate", "QUIET", "push", {"action": "terminate", "graceMs": 30000, "reason": "a new version is rolled out"}),
 ]
 
 MESSAGES = [
@@ -80,13 +94,12 @@ MESSAGES = [
     ("nothing came", "LEASE", "reply", {"leaseMs": 30000, "messages": []}),
     ("leased from a dead-letter queue", "LEASE", "reply", {"leaseMs": 30000, "messages": [
         {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000900000, "record": BINARY}],
-        "deadLetters": [{"itemIndex": 0, "originQueue": "file-ingest", "reason": "attempts used up", "deadAtMs": 1780000900000, "attempts": [
-            {"number": 1, "leasedAtMs": 1780000000000, "endedAtMs": 1780000001000, "holder": "worker-1", "outcome": "nacked", "reason": "디스크 오류"},
-            {"number": 2, "leasedAtMs": 1780000002000, "endedAtMs": 1780000032000, "holder": "worker-2", "outcome": "expired", "reason": ""},
-            {"number": 3, "leasedAtMs": 1780000040000, "endedAtMs": 1780000041000, "holder": "worker-2", "outcome": "disconnected", "reason": ""}]}]}),
+        "deadLetters": [HISTORY]}),
     ("lease refused", "LEASE", "error", failure("PERMISSION_DENIED", message="'web' may not lease 'esprit-gen'")),
     ("ack", "ACK", "request", {"tokens": [TOKEN, {"id": "0xffffffffffffffff", "epoch": 4294967295}]}),
     ("acked, one lease lost", "ACK", "reply", {"runs": [{"status": 0, "count": 1}, {"status": wire.CODES["LEASE_LOST"], "count": 1}]}),
+    ("ack with results", "ACK", "request", {"tokens": [TOKEN, {"id": "0x40", "epoch": 2}, {"id": "0x80", "epoch": 3}],
+     "results": [{"itemIndex": 0, "hex": b"{\"id\":17}".hex()}, {"itemIndex": 2, "hex": ""}]}),
     ("nack", "NACK", "request", {"items": [
         {**TOKEN, "disposition": "retry", "delayMs": None, "reason": "W:\\ is not there"},
         {**TOKEN, "disposition": "dead", "delayMs": 0, "reason": "taskType 없음"},
@@ -98,9 +111,21 @@ MESSAGES = [
         {"status": 0, "cancelled": True}, {"status": wire.CODES["LEASE_LOST"], "cancelled": False}]}),
     ("settle", "SETTLE", "request", {"acks": [TOKEN], "nacks": [{"id": "0x40", "epoch": 2, "disposition": "retry", "delayMs": 250, "reason": "later"}],
      "groups": [{"kind": "queue", "name": "addin-result", "records": [PLAIN, EMPTY]}, {"kind": "topic", "name": "addin.job.updated", "records": [PLAIN]}]}),
+    ("settle with a result", "SETTLE", "request", {"acks": [TOKEN], "nacks": [], "groups": [{"kind": "queue", "name": "next", "records": [PLAIN]}],
+     "results": [{"itemIndex": 0, "hex": "00ff"}]}),
     ("settle acks alone", "SETTLE", "request", {"acks": [TOKEN], "nacks": [], "groups": []}),
     ("settled", "SETTLE", "reply", {"firstIds": ["0x10000000100", "0x10000000180"]}),
     ("settle refused", "SETTLE", "error", failure("LEASE_LOST", message="the lease of message 40 is lost: nothing of this was done")),
+    ("await", "AWAIT", "request", {"queue": "esprit-gen", "ids": ["0x10000000020", "0x40"], "waitMs": 30000}),
+    ("awaited", "AWAIT", "reply", {"items": [
+        {"status": 0, "state": "acknowledged", "settledAtMs": 1780000000123, "resultHex": b"{\"id\":17}".hex()},
+        {"status": wire.CODES["NO_SUCH_MESSAGE"], "state": "unknown", "settledAtMs": 0, "resultHex": ""},
+        {"status": 0, "state": "pending", "settledAtMs": 0, "resultHex": ""},
+        {"status": 0, "state": "dead", "settledAtMs": 1780000000456, "resultHex": "디스크 오류".encode("utf-8").hex()},
+        {"status": 0, "state": "cancelled", "settledAtMs": 1780000000789, "resultHex": ""},
+        {"status": wire.CODES["RECORD_TOO_LARGE"], "state": "acknowledged", "settledAtMs": 1780000000999, "resultHex": ""}]}),
+    ("await refused", "AWAIT", "error", failure("PERMISSION_DENIED", message="'web' may not publish to 'esprit-gen'")),
+    ("cancelled", "CANCELLED", "push", {"tokens": [TOKEN, {"id": "0x40", "epoch": 2}], "reason": "주문이 취소되었습니다"}),
 ]
 
 QUEUES = [
@@ -115,7 +140,61 @@ QUEUES = [
     ("figures", "STATS", "reply", {"queues": [{"name": "esprit-gen", **{name: 10 + i for i, name in enumerate(wire.STATS)},
      "policy": {"leaseMs": 30000, "deadLetterQueue": "esprit-gen.dead"}}], "moreFollow": True}),
     ("no figures", "STATS", "reply", {"queues": [], "moreFollow": False}),
-    ("not in this version", "BROWSE", "error", failure("UNSUPPORTED", message="BROWSE is not answered by this version")),
+    ("figures of a paused queue", "STATS", "reply", {"queues": [
+        {"name": "a", **dict.fromkeys(wire.STATS, 0), "policy": {}},
+        {"name": "b", **dict.fromkeys(wire.STATS, 0), "paused": 3, "policy": {"fairGroups": 1}, "pauseReason": "W: is full"}], "moreFollow": False}),
+    ("not in this version", "BULK", "error", failure("UNSUPPORTED", message="BULK is not answered by this version")),
+    ("delete if empty", "DELETE", "request", {"queue": "old", "mode": "ifEmpty"}),
+    ("delete with its messages", "DELETE", "request", {"queue": "old", "mode": "withMessages"}),
+    ("deleted", "DELETE", "reply", {"messagesRemoved": 12}),
+    ("delete refused", "DELETE", "error", failure("CONFLICT", message="'old' has 12 messages: delete them too, or let them be worked off")),
+    ("purge", "PURGE", "request", {"queue": "esprit-gen", "states": ["ready", "delayed"]}),
+    ("purge what is delayed", "PURGE", "request", {"queue": "esprit-gen", "states": ["delayed"]}),
+    ("purged", "PURGE", "reply", {"messagesRemoved": 9007199254740991}),
+    ("pause deliveries", "PAUSE", "request", {"queue": "esprit-gen", "what": ["deliveries"], "reason": "점검"}),
+    ("pause all", "PAUSE", "request", {"queue": "esprit-gen", "what": ["deliveries", "publishes"], "reason": ""}),
+    ("paused", "PAUSE", "reply", {}),
+    ("resume", "RESUME", "request", {"queue": "esprit-gen"}),
+    ("resumed", "RESUME", "reply", {}),
+    ("browse all", "BROWSE", "request", {"queue": "esprit-gen.dead", "after": "0x0", "messagesMax": 100, "bytesMax": 1048576,
+     "parts": ["records", "histories"], "filter": {}}),
+    ("browse with every condition", "BROWSE", "request", {"queue": "esprit-gen", "after": "0x10000000020", "messagesMax": 65536, "bytesMax": 0,
+     "parts": [], "filter": FILTER}),
+    ("browsed", "BROWSE", "reply", {"next": "0x10000000040", "messages": [
+        {"id": "0x10000000020", "state": "ready", "epoch": 0, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
+         "percent": None, "note": "", "record": KOREAN},
+        {"id": "0x10000000040", "state": "leased", "epoch": 7, "attempts": 3, "storedAtMs": 1780000000456, "dueAtMs": 1780000030456,
+         "holder": "worker cam-03", "percent": 42, "note": "황삭 3/7", "record": COMPRESSED}]}),
+    ("browsed without records", "BROWSE", "reply", {"next": "0x0", "messages": [
+        {"id": "0x10000000060", "state": "delayed", "epoch": 1, "attempts": 1, "storedAtMs": 1780000000789, "dueAtMs": 1780000060789,
+         "holder": "", "percent": None, "note": ""},
+        {"id": "0x10000000080", "state": "cancelled", "epoch": 2, "attempts": 2, "storedAtMs": 1780000000999, "dueAtMs": 1780000030999,
+         "holder": "worker cam-03", "percent": 0, "note": ""}]}),
+    ("nothing on this page", "BROWSE", "reply", {"next": "0x20000000000", "messages": []}),
+    ("get", "GET", "request", {"queue": "esprit-gen.dead", "id": "0x10000000020", "parts": ["records", "histories"]}),
+    ("got a dead letter", "GET", "reply", {"next": "0x0", "messages": [
+        {"id": "0x10000000020", "state": "ready", "epoch": 3, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
+         "percent": None, "note": "", "record": PLAIN}], "histories": [HISTORY]}),
+    ("get refused", "GET", "error", failure("NO_SUCH_MESSAGE", message="'esprit-gen' has no message 0x20")),
+    ("cancel", "CANCEL", "request", {"queue": "esprit-gen", "reason": "주문이 취소되었습니다", "ids": ["0x10000000020", "0x40", "0x60", "0x80"]}),
+    ("cancelled", "CANCEL", "reply", {"items": [{"status": 0, "was": "ready"}, {"status": 0, "was": "leased"}, {"status": 0, "was": "delayed"},
+     {"status": wire.CODES["NO_SUCH_MESSAGE"], "was": "ready"}]}),
+    ("reschedule", "RESCHEDULE", "request", {"queue": "esprit-gen", "delayMs": 315576000000, "ids": ["0x10000000020"]}),
+    ("make ready at once", "RESCHEDULE", "request", {"queue": "esprit-gen", "delayMs": 0, "ids": ["0x20", "0x40"]}),
+    ("rescheduled", "RESCHEDULE", "reply", {"runs": [{"status": 0, "count": 1}, {"status": wire.CODES["CONFLICT"], "count": 1}]}),
+    ("redrive all", "REDRIVE", "request", {"queue": "esprit-gen.dead", "target": "", "messagesMax": 0, "ratePerSecond": 0, "filter": {}}),
+    ("redrive some", "REDRIVE", "request", {"queue": "esprit-gen.dead", "target": "esprit-gen-2", "messagesMax": 100, "ratePerSecond": 5,
+     "filter": FILTER}),
+    ("redrive begun", "REDRIVE", "reply", {"job": "0x123456789abcdef", "matched": 3, "done": 0, "failed": 0, "state": "running"}),
+    ("bulk cancel", "BULK", "request", {**BULK, "action": "cancel", "reason": "쓸모없음", "filter": {"headersEqual": [{"name": "taskType", "text": "old"}]}}),
+    ("bulk redrive", "BULK", "request", {**BULK, "action": "redrive", "queue": "esprit-gen.dead", "ratePerSecond": 10}),
+    ("bulk move", "BULK", "request", {**BULK, "action": "move", "target": "esprit-gen-2", "messagesMax": 4294967295}),
+    ("bulk reschedule", "BULK", "request", {**BULK, "action": "reschedule", "delayMs": 60000}),
+    ("look at a job", "BULK", "request", {**BULK, "action": "look", "job": "0x123456789abcdef"}),
+    ("stop a job", "BULK", "request", {**BULK, "action": "stop", "job": "0xffffffffffffffff"}),
+    ("job done", "BULK", "reply", {"job": "0x123456789abcdef", "matched": 3, "done": 2, "failed": 1, "state": "done",
+     "lastFailure": "'esprit-gen' is full"}),
+    ("job stopped", "BULK", "reply", {"job": "0x1", "matched": 100000, "done": 40, "failed": 0, "state": "stopped"}),
 ]
 
 TOPICS = [
@@ -134,6 +213,35 @@ TOPICS = [
         {"offset": "0x10000000200", "storedAtMs": 1780000000123, "topic": "addin.job.created", "record": PLAIN},
         {"offset": "0x10000000300", "storedAtMs": 1780000000124, "topic": "addin.job.updated", "record": COMPRESSED}]}),
     ("gap", "TOPIC_GAP", "push", {"subscriptionId": 1, "cursor": "123456789abcdef:10000000000", "reason": "보존 기간이 지났습니다"}),
+    ("declare retention", "TOPIC_DECLARE", "request", {"pattern": "addin.*", "retention": {"ageMsMax": 604800000, "bytesMax": 1073741824, "eventsMax": 100000}}),
+    ("declare retention by age", "TOPIC_DECLARE", "request", {"pattern": "*", "retention": {"ageMsMax": 0}}),
+    ("retention declared", "TOPIC_DECLARE", "reply", {"outcome": "created"}),
+    ("figures of topics", "TOPIC_STATS", "request", {"pattern": "addin.*", "after": "addin.job.created", "max": 100}),
+    ("topics' figures", "TOPIC_STATS", "reply", {"epoch": "0x123456789abcdef", "earliestOffset": "0x20", "latestOffset": "0x10000000200", "topics": [
+        {"name": "addin.job.updated", "events": 2, "bytes": 512, "earliestOffset": "0x20", "latestOffset": "0x10000000200", "published": 7,
+         "subscriptions": 1, "oldestAgeMs": 60000}], "moreFollow": True}),
+]
+
+WORKERS = [
+    ("workers", "WORKERS", "request", {"pattern": "*", "after": "0x0", "max": 1000, "withLeases": True}),
+    ("workers of a name", "WORKERS", "request", {"pattern": "esprit-*", "after": "0x7", "max": 1, "withLeases": False}),
+    ("workers and what they hold", "WORKERS", "reply", {"sessions": [
+        {"id": "0x0", "principal": "", "clientName": "", "clientVersion": "", "address": "", "connectedAtMs": 0, "heardAtMs": 0, "quiet": False,
+         "waits": False, "held": 1, "labels": [], "leases": [{"queue": "file-ingest", "id": "0x40", "epoch": 2, "attempt": 2,
+         "leasedAtMs": 1780000000000, "endsAtMs": 1780000030000, "percent": None, "note": ""}]},
+        {"id": "0x7", "principal": "esprit-addin", "clientName": "esprit-addin", "clientVersion": "4.2.0", "address": "10.0.0.3:50123",
+         "connectedAtMs": 1780000000000, "heardAtMs": 1780000009000, "quiet": True, "waits": True, "held": 2,
+         "labels": [{"name": "host", "value": "cam-03"}, {"name": "현장", "value": "2공장"}], "leases": [
+            {"queue": "esprit-gen", **TOKEN, "attempt": 1, "leasedAtMs": 1780000001000, "endsAtMs": 1780000061000, "percent": 42, "note": "황삭 3/7"},
+            {"queue": "esprit-gen", "id": "0x60", "epoch": 4294967295, "attempt": 9, "leasedAtMs": 1780000002000, "endsAtMs": 1780000062000,
+             "percent": 0, "note": ""}]}], "moreFollow": True}),
+    ("no workers", "WORKERS", "reply", {"sessions": [], "moreFollow": False}),
+    ("quiet one", "WORKER_CONTROL", "request", {"sessionId": "0x7", "label": "", "value": "", "action": "quiet", "graceMs": 0, "reason": "점검"}),
+    ("resume all", "WORKER_CONTROL", "request", {"sessionId": "0x0", "label": "", "value": "", "action": "resume", "graceMs": 0, "reason": ""}),
+    ("terminate by label", "WORKER_CONTROL", "request", {"sessionId": "0x0", "label": "host", "value": "cam-03", "action": "terminate",
+     "graceMs": 30000, "reason": "a new version is rolled out"}),
+    ("workers told", "WORKER_CONTROL", "reply", {"sessionsReached": 3}),
+    ("control refused", "WORKER_CONTROL", "error", failure("PERMISSION_DENIED", message="'web' may not control workers")),
 ]
 
 ERRORS = [
@@ -160,6 +268,7 @@ def files():
     yield "messages.json", vectors(MESSAGES)
     yield "queues.json", vectors(QUEUES)
     yield "topics.json", vectors(TOPICS)
+    yield "workers.json", vectors(WORKERS)
     yield "errors.json", vectors(ERRORS)
     yield "records.json", [{"name": name, "hex": wire.record(meaning).hex, "meaning": meaning} for name, meaning in RECORDS]
     yield "rejected.json", REJECTED

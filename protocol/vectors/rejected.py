@@ -66,6 +66,49 @@ def declare(queue="q"):
     return Fields().string(queue)
 
 
+def filter(fields):
+    return Fields().u32(len(fields.data)).add(fields)
+
+
+def browse(fields=None, max=1, length=None):
+    body = Fields().string("q").u64(0).u32(max).u32(0).u8(0)
+    if length is not None:
+        return body.u32(length)
+    return body.add(filter(fields or Fields()))
+
+
+def u64(value):
+    return struct.pack("<Q", value)
+
+
+def text_pair(name, text):
+    return Fields().string(name).string(text).data
+
+
+def results(*items):
+    """The bytes of ACK's tag 1."""
+    return b"".join(struct.pack("<II", index, len(data)) + data for index, data in items)
+
+
+def ack(count=1, field=b""):
+    body = Fields().u32(count)
+    for _ in range(count):
+        body.token(1, 1)
+    return body.tag(1, field, critical=True)
+
+
+def bulk(action=0, job=0, target="", delay=0):
+    return Fields().u8(action).u64(job).string("q").string(target).u64(delay).u32(0).u32(0).string("").u32(0)
+
+
+def control(action=0, label=""):
+    return Fields().u64(0).string(label).string("").u8(action).u32(0).string("")
+
+
+def retention(tag, data, critical=False):
+    return Fields().string("*").tag(tag, data, critical=critical)
+
+
 REJECTED = [
     # Not this protocol at all.
     entry("an HTTP request", b"GET / HTTP/1.1\r\nHost: spindle\r\n\r\n".hex(), "FRAME_TOO_LARGE", cap=4096),
@@ -169,10 +212,92 @@ REJECTED = [
     request("stats cut", "STATS", Fields().string("*").string(""), "MALFORMED_FRAME"),
     request("subscribe from 3", "TOPIC_SUBSCRIBE", Fields().u32(1).string("*").u8(3).u64(0).u64(0).u32(1), "INVALID_ARGUMENT"),
     request("credit cut", "TOPIC_CREDIT", Fields().u32(1), "MALFORMED_FRAME"),
+    request("fair groups 2", "DECLARE", declare().tag(20, u64(2)), "INVALID_ARGUMENT"),
+    request("rate per group of 2^32", "DECLARE", declare().tag(21, u64(2**32)), "INVALID_ARGUMENT"),
+    # Results and AWAIT.
+    request("result of 4,097 bytes", "ACK", ack(1, results((0, bytes(4097)))), "INVALID_ARGUMENT"),
+    request("results of 65,537 bytes", "ACK", ack(17, results(*[(i, bytes(4096)) for i in range(16)], (16, b"x"))), "INVALID_ARGUMENT"),
+    request("result for an ack that is not there", "ACK", ack(1, results((1, b"x"))), "INVALID_ARGUMENT"),
+    request("two results for one ack", "ACK", ack(2, results((0, b"x"), (0, b"y"))), "INVALID_ARGUMENT"),
+    request("results out of order", "ACK", ack(2, results((1, b"x"), (0, b"y"))), "INVALID_ARGUMENT"),
+    request("result cut", "ACK", ack(1, results((0, b"xyz"))[:-1]), "MALFORMED_FRAME"),
+    request("result of 4 GiB", "ACK", ack(1, struct.pack("<II", 0, 2**32 - 1)), "MALFORMED_FRAME"),
+    request("settle with a result for a nack", "SETTLE", Fields().u32(0).add(nack()).u16(0).tag(1, results((0, b"x")), critical=True), "INVALID_ARGUMENT"),
+    request("await nothing", "AWAIT", Fields().string("q").u32(0).u32(0), "INVALID_ARGUMENT"),
+    request("await 1,001", "AWAIT", Fields().string("q").u32(1001).raw(bytes(8008)).u32(0), "INVALID_ARGUMENT"),
+    request("await 4 billion", "AWAIT", Fields().string("q").u32(2**32 - 1).u64(1).u32(0), "MALFORMED_FRAME"),
+    # Queue operations.
+    request("delete mode 2", "DELETE", Fields().string("q").u8(2), "INVALID_ARGUMENT"),
+    request("delete without a name", "DELETE", Fields().string("").u8(0), "INVALID_ARGUMENT"),
+    request("delete cut", "DELETE", Fields().string("q"), "MALFORMED_FRAME"),
+    request("purge nothing", "PURGE", Fields().string("q").u8(0), "INVALID_ARGUMENT"),
+    request("purge what is leased", "PURGE", Fields().string("q").u8(4), "INVALID_ARGUMENT"),
+    request("pause nothing", "PAUSE", Fields().string("q").u8(0).string(""), "INVALID_ARGUMENT"),
+    request("pause 4", "PAUSE", Fields().string("q").u8(4).string(""), "INVALID_ARGUMENT"),
+    request("pause with a reason of 2,049 bytes", "PAUSE", Fields().string("q").u8(1).string("r" * 2049), "INVALID_ARGUMENT"),
+    request("resume with an unknown critical tag", "RESUME", Fields().string("q").tag(9, b"", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("browse nothing", "BROWSE", browse(max=0), "INVALID_ARGUMENT"),
+    request("browse 65,537", "BROWSE", browse(max=65537), "INVALID_ARGUMENT"),
+    request("filter of 4 GiB", "BROWSE", browse(length=2**32 - 1), "MALFORMED_FRAME"),
+    request("filter with a cut field", "BROWSE", browse(Fields().raw(b"\x01\x00\x08\x00\x00\x00\x01")), "MALFORMED_FRAME"),
+    request("filter with an unknown field", "BROWSE", browse(Fields().tag(12, b"x")), "UNKNOWN_CRITICAL_TAG"),
+    request("filter with an unknown critical field", "REDRIVE", Fields().string("q").string("").u32(0).u32(0)
+            .add(filter(Fields().tag(99, b"", critical=True))), "UNKNOWN_CRITICAL_TAG"),
+    request("filter without a state", "BROWSE", browse(Fields().tag(1, u64(0))), "INVALID_ARGUMENT"),
+    request("filter with an unknown state", "BROWSE", browse(Fields().tag(1, u64(8))), "INVALID_ARGUMENT"),
+    request("filter's age of four bytes", "BROWSE", browse(Fields().tag(2, b"1234")), "MALFORMED_FRAME"),
+    request("filter's age of nine bytes", "BROWSE", browse(Fields().tag(3, b"123456789")), "MALFORMED_FRAME"),
+    request("filter's group of 256 bytes", "BROWSE", browse(Fields().tag(6, b"g" * 256)), "INVALID_ARGUMENT"),
+    request("filter's group that is no UTF-8", "BROWSE", browse(Fields().tag(6, b"\xff")), "MALFORMED_FRAME"),
+    request("filter's header without a name", "BROWSE", browse(Fields().tag(7, text_pair("", "x"))), "INVALID_ARGUMENT"),
+    request("filter's header cut", "BROWSE", browse(Fields().tag(7, text_pair("a", "x")[:-1])), "MALFORMED_FRAME"),
+    request("filter's header with a byte too many", "BROWSE", browse(Fields().tag(8, text_pair("a", "x") + b"y")), "MALFORMED_FRAME"),
+    request("filter with 33 headers", "BROWSE",
+            browse(Fields().raw(Fields().tag(7, text_pair("a", "x")).tag(8, text_pair("", "x")).data * 17)), "INVALID_ARGUMENT"),
+    request("filter's reason of 2,049 bytes", "BROWSE", browse(Fields().tag(10, b"r" * 2049)), "INVALID_ARGUMENT"),
+    request("filter without an id", "BROWSE", browse(Fields().tag(11, b"")), "INVALID_ARGUMENT"),
+    request("filter's ids of nine bytes", "BROWSE", browse(Fields().tag(11, bytes(9))), "MALFORMED_FRAME"),
+    request("get cut", "GET", Fields().string("q").u64(1), "MALFORMED_FRAME"),
+    request("cancel nothing", "CANCEL", Fields().string("q").string("").u32(0), "INVALID_ARGUMENT"),
+    request("cancel 4 billion", "CANCEL", Fields().string("q").string("").u32(2**32 - 1).u64(1), "MALFORMED_FRAME"),
+    request("reschedule by over ten years", "RESCHEDULE", Fields().string("q").u64(TEN_YEARS + 1).u32(1).u64(1), "INVALID_ARGUMENT"),
+    request("reschedule nothing", "RESCHEDULE", Fields().string("q").u64(0).u32(0), "INVALID_ARGUMENT"),
+    request("redrive to a name with a star", "REDRIVE", Fields().string("q").string("a*").u32(0).u32(0).u32(0), "INVALID_ARGUMENT"),
+    request("bulk action 6", "BULK", bulk(action=6), "INVALID_ARGUMENT"),
+    request("bulk cancel of a job", "BULK", bulk(action=0, job=1), "INVALID_ARGUMENT"),
+    request("look at no job", "BULK", bulk(action=4), "INVALID_ARGUMENT"),
+    request("move to nowhere", "BULK", bulk(action=2), "INVALID_ARGUMENT"),
+    request("bulk reschedule by over ten years", "BULK", bulk(action=3, delay=TEN_YEARS + 1), "INVALID_ARGUMENT"),
+    # Topics and workers.
+    request("retention of every topic but none", "TOPIC_DECLARE", Fields().string(""), "INVALID_ARGUMENT"),
+    request("retention over ten years", "TOPIC_DECLARE", retention(1, u64(TEN_YEARS + 1)), "INVALID_ARGUMENT"),
+    request("retention of 2^53 bytes", "TOPIC_DECLARE", retention(2, u64(2**53)), "INVALID_ARGUMENT"),
+    request("retention of four bytes", "TOPIC_DECLARE", retention(3, b"1234"), "MALFORMED_FRAME"),
+    request("unknown critical retention", "TOPIC_DECLARE", retention(4, u64(1), critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("no workers asked for", "WORKERS", Fields().string("*").u64(0).u32(0).u8(0), "INVALID_ARGUMENT"),
+    request("worker action 3", "WORKER_CONTROL", control(action=3), "INVALID_ARGUMENT"),
+    request("worker label of 256 bytes", "WORKER_CONTROL", control(label="l" * 256), "INVALID_ARGUMENT"),
     # What a client must refuse.
     request("4 billion leased messages announced", "LEASE", Fields().u32(2**32 - 1).u32(0), "MALFORMED_FRAME", direction="reply"),
     request("4 billion runs announced", "PUBLISH", Fields().u32(2**32 - 1).u16(0), "MALFORMED_FRAME", direction="reply"),
     request("4 billion queues announced", "STATS", Fields().u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
     request("4 billion events announced", "TOPIC_EVENTS", Fields().u32(1).u64(1).u32(2**32 - 1), "MALFORMED_FRAME", direction="push"),
+    request("4 billion browsed messages announced", "BROWSE", Fields().u64(0).u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
+    request("browsed message in state 4", "BROWSE", Fields().u64(0).u32(1).u64(1).u8(4).raw(bytes(33)), "MALFORMED_FRAME", direction="reply"),
+    request("4 billion awaited results announced", "AWAIT", Fields().u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
+    request("awaited result of 4 GiB", "AWAIT", Fields().u32(1).u16(0).u8(2).u64(1).u32(2**32 - 1), "MALFORMED_FRAME", direction="reply"),
+    request("cancelled message that was 3", "CANCEL", Fields().u32(1).u16(0).u8(3), "MALFORMED_FRAME", direction="reply"),
+    request("job in state 3", "BULK", Fields().u64(1).u64(0).u64(0).u64(0).u8(3), "MALFORMED_FRAME", direction="reply"),
+    request("pause's reason for a queue that is not there", "STATS", Fields().u32(0).u8(0).tag(1, struct.pack("<IH", 0, 0)), "MALFORMED_FRAME",
+            direction="reply"),
+    request("4 billion topics announced", "TOPIC_STATS", Fields().u64(1).u64(1).u64(1).u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME",
+            direction="reply"),
+    request("4 billion sessions announced", "WORKERS", Fields().u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
+    request("4 billion leases announced", "WORKERS", Fields().u32(1).u64(1).raw(bytes(8 + 16 + 1 + 4)).u16(0).u32(2**32 - 1), "MALFORMED_FRAME",
+            direction="reply"),
+    request("session with 33 labels", "WORKERS", Fields().u32(1).u64(1).raw(bytes(8 + 16 + 1 + 4)).u16(33).raw(bytes(256)), "MALFORMED_FRAME",
+            direction="reply"),
+    request("4 billion cancelled messages announced", "CANCELLED", Fields().u32(2**32 - 1).token(1, 1), "MALFORMED_FRAME", direction="push"),
+    request("quiet cut", "QUIET", Fields().u8(0).u32(0), "MALFORMED_FRAME", direction="push"),
     request("error reply cut", "PUBLISH", Fields().u16(16).u8(2), "MALFORMED_FRAME", direction="error"),
 ]

@@ -268,6 +268,17 @@ def tokens(list):
     return body
 
 
+def results(body, m):
+    """What acknowledged messages leave behind; critical, so that a broker that would not keep it refuses."""
+    if "results" in m:
+        field = Fields()
+        for result in m["results"]:
+            data = bytes.fromhex(result["hex"])
+            field.u32(result["itemIndex"]).u32(len(data)).raw(data)
+        body.tag(1, field.data, critical=True)
+    return body
+
+
 DISPOSITIONS = {"retry": 0, "dead": 1, "release": 2}
 
 
@@ -306,7 +317,7 @@ def settle(m):
         data = records(group["records"])
         body.u8({"queue": 0, "topic": 1}[group["kind"]]).string(group["name"])
         body.u32(len(group["records"])).u32(len(data.data)).add(data)
-    return body
+    return results(body, m)
 
 
 def settle_reply(m):
@@ -320,7 +331,7 @@ POLICY = {
     "leaseMs": 1, "leaseMsMax": 2, "attemptsMax": 3, "backoffKind": 4, "backoffInitialMs": 5, "backoffCapMs": 6,
     "backoffJitterPercent": 7, "deadLetterQueue": 8, "delayMs": 9, "ttlMs": 10, "lengthMax": 11, "bytesMax": 12,
     "dedupWindowMs": 13, "orderedGroups": 14, "concurrencyMax": 15, "concurrencyPerGroupMax": 16, "ratePerSecondMax": 17,
-    "priorities": 18, "resultRetentionMs": 19,
+    "priorities": 18, "resultRetentionMs": 19, "fairGroups": 20, "ratePerSecondPerGroupMax": 21,
 }
 
 
@@ -349,9 +360,171 @@ def stats_reply(m):
             body.u16(index + 1).u64(queue[name])
         settings = policy(queue["policy"])
         body.u32(len(settings.data)).add(settings)
+    body.u8(1 if m["moreFollow"] else 0)
+    for index, queue in enumerate(m["queues"]):
+        if "pauseReason" in queue:
+            note = Fields().u32(index).string(queue["pauseReason"])
+            body.tag(1, note.data)
+    return body
+
+
+def ids(list):
+    body = Fields().u32(len(list))
+    for id in list:
+        body.u64(number(id))
+    return body
+
+
+STATE_BITS = {"ready": 1, "leased": 2, "delayed": 4}
+
+
+def filter(m):
+    """The filter's fields by number, behind their length."""
+    fields = Fields()
+    if "states" in m:
+        fields.tag(1, struct.pack("<Q", sum(STATE_BITS[state] for state in m["states"])))
+    for tag, key in ((2, "ageMsMin"), (3, "ageMsMax"), (4, "attemptsMin"), (5, "attemptsMax")):
+        if key in m:
+            fields.tag(tag, struct.pack("<Q", m[key]))
+    if "group" in m:
+        fields.tag(6, m["group"].encode("utf-8"))
+    for header in m.get("headersEqual", []):
+        fields.tag(7, Fields().string(header["name"]).string(header["text"]).data)
+    for header in m.get("headersContaining", []):
+        fields.tag(8, Fields().string(header["name"]).string(header["text"]).data)
+    for tag, key in ((9, "originQueue"), (10, "lastReasonContains")):
+        if key in m:
+            fields.tag(tag, m[key].encode("utf-8"))
+    if "ids" in m:
+        fields.tag(11, b"".join(struct.pack("<Q", number(id)) for id in m["ids"]))
+    return Fields().u32(len(fields.data)).add(fields)
+
+
+PARTS = {"records": 1, "histories": 2}
+
+
+def parts(list):
+    return sum(PARTS[part] for part in list)
+
+
+def browse(m):
+    body = Fields().string(m["queue"]).u64(number(m["after"])).u32(m["messagesMax"]).u32(m["bytesMax"])
+    return body.u8(parts(m["parts"])).add(filter(m["filter"]))
+
+
+MESSAGE_STATES = {"ready": 0, "leased": 1, "delayed": 2, "cancelled": 3}
+
+
+def browse_reply(m):
+    body = Fields().u64(number(m["next"])).u32(len(m["messages"]))
+    for message in m["messages"]:
+        body.u64(number(message["id"])).u8(MESSAGE_STATES[message["state"]]).u32(message["epoch"]).u32(message["attempts"])
+        body.u64(message["storedAtMs"]).u64(message["dueAtMs"]).string(message["holder"])
+        body.u8(NO_PERCENT if message["percent"] is None else message["percent"]).string(message["note"])
+        body.u32(len(record(message["record"]).data) if "record" in message else 0)
+    for message in m["messages"]:
+        if "record" in message:
+            body.add(record(message["record"]))
+    if "histories" in m:
+        notes = Fields()
+        for note in m["histories"]:
+            notes.add(dead_letter(note))
+        body.u16(1).u32(len(notes.data)).add(notes)
+    return body
+
+
+def cancel_reply(m):
+    body = Fields().u32(len(m["items"]))
+    for item in m["items"]:
+        body.u16(item["status"]).u8({"ready": 0, "leased": 1, "delayed": 2}[item["was"]])
+    return body
+
+
+def redrive(m):
+    body = Fields().string(m["queue"]).string(m["target"]).u32(m["messagesMax"]).u32(m["ratePerSecond"])
+    return body.add(filter(m["filter"]))
+
+
+ACTIONS = {"cancel": 0, "redrive": 1, "move": 2, "reschedule": 3, "look": 4, "stop": 5}
+
+
+def bulk(m):
+    body = Fields().u8(ACTIONS[m["action"]]).u64(number(m["job"])).string(m["queue"]).string(m["target"]).u64(m["delayMs"])
+    return body.u32(m["messagesMax"]).u32(m["ratePerSecond"]).string(m["reason"]).add(filter(m["filter"]))
+
+
+def job_reply(m):
+    body = Fields().u64(number(m["job"])).u64(m["matched"]).u64(m["done"]).u64(m["failed"])
+    body.u8({"running": 0, "done": 1, "stopped": 2}[m["state"]])
+    if "lastFailure" in m:
+        body.tag(1, m["lastFailure"].encode("utf-8"))
+    return body
+
+
+AWAITED = {"unknown": 0, "pending": 1, "acknowledged": 2, "dead": 3, "cancelled": 4}
+
+
+def await_reply(m):
+    body = Fields().u32(len(m["items"]))
+    for item in m["items"]:
+        data = bytes.fromhex(item["resultHex"])
+        body.u16(item["status"]).u8(AWAITED[item["state"]]).u64(item["settledAtMs"]).u32(len(data)).raw(data)
+    return body
+
+
+RETENTION = {"ageMsMax": 1, "bytesMax": 2, "eventsMax": 3}
+
+
+def topic_declare(m):
+    body = Fields().string(m["pattern"])
+    for name, tag in RETENTION.items():
+        if name in m["retention"]:
+            body.tag(tag, struct.pack("<Q", m["retention"][name]))
+    return body
+
+
+TOPIC_STATS = [
+    ("events", int), ("bytes", int), ("earliestOffset", number), ("latestOffset", number), ("published", int), ("subscriptions", int),
+    ("oldestAgeMs", int),
+]
+
+
+def topic_stats_reply(m):
+    body = Fields().u64(number(m["epoch"])).u64(number(m["earliestOffset"])).u64(number(m["latestOffset"])).u32(len(m["topics"]))
+    for topic in m["topics"]:
+        body.string(topic["name"]).u16(len(TOPIC_STATS))
+        for index, (name, value) in enumerate(TOPIC_STATS):
+            body.u16(index + 1).u64(value(topic[name]))
     return body.u8(1 if m["moreFollow"] else 0)
 
 
+def workers_reply(m):
+    body = Fields().u32(len(m["sessions"]))
+    for session in m["sessions"]:
+        body.u64(number(session["id"]))
+        for key in ("principal", "clientName", "clientVersion", "address"):
+            body.string(session[key])
+        body.u64(session["connectedAtMs"]).u64(session["heardAtMs"])
+        body.u8((1 if session["quiet"] else 0) | (2 if session["waits"] else 0)).u32(session["held"]).u16(len(session["labels"]))
+        for label in session["labels"]:
+            body.string(label["name"]).string(label["value"])
+        body.u32(len(session["leases"]))
+        for held in session["leases"]:
+            body.string(held["queue"]).token(number(held["id"]), held["epoch"]).u32(held["attempt"])
+            body.u64(held["leasedAtMs"]).u64(held["endsAtMs"])
+            body.u8(NO_PERCENT if held["percent"] is None else held["percent"]).string(held["note"])
+    return body.u8(1 if m["moreFollow"] else 0)
+
+
+WISHES = {"quiet": 0, "resume": 1, "terminate": 2}
+
+
+def worker_control(m):
+    body = Fields().u64(number(m["sessionId"])).string(m["label"]).string(m["value"])
+    return body.u8(WISHES[m["action"]]).u32(m["graceMs"]).string(m["reason"])
+
+
+PAUSES = {"deliveries": 1, "publishes": 2}
 STARTS = {"latest": 0, "earliest": 1, "after": 2}
 
 
@@ -387,16 +560,32 @@ ENCODERS = {
     ("AUTH", "reply"): lambda m: Fields().string(m["principal"]),
     ("PING", "request"): lambda m: Fields(), ("PING", "reply"): lambda m: Fields(),
     ("GOING_AWAY", "push"): lambda m: Fields().u32(m["graceMs"]).string(m["reason"]),
+    ("QUIET", "push"): lambda m: Fields().u8(WISHES[m["action"]]).u32(m["graceMs"]).string(m["reason"]),
     ("PUBLISH", "request"): publish, ("PUBLISH", "reply"): publish_reply,
     ("LEASE", "request"): lease, ("LEASE", "reply"): lease_reply,
-    ("ACK", "request"): lambda m: tokens(m["tokens"]), ("ACK", "reply"): statuses,
+    ("ACK", "request"): lambda m: results(tokens(m["tokens"]), m), ("ACK", "reply"): statuses,
     ("NACK", "request"): lambda m: nacks(m["items"]), ("NACK", "reply"): statuses,
     ("EXTEND", "request"): extend, ("EXTEND", "reply"): extend_reply,
     ("SETTLE", "request"): settle, ("SETTLE", "reply"): settle_reply,
+    ("AWAIT", "request"): lambda m: Fields().string(m["queue"]).add(ids(m["ids"])).u32(m["waitMs"]), ("AWAIT", "reply"): await_reply,
+    ("CANCELLED", "push"): lambda m: tokens(m["tokens"]).string(m["reason"]),
     ("DECLARE", "request"): lambda m: Fields().string(m["queue"]).add(policy(m["policy"])),
     ("DECLARE", "reply"): lambda m: Fields().u8({"unchanged": 0, "created": 1, "changed": 2}[m["outcome"]]),
     ("STATS", "request"): lambda m: Fields().string(m["pattern"]).string(m["after"]).u32(m["max"]),
     ("STATS", "reply"): stats_reply,
+    ("DELETE", "request"): lambda m: Fields().string(m["queue"]).u8({"ifEmpty": 0, "withMessages": 1}[m["mode"]]),
+    ("DELETE", "reply"): lambda m: Fields().u64(m["messagesRemoved"]),
+    ("PURGE", "request"): lambda m: Fields().string(m["queue"]).u8(sum({"ready": 1, "delayed": 2}[state] for state in m["states"])),
+    ("PURGE", "reply"): lambda m: Fields().u64(m["messagesRemoved"]),
+    ("PAUSE", "request"): lambda m: Fields().string(m["queue"]).u8(sum(PAUSES[what] for what in m["what"])).string(m["reason"]),
+    ("PAUSE", "reply"): lambda m: Fields(),
+    ("RESUME", "request"): lambda m: Fields().string(m["queue"]), ("RESUME", "reply"): lambda m: Fields(),
+    ("BROWSE", "request"): browse, ("BROWSE", "reply"): browse_reply,
+    ("GET", "request"): lambda m: Fields().string(m["queue"]).u64(number(m["id"])).u8(parts(m["parts"])), ("GET", "reply"): browse_reply,
+    ("CANCEL", "request"): lambda m: Fields().string(m["queue"]).string(m["reason"]).add(ids(m["ids"])), ("CANCEL", "reply"): cancel_reply,
+    ("RESCHEDULE", "request"): lambda m: Fields().string(m["queue"]).u64(m["delayMs"]).add(ids(m["ids"])), ("RESCHEDULE", "reply"): statuses,
+    ("REDRIVE", "request"): redrive, ("REDRIVE", "reply"): job_reply,
+    ("BULK", "request"): bulk, ("BULK", "reply"): job_reply,
     ("TOPIC_PUBLISH", "request"): lambda m: publish(m, "topic"),
     ("TOPIC_PUBLISH", "reply"): lambda m: Fields().u64(number(m["epoch"])).add(publish_reply(m)),
     ("TOPIC_SUBSCRIBE", "request"): subscribe,
@@ -406,6 +595,14 @@ ENCODERS = {
     ("TOPIC_CREDIT", "request"): lambda m: Fields().u32(m["subscriptionId"]).u32(m["more"]),
     ("TOPIC_EVENTS", "push"): events,
     ("TOPIC_GAP", "push"): lambda m: cursor(Fields().u32(m["subscriptionId"]), m["cursor"]).string(m["reason"]),
+    ("TOPIC_DECLARE", "request"): topic_declare,
+    ("TOPIC_DECLARE", "reply"): lambda m: Fields().u8({"unchanged": 0, "created": 1, "changed": 2}[m["outcome"]]),
+    ("TOPIC_STATS", "request"): lambda m: Fields().string(m["pattern"]).string(m["after"]).u32(m["max"]),
+    ("TOPIC_STATS", "reply"): topic_stats_reply,
+    ("WORKERS", "request"): lambda m: Fields().string(m["pattern"]).u64(number(m["after"])).u32(m["max"]).u8(1 if m["withLeases"] else 0),
+    ("WORKERS", "reply"): workers_reply,
+    ("WORKER_CONTROL", "request"): worker_control,
+    ("WORKER_CONTROL", "reply"): lambda m: Fields().u32(m["sessionsReached"]),
 }
 
 

@@ -63,9 +63,13 @@ public final class Consumer: AsyncSequence, Sendable {
     }
 
     /// Acknowledges; what comes within a tick shares a frame. After a failure the lease is extended no more.
-    public func acknowledge(_ delivery: Delivery) async -> SettleOutcome {
+    ///
+    /// - Parameter result: what the message leaves behind for ``SpindleClient/result(of:in:wait:)``, as long as the queue's policy keeps
+    ///   results; at most 4,096 bytes, else the outcome is a failure and nothing is acknowledged.
+    public func acknowledge(_ delivery: Delivery, result: [UInt8]? = nil) async -> SettleOutcome {
         if delivery.isLeaseLost { return .leaseLost }
-        return await core.settle(.acknowledge(delivery.token))
+        if let result, let error = ResultLimits.refusal(of: result) { return .failed(error) }
+        return await core.settle(.acknowledge(delivery.token, result: result))
     }
 
     /// Gives back: for another attempt, to the dead-letter queue, or as if it had never been taken.
@@ -78,13 +82,16 @@ public final class Consumer: AsyncSequence, Sendable {
             token: delivery.token, disposition: disposition, delay: delay, reason: reason)))
     }
 
-    /// Acknowledges the delivery and publishes what follows from it, all of it or nothing.
+    /// Acknowledges the delivery, publishes what follows from it and leaves `result` behind, all of it or nothing.
     /// - Throws: ``SpindleError`` as ``SpindleClient/settle(_:)`` does.
-    public func settle(_ delivery: Delivery, publishes: [Settlement.Batch] = [], events: [Settlement.Batch] = []) async throws {
+    public func settle(
+        _ delivery: Delivery, publishes: [Settlement.Batch] = [], events: [Settlement.Batch] = [], result: [UInt8]? = nil
+    ) async throws {
         if delivery.isLeaseLost {
             throw SpindleError(code: .leaseLost, message: "the lease of message \(delivery.token.messageID) is lost; nothing was settled")
         }
-        try await core.settle(Settlement(acknowledgements: [delivery.token], publishes: publishes, events: events))
+        try await core.settle(Settlement(
+            acknowledgements: [delivery.token], publishes: publishes, events: events, results: result.map { [delivery.token: $0] } ?? [:]))
     }
 
     /// Tells the broker how far the work is; at most as often as extensions are answered.

@@ -4,17 +4,17 @@ internal import SpindleWire
 
 /// The working half of a ``Consumer``. Everything but ``next()``, the settling calls and ``stop()`` runs on its link's event loop, which
 /// is what makes `@unchecked Sendable` true.
-final class ConsumerCore: @unchecked Sendable {
+final class ConsumerCore: @unchecked Sendable, LeaseHolder {
     /// Shortest pause after a LEASE was refused with a retryable error that names none.
     private static let retryPause = TimeAmount.milliseconds(250)
 
     enum Settling: Sendable {
-        case acknowledge(DeliveryToken)
+        case acknowledge(DeliveryToken, result: [UInt8]?)
         case negativeAcknowledge(NegativeAcknowledgement)
 
         var token: DeliveryToken {
             switch self {
-            case .acknowledge(let token): token
+            case .acknowledge(let token, _): token
             case .negativeAcknowledge(let item): item.token
             }
         }
@@ -47,7 +47,7 @@ final class ConsumerCore: @unchecked Sendable {
     private var isPausing = false
     private var timer: Scheduled<Void>?
     private var timerDue = NIODeadline.distantFuture
-    private var acknowledgements: [(token: DeliveryToken, waiter: Waiter)] = []
+    private var acknowledgements: [(token: DeliveryToken, result: [UInt8]?, waiter: Waiter)] = []
     private var negativeAcknowledgements: [(item: NegativeAcknowledgement, waiter: Waiter)] = []
     private var isFlushScheduled = false
     private var logGeneration = 0
@@ -69,6 +69,7 @@ final class ConsumerCore: @unchecked Sendable {
         link.eventLoop.execute { [self] in
             guard !isStarted else { return }
             isStarted = true
+            link.leaseHolders.add(self)
             lease()
         }
     }
@@ -94,7 +95,7 @@ final class ConsumerCore: @unchecked Sendable {
             link.eventLoop.execute { [self] in
                 machine.settling(settling.token)
                 switch settling {
-                case .acknowledge(let token): acknowledgements.append((token, waiter))
+                case .acknowledge(let token, let result): acknowledgements.append((token, result, waiter))
                 case .negativeAcknowledge(let item): negativeAcknowledgements.append((item, waiter))
                 }
                 guard !isFlushScheduled else { return }
@@ -216,10 +217,11 @@ final class ConsumerCore: @unchecked Sendable {
     private func flushSettlements() {
         isFlushScheduled = false
         while !acknowledgements.isEmpty {
-            let batch = Array(acknowledgements.prefix(SettlingLimits.tokensPerFrame))
+            let batch = Array(acknowledgements.prefix(acknowledgementsOfAFrame()))
             acknowledgements.removeFirst(batch.count)
             var writer = WireWriter(capacity: 16 + batch.count * SpindleWire.DeliveryToken.byteCount)
-            AckRequest(tokens: batch.map(\.token.wire)).encode(into: &writer)
+            let results = batch.enumerated().compactMap { index, item in item.result.map { AckResult(index: UInt32(index), bytes: $0) } }
+            AckRequest(tokens: batch.map(\.token.wire), results: results).encode(into: &writer)
             submit(.ack, writer.byteBuffer(), afterLoss: .repeated) { [self] in settled(batch.map { ($0.token, $0.waiter) }, $0) }
         }
         while !negativeAcknowledgements.isEmpty {
@@ -229,6 +231,16 @@ final class ConsumerCore: @unchecked Sendable {
             NackRequest(items: batch.map(\.item.wire)).encode(into: &writer)
             submit(.nack, writer.byteBuffer(), afterLoss: .repeated) { [self] in settled(batch.map { ($0.item.token, $0.waiter) }, $0) }
         }
+    }
+
+    /// How many of the acknowledgements that wait fit one frame: by their number, and by the bytes of their results.
+    private func acknowledgementsOfAFrame() -> Int {
+        var byteCount = 0
+        for (index, item) in acknowledgements.enumerated() {
+            byteCount += item.result?.count ?? 0
+            if index > 0, index == SettlingLimits.tokensPerFrame || byteCount > SettlingLimits.resultBytesPerFrame { return index }
+        }
+        return acknowledgements.count
     }
 
     private func settled(_ batch: [(token: DeliveryToken, waiter: Waiter)], _ result: Result<Request.Reply, SpindleError>) {
@@ -241,6 +253,11 @@ final class ConsumerCore: @unchecked Sendable {
         case .failure(let error): for item in batch { item.waiter.resume(returning: .failed(error)) }
         }
         lease()
+    }
+
+    func cancelled(_ tokens: [DeliveryToken]) {
+        // Those of other consumers, and those that were settled meanwhile, are not watched here.
+        for token in tokens { watches[token]?.watch?.end(.cancelled) }
     }
 
     private func remove(_ token: DeliveryToken) {

@@ -10,6 +10,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     let eventLoop: any EventLoop
     let configuration: ClientConfiguration
     private let connector: Connector
+    private let pushes: ClientPushes
     private let connectionSettings: ConnectionMachine.Settings
     private let logger: Logger
     /// Tells this link's publishes from everybody else's, so that the broker knows a repetition: 64 random bits.
@@ -30,15 +31,18 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     private var nextSerial: UInt64 = 0
     private var subscriptions: [UInt32: TopicStream] = [:]
     private var nextSubscriptionID: UInt32 = 1
+    /// On the event loop.
+    var leaseHolders = LeaseHolders()
     private var lastError: SpindleError?
     private var waitingTimer: Scheduled<Void>?
     private var waitingTimerDue = NIODeadline.distantFuture
     private var readinessWaiters: [EventLoopPromise<Void>] = []
 
-    init(eventLoop: any EventLoop, configuration: ClientConfiguration, connector: Connector, logger: Logger) {
+    init(eventLoop: any EventLoop, configuration: ClientConfiguration, connector: Connector, pushes: ClientPushes, logger: Logger) {
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.connector = connector
+        self.pushes = pushes
         self.logger = logger
         producerID = .random(in: 1 ... .max) // 0 would mean: no deduplication
         machine = LinkMachine(initial: configuration.backoff.initial.timeAmount, cap: configuration.backoff.cap.timeAmount)
@@ -223,8 +227,12 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         case .topicGap:
             let notice = try TopicGapNotice(body.readableBytesSpan)
             subscriptions[notice.subscriptionID]?.received(notice)
+        case .quiet:
+            pushes.received(try QuietNotice(body.readableBytesSpan))
+        case .cancelled:
+            leaseHolders.cancelled(try CancelledNotice(body.readableBytesSpan))
         default:
-            break // of no concern here: hints, and what later brokers may push
+            break // what later brokers may push
         }
     }
 

@@ -94,15 +94,18 @@ public struct Settlement: Sendable {
     public var publishes: [Batch]
     /// Events for topics.
     public var events: [Batch]
+    /// What acknowledged messages leave behind for ``SpindleClient/result(of:in:wait:)``: at most 4,096 bytes each and 65,536 in all.
+    public var results: [DeliveryToken: [UInt8]]
 
     public init(
         acknowledgements: [DeliveryToken] = [], negativeAcknowledgements: [NegativeAcknowledgement] = [], publishes: [Batch] = [],
-        events: [Batch] = []
+        events: [Batch] = [], results: [DeliveryToken: [UInt8]] = [:]
     ) {
         self.acknowledgements = acknowledgements
         self.negativeAcknowledgements = negativeAcknowledgements
         self.publishes = publishes
         self.events = events
+        self.results = results
     }
 }
 

@@ -38,6 +38,10 @@ public struct QueuePolicy: Sendable, Equatable {
     public var priorities: Bool?
     /// How long acknowledged results are kept; zero: not.
     public var resultRetention: Duration?
+    /// The groups that can deliver take turns.
+    public var fairGroups: Bool?
+    /// Deliveries a second of each group; 0: without limit.
+    public var ratePerSecondPerGroupMax: Int?
 
     /// Everything as it is, or the broker's defaults.
     public init() {}
@@ -63,6 +67,8 @@ public struct QueuePolicy: Sendable, Equatable {
         fields.ratePerSecondMax = ratePerSecondMax.map { UInt64(clamping: $0) }
         fields.priorities = priorities.map { $0 ? 1 : 0 }
         fields.resultRetentionMilliseconds = resultRetention.map(Self.milliseconds)
+        fields.fairGroups = fairGroups.map { $0 ? 1 : 0 }
+        fields.ratePerSecondPerGroupMax = ratePerSecondPerGroupMax.map { UInt64(clamping: $0) }
         return fields
     }
 
@@ -86,6 +92,8 @@ public struct QueuePolicy: Sendable, Equatable {
         ratePerSecondMax = fields.ratePerSecondMax.map { Int(clamping: $0) }
         priorities = fields.priorities.map { $0 != 0 }
         resultRetention = fields.resultRetentionMilliseconds.map(Self.duration)
+        fairGroups = fields.fairGroups.map { $0 != 0 }
+        ratePerSecondPerGroupMax = fields.ratePerSecondPerGroupMax.map { Int(clamping: $0) }
     }
 
     private static func milliseconds(_ duration: Duration) -> UInt64 { duration.milliseconds(max: WireLimits.durationMillisecondsMax) }
@@ -113,8 +121,16 @@ public struct QueueStatistics: Sendable, Equatable {
     public var duplicates: Int
     /// LEASE requests that wait for a message.
     public var waiters: Int
-    public var isPaused: Bool
+    /// Nothing is delivered until it is resumed.
+    public var isDeliveryPaused: Bool
+    /// Publishes are refused until it is resumed.
+    public var isPublishPaused: Bool
+    /// In the words of who paused it; empty where nothing was said.
+    public var pauseReason: String
     public var policy: QueuePolicy
+
+    /// Deliveries, publishes or both are paused.
+    public var isPaused: Bool { isDeliveryPaused || isPublishPaused }
 
     init(_ wire: StatsReply.Queue) {
         name = wire.name
@@ -131,7 +147,10 @@ public struct QueueStatistics: Sendable, Equatable {
         dead = Int(clamping: wire.dead)
         duplicates = Int(clamping: wire.duplicates)
         waiters = Int(clamping: wire.waiters)
-        isPaused = wire.paused != 0
+        let pause = QueuePause(rawValue: UInt8(truncatingIfNeeded: wire.paused))
+        isDeliveryPaused = pause.contains(.deliveries)
+        isPublishPaused = pause.contains(.publishes)
+        pauseReason = wire.pauseReason
         policy = QueuePolicy(wire.policy)
     }
 }

@@ -56,14 +56,17 @@ extension ClusterConfiguration {
             dedupWindow: 10m
             orderedGroups: false
             priorities: true
+            fairGroups: false
+            concurrency: none
             concurrencyPerKey: none
-            retention: none
+            ratePerSecond: none
+            ratePerSecondPerKey: none
+            resultRetention: none
             grants: strict
           # What differs for the queues that collect dead letters.
           deadLetterQueue:
-            timeToLive: none
+            timeToLive: 90d
             dedupWindow: none
-            retention: none
           topic:
             age: 7d
             bytes: none

@@ -11,7 +11,7 @@ package struct QueuePolicyConfiguration: Sendable, Equatable {
     package var deadLetterQueue: String?
     /// How long a message waits before its first delivery, unless its producer says otherwise.
     package var delay: Duration
-    /// How long a message may wait in all.
+    /// How long a message may wait, from when it could first be delivered. Of a dead-letter queue: how long dead letters are kept.
     package var timeToLive: Duration?
     /// Messages in the queue, from which on publishes are refused.
     package var lengthMax: Int?
@@ -23,10 +23,18 @@ package struct QueuePolicyConfiguration: Sendable, Equatable {
     package var orderedGroups: Bool
     /// A message's priority (0–9, 9 first) is honoured. Off: strictly first in, first out.
     package var priorities: Bool
-    /// Messages of one key that may be leased at a time.
+    /// Groups that can deliver take turns.
+    package var fairGroups: Bool
+    /// Messages that may be leased at a time.
+    package var concurrency: Int?
+    /// Messages of one group key that may be leased at a time.
     package var concurrencyPerKey: Int?
-    /// How long a message is kept at all: for dead-letter queues.
-    package var retention: Duration?
+    /// Deliveries a second.
+    package var ratePerSecond: Int?
+    /// Deliveries a second of each group key.
+    package var ratePerSecondPerKey: Int?
+    /// How long the results of acknowledged messages are kept. Nil: not.
+    package var resultRetention: Duration?
     package var grants: GrantConfiguration
 }
 

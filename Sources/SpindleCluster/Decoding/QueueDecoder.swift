@@ -73,8 +73,12 @@ enum QueueDecoder {
             dedupWindow: reader.valueOrNone("dedupWindow", .duration(some), inherited: inherited.map(\.dedupWindow)),
             orderedGroups: reader.value("orderedGroups", .bool, inherited: inherited?.orderedGroups),
             priorities: reader.value("priorities", .bool, inherited: inherited?.priorities),
+            fairGroups: reader.value("fairGroups", .bool, inherited: inherited?.fairGroups),
+            concurrency: reader.valueOrNone("concurrency", .number(1...1_000_000), inherited: inherited.map(\.concurrency)),
             concurrencyPerKey: reader.valueOrNone("concurrencyPerKey", .number(1...1_000_000), inherited: inherited.map(\.concurrencyPerKey)),
-            retention: reader.valueOrNone("retention", .duration(some), inherited: inherited.map(\.retention)),
+            ratePerSecond: reader.valueOrNone("ratePerSecond", .number(1...1_000_000), inherited: inherited.map(\.ratePerSecond)),
+            ratePerSecondPerKey: reader.valueOrNone("ratePerSecondPerKey", .number(1...1_000_000), inherited: inherited.map(\.ratePerSecondPerKey)),
+            resultRetention: reader.valueOrNone("resultRetention", .duration(some), inherited: inherited.map(\.resultRetention)),
             grants: reader.value("grants", .oneOf(.strict), inherited: inherited?.grants))
         if reader.mayCompare("leaseDuration", "leaseDurationMax"), policy.leaseDuration > policy.leaseDurationMax {
             reader.diagnostics.report(
@@ -110,5 +114,6 @@ enum QueueDecoder {
         leaseDuration: .seconds(1), leaseDurationMax: .seconds(1), attemptsMax: 1,
         backoff: BackoffConfiguration(kind: .fixed, initial: .zero, cap: .zero, jitter: 0), deadLetterQueue: nil, delay: .zero,
         timeToLive: nil, lengthMax: nil, bytesMax: nil, dedupWindow: nil, orderedGroups: false, priorities: true,
-        concurrencyPerKey: nil, retention: nil, grants: .strict)
+        fairGroups: false, concurrency: nil, concurrencyPerKey: nil, ratePerSecond: nil, ratePerSecondPerKey: nil, resultRetention: nil,
+        grants: .strict)
 }

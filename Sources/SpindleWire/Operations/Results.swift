@@ -49,11 +49,12 @@ package enum AckResults {
             guard count <= WireLimits.resultBytesMax || count > reader.remaining else {
                 throw WireError(.invalidArgument, "a result of \(count) bytes: at most \(WireLimits.resultBytesMax) are allowed, store larger ones elsewhere")
             }
+            let bytes = try reader.array(count, "result")
             byteCount += count
             guard byteCount <= WireLimits.resultsBytesMax else {
                 throw WireError(.invalidArgument, "results of more than \(WireLimits.resultsBytesMax) bytes in one frame: send fewer at once")
             }
-            results.append(AckResult(index: index, bytes: try reader.array(count, "result")))
+            results.append(AckResult(index: index, bytes: bytes))
         }
         return results
     }

@@ -4,10 +4,10 @@ import SpindleClient
 
 struct MessageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "message", abstract: "Publish, lease and settle single messages.",
+        commandName: "message", abstract: "Single messages: publish, lease and settle them, look at them, cancel them, wait for their results.",
         subcommands: [
             MessagePublishCommand.self, MessageLeaseCommand.self, MessageAcknowledgeCommand.self, MessageNegativeAcknowledgeCommand.self,
-            MessageExtendCommand.self,
+            MessageExtendCommand.self, MessageGetCommand.self, MessageCancelCommand.self, MessageRescheduleCommand.self, MessageAwaitCommand.self,
         ])
 }
 

@@ -4,8 +4,17 @@ import SpindleCluster
 
 struct QueueCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "queue", abstract: "List, look at and declare queues.",
-        subcommands: [QueueListCommand.self, QueueStatisticsCommand.self, QueueDeclareCommand.self])
+        commandName: "queue", abstract: "Queues: list, declare, pause and remove them; look at their messages and change many at once.",
+        groupedSubcommands: [
+            CommandGroup(name: "Queues:", subcommands: [
+                QueueListCommand.self, QueueStatisticsCommand.self, QueueDeclareCommand.self, QueuePauseCommand.self, QueueResumeCommand.self,
+                QueuePurgeCommand.self, QueueDeleteCommand.self,
+            ]),
+            CommandGroup(name: "Their messages:", subcommands: [
+                QueueBrowseCommand.self, QueueRedriveCommand.self, QueueMoveCommand.self, QueueRescheduleCommand.self, QueueCancelCommand.self,
+                QueueJobCommand.self,
+            ]),
+        ])
 }
 
 struct QueueListCommand: AsyncParsableCommand {
@@ -30,11 +39,21 @@ struct QueueListCommand: AsyncParsableCommand {
             ["QUEUE", "READY", "LEASED", "DELAYED", "OLDEST", "BYTES", "PUBLISHED", "ACKED", "DEAD"],
             queues.map { queue in
                 [
-                    queue.name + (queue.isPaused ? " (paused)" : ""), "\(queue.ready)", "\(queue.leased)", "\(queue.delayed)",
+                    queue.name + Self.pause(queue), "\(queue.ready)", "\(queue.leased)", "\(queue.delayed)",
                     queue.ready == 0 ? "-" : Units.text(.seconds(queue.oldestAge.components.seconds)), "\(queue.bytes)", "\(queue.published)",
                     "\(queue.acknowledged)", "\(queue.dead)",
                 ]
             })
+    }
+
+    /// Behind a name.
+    static func pause(_ queue: QueueStatistics) -> String {
+        switch (queue.isDeliveryPaused, queue.isPublishPaused) {
+        case (false, false): ""
+        case (true, false): " (paused)"
+        case (false, true): " (publishes paused)"
+        case (true, true): " (all paused)"
+        }
     }
 }
 
@@ -63,7 +82,7 @@ struct QueueStatisticsCommand: AsyncParsableCommand {
             ("published", queue.published), ("delivered", queue.delivered), ("acknowledged", queue.acknowledged), ("given back", queue.nacked),
             ("leases expired", queue.expired), ("dead", queue.dead), ("duplicates", queue.duplicates),
         ]
-        Output.line("\(queue.name)\(queue.isPaused ? " (paused)" : "")")
+        Output.line("\(queue.name)\(QueueListCommand.pause(queue))\(queue.pauseReason.isEmpty ? "" : ": \(queue.pauseReason)")")
         for (label, value) in counts { Output.line("  \(label.padded(to: 18)) \(value)") }
         Output.line("  \("oldest ready".padded(to: 18)) \(Units.text(queue.oldestAge))")
         Output.line("policy")
@@ -79,6 +98,9 @@ extension String {
 struct QueueView: Encodable {
     let name: String
     let isPaused: Bool
+    let deliveriesPaused: Bool
+    let publishesPaused: Bool
+    let pauseReason: String?
     let ready: Int
     let leased: Int
     let delayed: Int
@@ -97,6 +119,9 @@ struct QueueView: Encodable {
     init(_ queue: QueueStatistics) {
         name = queue.name
         isPaused = queue.isPaused
+        deliveriesPaused = queue.isDeliveryPaused
+        publishesPaused = queue.isPublishPaused
+        pauseReason = queue.pauseReason.isEmpty ? nil : queue.pauseReason
         ready = queue.ready
         leased = queue.leased
         delayed = queue.delayed
@@ -134,6 +159,9 @@ struct PolicyView: Encodable {
     var concurrencyMax: Int?
     var concurrencyPerGroupMax: Int?
     var ratePerSecondMax: Int?
+    var ratePerSecondPerGroupMax: Int?
+    var fairGroups: Bool?
+    var resultRetentionMs: Int?
 
     init(_ policy: QueuePolicy) {
         func milliseconds(_ duration: Duration?) -> Int? { duration.map { Int($0.milliseconds) } }
@@ -155,6 +183,9 @@ struct PolicyView: Encodable {
         concurrencyMax = policy.concurrencyMax
         concurrencyPerGroupMax = policy.concurrencyPerGroupMax
         ratePerSecondMax = policy.ratePerSecondMax
+        ratePerSecondPerGroupMax = policy.ratePerSecondPerGroupMax
+        fairGroups = policy.fairGroups
+        resultRetentionMs = milliseconds(policy.resultRetention)
     }
 
     /// For people: names as `queue declare` takes them.
@@ -169,7 +200,8 @@ struct PolicyView: Encodable {
             timeToLiveMs.map { ("ttl", $0 == 0 ? "no limit" : Units.text(.milliseconds($0))) }, number("length-max", lengthMax),
             number("bytes-max", bytesMax), time("dedup-window", dedupWindowMs), choice("ordered-groups", orderedGroups),
             choice("priorities", priorities), number("concurrency", concurrencyMax), number("concurrency-per-group", concurrencyPerGroupMax),
-            number("rate", ratePerSecondMax),
+            number("rate", ratePerSecondMax), number("rate-per-group", ratePerSecondPerGroupMax), choice("fair-groups", fairGroups),
+            resultRetentionMs.map { ("result-retention", $0 == 0 ? "none are kept" : Units.text(.milliseconds($0))) },
         ]
         return lines.compactMap(\.self)
     }

@@ -8,7 +8,8 @@ struct QueueDeclareCommand: AsyncParsableCommand {
             Settings that are not given stay as they are; a new queue has the broker's defaults for them. A limit of 0 is none.
 
             Example:
-              spindle queue declare reports --attempts 5 --lease 2m --dead-letter-queue reports.dead
+              spindle queue declare reports --attempts 5 --lease 2m --dead-letter-retention 30d
+              spindle queue declare esprit-gen --ordered-groups --concurrency-per-group 1 --rate 5
             """)
 
     enum Backoff: String, ExpressibleByArgument, CaseIterable { case fixed, exponential }
@@ -17,6 +18,9 @@ struct QueueDeclareCommand: AsyncParsableCommand {
     var name: String
 
     @OptionGroup(title: "Policy") var policy: Policy
+
+    @Option(help: "How long dead letters of this queue are kept: the time to live of its dead-letter queue.")
+    var deadLetterRetention: DurationArgument?
 
     @OptionGroup var options: ClientOptions
 
@@ -39,11 +43,14 @@ struct QueueDeclareCommand: AsyncParsableCommand {
         @Option(help: "Leases held at once.") var concurrency: Int?
         @Option(help: "Leases held at once per group.") var concurrencyPerGroup: Int?
         @Option(help: ArgumentHelp("Deliveries a second.", valueName: "n")) var rate: Int?
+        @Option(help: ArgumentHelp("Deliveries a second of each group.", valueName: "n")) var ratePerGroup: Int?
+        @Flag(inversion: .prefixedNo, help: "The groups that can deliver take turns.") var fairGroups: Bool?
+        @Option(help: "How long the results of acknowledged messages are kept, for `message await`.") var resultRetention: DurationArgument?
 
         func validate() throws {
             let numbers = [
                 ("--attempts", attempts), ("--length-max", lengthMax), ("--concurrency", concurrency), ("--concurrency-per-group", concurrencyPerGroup),
-                ("--rate", rate),
+                ("--rate", rate), ("--rate-per-group", ratePerGroup),
             ]
             for (name, value) in numbers { if let value, value < 0 { throw ValidationError("\(name) must not be below 0.") } }
             if let jitter, !(0...100).contains(jitter) { throw ValidationError("--jitter must be from 0 to 100.") }
@@ -69,6 +76,9 @@ struct QueueDeclareCommand: AsyncParsableCommand {
             policy.concurrencyMax = concurrency
             policy.concurrencyPerGroupMax = concurrencyPerGroup
             policy.ratePerSecondMax = rate
+            policy.ratePerSecondPerGroupMax = ratePerGroup
+            policy.fairGroups = fairGroups
+            policy.resultRetention = resultRetention?.duration
             return policy
         }
     }
@@ -79,7 +89,11 @@ struct QueueDeclareCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let outcome = try await options.withClient { try await $0.declare(queue: name, policy: policy.queuePolicy) }
+        let outcome = try await options.withClient { client in
+            let outcome = try await client.declare(queue: name, policy: policy.queuePolicy)
+            if let deadLetterRetention { try await keepDeadLetters(deadLetterRetention.duration, client) }
+            return outcome
+        }
         let text =
             switch outcome {
             case .created: "created"
@@ -88,5 +102,16 @@ struct QueueDeclareCommand: AsyncParsableCommand {
             }
         if options.json { return try Output.json(Answer(queue: name, outcome: text)) }
         Output.line("\(name): \(text)")
+    }
+
+    private func keepDeadLetters(_ retention: Duration, _ client: SpindleClient) async throws {
+        let queue = try await client.statistics(matching: name).first { $0.name == name }
+        guard let deadLetters = queue?.policy.deadLetterQueue, !deadLetters.isEmpty else {
+            throw CommandFailure(
+                "\(name) has no dead-letter queue, so there is nothing to keep.", advice: "Give it one with --dead-letter-queue, or leave --dead-letter-retention out.")
+        }
+        var policy = QueuePolicy()
+        policy.timeToLive = retention
+        try await client.declare(queue: deadLetters, policy: policy)
     }
 }

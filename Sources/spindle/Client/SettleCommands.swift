@@ -53,15 +53,29 @@ struct MessageAcknowledgeCommand: AsyncParsableCommand {
         discussion: """
             Example:
               spindle message ack 10000000200.1
+              spindle message ack 10000000200.1 --result '{"rows":17}'
             """)
 
     @Argument(help: "Tokens, as `spindle message lease` prints them.")
     var tokens: [DeliveryToken]
 
+    @Option(help: ArgumentHelp("What the message leaves behind for `message await`, 4,096 bytes at most; with one token only.", valueName: "text"))
+    var result: String?
+
     @OptionGroup var options: ClientOptions
 
+    func validate() throws {
+        if let result {
+            if tokens.count != 1 { throw ValidationError("--result belongs to one message: give one token.") }
+            if result.utf8.count > 4096 { throw ValidationError("--result has \(result.utf8.count) bytes: 4096 at most are kept.") }
+        }
+    }
+
     func run() async throws {
-        let outcomes = try await options.withClient { try await $0.acknowledge(tokens) }
+        let outcomes = try await options.withClient { client in
+            if let result { return [try await client.acknowledge(tokens[0], result: Array(result.utf8))] }
+            return try await client.acknowledge(tokens)
+        }
         var report = SettleReport()
         for (token, outcome) in zip(tokens, outcomes) { report.add(token, outcome, done: "acknowledged") }
         try report.finish(json: options.json)

@@ -3,8 +3,8 @@ import SpindleClient
 
 struct TopicCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "topic", abstract: "Publish events, and follow them.",
-        subcommands: [TopicPublishCommand.self, TopicSubscribeCommand.self])
+        commandName: "topic", abstract: "Topics: publish events and follow them, list topics, say how much history they keep.",
+        subcommands: [TopicListCommand.self, TopicPublishCommand.self, TopicSubscribeCommand.self, TopicDeclareCommand.self])
 }
 
 struct TopicPublishCommand: AsyncParsableCommand {

@@ -68,6 +68,15 @@ struct BrokerSetup {
         fields.lengthMax = UInt64(clamping: policy.lengthMax ?? 0)
         fields.bytesMax = UInt64(clamping: policy.bytesMax ?? 0)
         fields.deduplicationWindowMilliseconds = policy.dedupWindow.map(milliseconds) ?? 0
+        fields.timeToLiveMilliseconds = policy.timeToLive.map(milliseconds) ?? 0
+        fields.orderedGroups = policy.orderedGroups ? 1 : 0
+        fields.fairGroups = policy.fairGroups ? 1 : 0
+        fields.priorities = policy.priorities ? 1 : 0
+        fields.concurrencyMax = UInt64(clamping: policy.concurrency ?? 0)
+        fields.concurrencyPerGroupMax = UInt64(clamping: policy.concurrencyPerKey ?? 0)
+        fields.ratePerSecondMax = UInt64(clamping: policy.ratePerSecond ?? 0)
+        fields.ratePerSecondPerGroupMax = UInt64(clamping: policy.ratePerSecondPerKey ?? 0)
+        fields.resultRetentionMilliseconds = policy.resultRetention.map(milliseconds) ?? 0
         return fields
     }
 

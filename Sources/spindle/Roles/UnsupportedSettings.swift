@@ -26,11 +26,6 @@ struct UnsupportedSettings {
 
     private static func names(_ policy: QueuePolicyConfiguration) -> [String] {
         var names: [String] = []
-        if policy.timeToLive != nil { names.append("timeToLive") }
-        if policy.orderedGroups { names.append("orderedGroups") }
-        if !policy.priorities { names.append("priorities: false") }
-        if policy.concurrencyPerKey != nil { names.append("concurrencyPerKey") }
-        if policy.retention != nil { names.append("retention") }
         if policy.grants != .strict { names.append("grants: \(policy.grants.rawValue)") }
         return names
     }

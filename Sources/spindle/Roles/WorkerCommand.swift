@@ -7,14 +7,29 @@ import SpindleClient
 import SpindleCluster
 import SpindleWorker
 
+/// `spindle worker` alone is the role, as service units start it; its subcommands are for operators.
 struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "worker", abstract: "One worker process: leases tasks and handles them.",
+        commandName: "worker", abstract: "One worker process; or look at the workers that are connected, and steer them.",
+        discussion: """
+            Without a subcommand this is a worker: it leases tasks and handles them. `spindle help worker run` shows its options.
+
+            Example:
+              spindle worker --group results
+              spindle worker ls
+            """,
+        subcommands: [WorkerRunCommand.self, WorkerListCommand.self, WorkerQuietCommand.self, WorkerResumeCommand.self, WorkerTerminateCommand.self],
+        defaultSubcommand: WorkerRunCommand.self)
+}
+
+struct WorkerRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Be a worker process: lease tasks and handle them. What `spindle worker` alone does.",
         discussion: """
             Handles the results that the add-in reports (AddinJobResultCommand), and sends what the database's outbox holds.
 
             Example:
-              spindle worker --group results
+              spindle worker run --group results
             """)
 
     @Option(help: ArgumentHelp("The worker group of the description whose queues are worked on. (default: all of this host)", valueName: "name"))

@@ -38,11 +38,11 @@ struct Fault: Sendable, CustomTestStringConvertible {
             problem: "found 1.5, expected a number from 0 to 1"),
         Fault(find: "      cap: 5m", replace: "      cap: 1s", lineOffset: -1, column: 16, path: "defaults.queue.backoff.initial",
             problem: "found initial 2s, expected at most cap, which is 1s"),
-        Fault(find: "    grants: strict\n", replace: "", lineOffset: -18, column: 5, path: "defaults.queue.grants",
+        Fault(find: "    grants: strict\n", replace: "", lineOffset: -22, column: 5, path: "defaults.queue.grants",
             problem: "the key \"grants\" is missing, expected strict or relaxed"),
         Fault(find: "\"{queue}.dead\"", replace: "dead-letters", lineOffset: 0, column: 0, path: "", problem: ""),
         Fault(find: "  - name: file-ingest", replace: "  - name: addin-result\n  - name: file-ingest", lineOffset: 0, column: 11, path: "queues[2].name",
-            problem: "found the queue \"addin-result\" a second time; it is already at line 71"),
+            problem: "found the queue \"addin-result\" a second time; it is already at line 74"),
         Fault(find: "      lease: [esprit-gen]", replace: "      lease: [esprit-gn]", lineOffset: 0, column: 15,
             path: "principals[2].permissions.lease[0]",
             problem: "found \"esprit-gn\", expected the name of a queue (declared: esprit-gen, addin-result, file-ingest, storage-retry, missingParts, esprit-gen.dead, addin-result.dead, file-ingest.dead, storage-retry.dead, missingParts.dead)",
@@ -96,7 +96,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
                 "x.yaml:10:1: cluster: the key \"cluster\" is missing, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long",
                 "x.yaml:10:1: clutser: found the unknown key \"clutser\", expected one of: cluster, dataDirectory, hosts, brokers, defaults, queues, topics, principals, workers, web, addin (did you mean cluster?)",
                 "x.yaml:39:12: defaults.queue.backoff.cap: found \"5 minutes\", expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 0s to 3650d",
-                "x.yaml:158:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
+                "x.yaml:161:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
             ], "\(lines)")
     }
 

@@ -47,6 +47,7 @@ import Yams
         #expect(generation.dedupWindow == .seconds(3600))
         #expect(generation.bytesMax == 16 << 30)
         #expect(poc.queues.first { $0.name == "file-ingest.dead" }?.policy.dedupWindow == nil)
+        #expect(poc.queues.first { $0.name == "file-ingest.dead" }?.policy.timeToLive == .seconds(90 * 86400))
         #expect(poc.policy(ofUndeclaredQueue: "mail").deadLetterQueue == "mail.dead")
         #expect(poc.topics.first?.retention.count == 100_000)
         #expect(poc.resolve("broker") == "spindle-data/broker")
