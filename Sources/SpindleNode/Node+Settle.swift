@@ -2,6 +2,10 @@ internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
 // ACK, NACK, EXTEND, SETTLE, and leases that end by themselves.
 extension Node {
     /// Most tokens in one request.
@@ -17,6 +21,9 @@ extension Node {
     private func check(
         _ token: DeliveryToken, _ principal: Principal, _ known: inout (queue: UInt32, isAllowed: Bool)?
     ) -> (status: ItemStatus, queue: UInt32) {
+        #if PLANTED_BUGS
+        if plantedBug == .lateAckCounts, let message = state.engine.held.find(token.messageID), case .leased = message.state { return (.ok, message.queue) }
+        #endif
         guard let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID) else { return (ItemStatus(.leaseLost), 0) }
         if known?.queue != queue {
             let name = state.engine.queues[Int(queue)].name
@@ -146,6 +153,9 @@ extension Node {
     /// Dead letters of `queue` go to its dead-letter queue, where it has one.
     private func death(in queue: UInt32) -> QueueEngine.Next {
         let name = state.engine.queues[Int(queue)].policy.deadLetterQueue
+        #if PLANTED_BUGS
+        if plantedBug == .lostAtAttemptLimit { return .dropped }
+        #endif
         guard !name.isEmpty, let number = state.engine.number(of: name), number != queue else { return .dropped }
         return .dead(queue: number)
     }
@@ -316,6 +326,13 @@ extension Node {
         while count < Self.timersPerTurnMax, let id = state.engine.expiredLease(now: now), let message = state.engine.held.find(id) {
             // The wait was the lease itself: it is ready at once, or dead.
             let next = afterFailure(message, delay: 0)
+            #if PLANTED_BUGS
+            if plantedBug == .deadWorkersAttemptUncounted {
+                end(message, .released, reason: "the lease ended", next: next)
+                count += 1
+                continue
+            }
+            #endif
             end(message, .expired, reason: "the lease ended", next: next)
             count += 1
         }
