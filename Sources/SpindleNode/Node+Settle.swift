@@ -314,16 +314,20 @@ extension Node {
 
     // MARK: Leases that end
 
+    /// How many ends one entry may tell: a log with small segments takes fewer, and must not wait for room that never comes.
+    private func timersMax(bytesEach: Int) -> Int { min(Self.timersPerTurnMax, max(1, log.payloadBytesMax / bytesEach)) }
+
     /// Ends the leases that are over, at most ``timersPerTurnMax`` at once.
     mutating func endExpiredLeases(now: UInt64) {
         guard state.engine.expiredLease(now: now) != nil else { return }
-        guard log.canAppend(payloadCount: 128 * Self.timersPerTurnMax) else {
+        let countMax = timersMax(bytesEach: 128)
+        guard log.canAppend(payloadCount: 128 * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
         beginTransaction(now: now)
         var count = 0
-        while count < Self.timersPerTurnMax, let id = state.engine.expiredLease(now: now), let message = state.engine.held.find(id) {
+        while count < countMax, let id = state.engine.expiredLease(now: now), let message = state.engine.held.find(id) {
             // The wait was the lease itself: it is ready at once, or dead.
             let next = afterFailure(message, delay: 0)
             #if PLANTED_BUGS
@@ -346,14 +350,15 @@ extension Node {
     /// Ends the times to live that are over, at most ``timersPerTurnMax`` at once: the messages die, or are dropped.
     mutating func endTimesToLive(now: UInt64) {
         guard retryTimersAt == nil, state.engine.nextOver(now: now) != nil else { return }
-        guard log.canAppend(payloadCount: 64 * Self.timersPerTurnMax) else {
+        let countMax = timersMax(bytesEach: 64)
+        guard log.canAppend(payloadCount: 64 * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
         beginTransaction(now: now)
         var count = 0
         var open: (queue: UInt32, next: QueueEngine.Next, countAt: Int, count: UInt32)?
-        while count < Self.timersPerTurnMax, let over = state.engine.nextOver(now: now) {
+        while count < countMax, let over = state.engine.nextOver(now: now) {
             if open?.queue != over.queue {
                 if let open { transaction.writer.patch(u32: open.count, at: open.countAt) }
                 let next = death(in: over.queue)

@@ -9,7 +9,8 @@ struct Oracle {
     var messages: [MessageModel] = []
     var queues: [QueueModel] = []
     var topics = TopicOracle()
-    private(set) var violation: Violation?
+    private let failure = Failure()
+    var violation: Violation? { failure.violation }
     var step = 0
     /// The highest id that was confirmed: ids only rise.
     private var idMax: UInt64 = 0
@@ -17,9 +18,15 @@ struct Oracle {
     private var settles: [(acknowledged: [Int], published: Range<Int>, events: Range<Int>)] = [([], 0..<0, 0..<0)]
     private(set) var checks: UInt64 = 0
 
-    mutating func fail(_ promise: Int, _ text: @autoclosure () -> String) {
-        guard violation == nil else { return }
-        violation = Violation(promise: promise, step: step, text: text())
+    /// Apart from the rest, so that a sentence about the rest can be made while it changes.
+    private final class Failure {
+        var violation: Violation?
+    }
+
+    /// The first violation counts.
+    func fail(_ promise: Int, _ text: @autoclosure () -> String) {
+        guard failure.violation == nil else { return }
+        failure.violation = Violation(promise: promise, step: step, text: text())
     }
 
     private func name(_ tag: Int) -> String { "message \(tag) of q\(messages[tag].queue)" }

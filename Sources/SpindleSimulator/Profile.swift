@@ -33,7 +33,7 @@ package struct Features: OptionSet, Sendable {
 extension SeededGenerator {
     /// Below `bound`, which is over zero. The bias is below 2⁻³² for small bounds.
     mutating func below(_ bound: Int) -> Int {
-        Int(truncatingIfNeeded: (next() >> 32) &* UInt64(bound) >> 32)
+        Int(truncatingIfNeeded: ((next() >> 32) &* UInt64(bound)) >> 32)
     }
 
     mutating func chance(_ one: Int, in many: Int) -> Bool { below(many) < one }

@@ -67,6 +67,8 @@ package final class SimulatedBroker {
     package final class Shadow {
         package var state: NodeState
         package let from: LSN
+        /// The recovery began at a checkpoint behind it.
+        package fileprivate(set) var isLeftOut = false
         package init(_ state: NodeState, from: LSN) {
             self.state = state
             self.from = from
@@ -80,15 +82,18 @@ package final class SimulatedBroker {
         var state = NodeState(configuration: configuration)
         let recovered = try LogRecovery.recover(
             storage: storage, configuration: logConfiguration, newLogID: LogID(high: 0x5350_494E, low: 0x444C_4501),
-            onCheckpoint: { (payload, _) throws(LogReplayRefusal) in
+            onCheckpoint: { (payload, lsn) throws(LogReplayRefusal) in
+                if let shadow, lsn > shadow.from { shadow.isLeftOut = true }
                 do throws(NodeRestoreError) { try state.restore(checkpoint: payload) } catch { throw LogReplayRefusal(error.description) }
             },
             onEntry: { (entry, payload) throws(LogReplayRefusal) in
+                var what = ""
                 do throws(NodeRestoreError) {
                     try state.replay(payload: payload, payloadAddress: entry.payloadAddress)
-                    if let shadow, entry.lsn >= shadow.from { try shadow.state.replay(payload: payload, payloadAddress: entry.payloadAddress) }
+                    what = "on the state that was live before: "
+                    if let shadow, !shadow.isLeftOut, entry.lsn >= shadow.from { try shadow.state.replay(payload: payload, payloadAddress: entry.payloadAddress) }
                 } catch {
-                    throw LogReplayRefusal(error.description)
+                    throw LogReplayRefusal(what + error.description)
                 }
             })
         return Start(state: state, recovered: recovered)

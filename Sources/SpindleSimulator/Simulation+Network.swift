@@ -14,7 +14,7 @@ extension Simulation {
         clients[client].session = session
         connections[session] = (client, true)
         broker.connected(SessionID(rawValue: session))
-        writer.removeAll()
+        var writer = WireWriter()
         HelloRequest(clientName: "c", clientVersion: "1").encode(into: &writer)
         broker.received(SessionID(rawValue: session), .hello, 0, writer.span)
         writer.removeAll()
@@ -29,7 +29,7 @@ extension Simulation {
         let correlation = nextCorrelation
         nextCorrelation += 1
         let session = clients[client].session
-        writer.removeAll()
+        var writer = WireWriter()
         body(&writer)
         let waits = !isCalm && features.contains(.reordering) && random.below(100) < profile.delayedFrames
         if waits || !clients[client].uplink.isEmpty {

@@ -69,7 +69,7 @@ extension Simulation {
     private func encode(_ record: MessageRecord) -> (crc: UInt32, byteCount: Int) {
         let start = records.count
         do throws(WireError) { try record.encode(into: &records) } catch { preconditionFailure("a record of the simulation: \(error.message)") }
-        let crc = records.span.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: start + 4, as: UInt32.self)) }
+        let crc = records.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: start + 4, as: UInt32.self)) }
         return (crc, records.count - start)
     }
 

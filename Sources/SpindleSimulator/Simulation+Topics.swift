@@ -51,7 +51,7 @@ extension Simulation {
 
     func give(_ subscriber: Int, credit: UInt32) {
         let id = subscribers[subscriber].subscription
-        writer.removeAll()
+        var writer = WireWriter()
         TopicCreditRequest(subscriptionID: id, more: credit).encode(into: &writer)
         broker.received(.init(rawValue: clients[subscriberClient(subscriber)].session), .topicCredit, 0, writer.span)
     }

@@ -38,8 +38,8 @@ package final class Simulation {
     var now: UInt64 = 1_000_000
     /// Steps for which the clock stands still.
     var frozen = 0
-    /// State and position at a moment when all was durable, to compare with what a recovery makes of it.
-    var snapshot: (state: NodeState, lsn: LSN)?
+    /// State, as a checkpoint would hold it, and position at a moment when all was durable, to compare with what a recovery makes of it.
+    var snapshot: (state: [UInt8], lsn: LSN)?
     /// Faults are over: the end of the run.
     var isCalm = false
 
@@ -57,7 +57,6 @@ package final class Simulation {
     var subscribers: [SubscriberState]
     var lastStatistics: [StatsReply.Queue] = []
     var plannedFault = 0
-    var writer = WireWriter(capacity: 4096)
     var records = WireWriter(capacity: 4096)
 
     package init(seed: UInt64, features: Features = .all) throws {
@@ -155,7 +154,7 @@ package final class Simulation {
             broker.beginCommit()
             if random.chance(1, in: 2) { broker.finishCommit() }
         }
-        if broker.isQuiet, broker.isAlive, random.chance(1, in: 64) { snapshot = (broker.node.state, broker.node.log.durable) }
+        if broker.isQuiet, broker.isAlive, random.chance(1, in: 64) { snapshot = (broker.encodedState(), broker.node.log.durable) }
     }
 
     private func perform(_ action: Profile.Action) {

@@ -26,18 +26,22 @@ struct TopicOracle {
     /// Events kept of each topic, and how long, milliseconds.
     var eventsMax = 0
     var retentionMilliseconds: UInt64 = 0
-    private var problem: (promise: Int, text: String)?
+    private let failure = Failure()
     private var offsetMax: UInt64 = 0
 
     init(topics: Int = 0) { offsets = Array(repeating: [], count: topics) }
 
-    mutating func takeProblem() -> (promise: Int, text: String)? {
-        defer { problem = nil }
-        return problem
+    private final class Failure {
+        var problem: (promise: Int, text: String)?
     }
 
-    private mutating func fail(_ promise: Int, _ text: @autoclosure () -> String) {
-        if problem == nil { problem = (promise, text()) }
+    func takeProblem() -> (promise: Int, text: String)? {
+        defer { failure.problem = nil }
+        return failure.problem
+    }
+
+    private func fail(_ promise: Int, _ text: @autoclosure () -> String) {
+        if failure.problem == nil { failure.problem = (promise, text()) }
     }
 
     // MARK: Publishing
