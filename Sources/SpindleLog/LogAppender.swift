@@ -57,7 +57,8 @@ package struct LogAppender: ~Copyable {
     /// The last segment that is prepared for use, in one run after the current one.
     package private(set) var preparedThrough: UInt64
 
-    private let payloadBytesMax: Int
+    /// The largest payload that an entry may have, whatever room there is.
+    package let payloadBytesMax: Int
     private var diskFull = false
     /// Where the next entry begins in the current segment.
     private var offset: UInt64

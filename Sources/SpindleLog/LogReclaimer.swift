@@ -1,3 +1,7 @@
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
 /// What a call of the reclaimer freed.
 package struct LogReclaimed: Hashable, Sendable {
     /// Segments put aside for reuse.
@@ -31,7 +35,11 @@ package struct LogReclaimer<Storage: LogStorage>: Sendable {
         reclaimed.firstSegment = directory.segments.first?.number ?? 0
         guard directory.checkpoints.count >= 2 else { return reclaimed }
         let older = LogDirectory.position(directory.checkpoints[directory.checkpoints.count - 2])
+        #if PLANTED_BUGS
+        let bound = plantedBug == .reclaimsWhatIsNeeded ? LogDirectory.position(directory.checkpoints[directory.checkpoints.count - 1]) : min(older, oldestLive)
+        #else
         let bound = min(older, oldestLive)
+        #endif
         var spent = directory.spent.count
         // Never the last segment: appends go there.
         for segment in directory.segments.dropLast() {

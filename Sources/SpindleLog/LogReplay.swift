@@ -1,3 +1,7 @@
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
 /// One recovery of an existing log: checkpoint, entries, verdict on the end, repair.
 struct LogReplay<Storage: LogStorage> {
     private let storage: Storage
@@ -32,6 +36,9 @@ struct LogReplay<Storage: LogStorage> {
         for file in directory.checkpoints.reversed() {
             switch try attempt({ () throws(LogStorageError) in try LoadedCheckpoint.load(file, from: storage) }) {
             case .failure(let fault):
+                #if PLANTED_BUGS
+                if plantedBug == .damagedCheckpointForgets { return LogDirectory.position(file) }
+                #endif
                 damage = damage ?? (file, fault)
                 putAside.append((file.name, "\(fault)"))
             case .success(let checkpoint):
@@ -153,7 +160,11 @@ struct LogReplay<Storage: LogStorage> {
             isRecycled: survey.lastIsRecycled, newestCheckpoint: directory.checkpoints.last)
         switch verdict {
         case .clean: break
-        case .torn(let tail): recovered.tail = tail
+        case .torn(let tail):
+            recovered.tail = tail
+            #if PLANTED_BUGS
+            if plantedBug == .appendsPastHole, let last = scanner.lastEntry(from: offset) { recovered.end = last.end }
+            #endif
         case .corrupt(let corruption): throw .corrupt(corruption)
         }
     }
@@ -164,8 +175,29 @@ struct LogReplay<Storage: LogStorage> {
     consuming func repair() throws(LogRecoveryError) -> RecoveredLog {
         try checkPrepared()
         let replay = self
+        #if PLANTED_BUGS
+        if plantedBug == .readOnlyResets {
+            do { return try replay.write() } catch { return replay.reset() }
+        }
+        #endif
         return try attempt { () throws(LogStorageError) in try replay.write() }
     }
+
+    #if PLANTED_BUGS
+    /// A new log where the old one could not be repaired.
+    private func reset() -> RecoveredLog {
+        for segment in directory.segments { try? storage.rename(.segment(segment.number), to: .spent(segment.number)) }
+        for checkpoint in directory.checkpoints { try? storage.remove(checkpoint.name) }
+        try? storage.syncDirectory()
+        let fresh = LogDirectory((try? storage.list()) ?? [])
+        var recovered = RecoveredLog(log: survey.log, segmentBytes: survey.segmentBytes, configuration: recovered.configuration)
+        recovered.lastSegment = survey.last
+        recovered.preparedThrough = max(survey.last, fresh.prepared.last?.number ?? 0)
+        recovered.first = LSN(segment: survey.last, offset: UInt64(SegmentHeader.bytes), segmentBytes: survey.segmentBytes)
+        recovered.end = recovered.first
+        return recovered
+    }
+    #endif
 
     private func write() throws(LogStorageError) -> RecoveredLog {
         var recovered = recovered

@@ -2,6 +2,10 @@ internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
 // ACK, NACK, EXTEND, SETTLE, and leases that end by themselves.
 extension Node {
     /// Most tokens in one request.
@@ -17,6 +21,9 @@ extension Node {
     private func check(
         _ token: DeliveryToken, _ principal: Principal, _ known: inout (queue: UInt32, isAllowed: Bool)?
     ) -> (status: ItemStatus, queue: UInt32) {
+        #if PLANTED_BUGS
+        if plantedBug == .lateAckCounts, let message = state.engine.held.find(token.messageID), case .leased = message.state { return (.ok, message.queue) }
+        #endif
         guard let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID) else { return (ItemStatus(.leaseLost), 0) }
         if known?.queue != queue {
             let name = state.engine.queues[Int(queue)].name
@@ -148,6 +155,9 @@ extension Node {
     /// Dead letters of `queue` go to its dead-letter queue, where it has one.
     private func death(in queue: UInt32) -> QueueEngine.Next {
         let name = state.engine.queues[Int(queue)].policy.deadLetterQueue
+        #if PLANTED_BUGS
+        if plantedBug == .lostAtAttemptLimit { return .dropped }
+        #endif
         guard !name.isEmpty, let number = state.engine.number(of: name), number != queue else { return .dropped }
         return .dead(queue: number)
     }
@@ -309,18 +319,29 @@ extension Node {
 
     // MARK: Leases that end
 
+    /// How many ends one entry may tell: a log with small segments takes fewer, and must not wait for room that never comes.
+    private func timersMax(bytesEach: Int) -> Int { min(Self.timersPerTurnMax, max(1, log.payloadBytesMax / bytesEach)) }
+
     /// Ends the leases that are over, at most ``timersPerTurnMax`` at once.
     mutating func endExpiredLeases(now: UInt64) {
         guard state.engine.expiredLease(now: now) != nil else { return }
-        guard log.canAppend(payloadCount: 128 * Self.timersPerTurnMax) else {
+        let countMax = timersMax(bytesEach: 128)
+        guard log.canAppend(payloadCount: 128 * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
         beginTransaction(now: now)
         var count = 0
-        while count < Self.timersPerTurnMax, let id = state.engine.expiredLease(now: now), let message = state.engine.held.find(id) {
+        while count < countMax, let id = state.engine.expiredLease(now: now), let message = state.engine.held.find(id) {
             // The wait was the lease itself: it is ready at once, or dead.
             let next = afterFailure(message, delay: 0)
+            #if PLANTED_BUGS
+            if plantedBug == .deadWorkersAttemptUncounted {
+                end(message, .released, reason: "the lease ended", next: next)
+                count += 1
+                continue
+            }
+            #endif
             end(message, .expired, reason: "the lease ended", next: next)
             count += 1
         }
@@ -334,14 +355,15 @@ extension Node {
     /// Ends the times to live that are over, at most ``timersPerTurnMax`` at once: the messages die, or are dropped.
     mutating func endTimesToLive(now: UInt64) {
         guard retryTimersAt == nil, state.engine.nextOver(now: now) != nil else { return }
-        guard log.canAppend(payloadCount: 64 * Self.timersPerTurnMax) else {
+        let countMax = timersMax(bytesEach: 64)
+        guard log.canAppend(payloadCount: 64 * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
         beginTransaction(now: now)
         var count = 0
         var open: (queue: UInt32, next: QueueEngine.Next, countAt: Int, count: UInt32)?
-        while count < Self.timersPerTurnMax, let over = state.engine.nextOver(now: now) {
+        while count < countMax, let over = state.engine.nextOver(now: now) {
             if open?.queue != over.queue {
                 if let open { transaction.writer.patch(u32: open.count, at: open.countAt) }
                 let next = death(in: over.queue)

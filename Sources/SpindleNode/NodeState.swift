@@ -34,6 +34,9 @@ package struct NodeState: Sendable {
         engine.time = time
     }
 
+    /// Makes ready what is due: that is not logged, so a state that lived and one that was recovered may differ by it.
+    package mutating func promote(now: UInt64) { _ = engine.promote(now: now) }
+
     // MARK: Replay
 
     /// Applies one log entry.

@@ -1,0 +1,116 @@
+/// What an outside observer knows of one message: a small automaton. Where he can't know, it holds every possibility.
+struct MessageModel {
+    /// Where the message may be.
+    struct Fate: OptionSet {
+        let rawValue: UInt8
+        /// Never stored: the publish was refused or did not arrive.
+        static let absent = Fate(rawValue: 1)
+        /// In the queue that it was published to.
+        static let home = Fate(rawValue: 2)
+        /// In that queue's dead-letter queue.
+        static let dead = Fate(rawValue: 4)
+        /// Acknowledged, or dropped on purpose.
+        static let gone = Fate(rawValue: 8)
+
+        static let present: Fate = [.home, .dead]
+        /// It must be somewhere.
+        var isCertain: Bool { isDisjoint(with: [.absent, .gone]) }
+    }
+
+    enum Lease {
+        /// The last lease seen is over.
+        case over
+        /// It holds surely before `from`, and surely not any more from `until` on, unless time has not been served.
+        case held(from: UInt64, until: UInt64)
+        /// It was given back or extended by a request of which no answer came.
+        case maybe
+    }
+
+    var id: UInt64 = 0
+    var recordCRC: UInt32 = 0
+    var recordByteCount: UInt32 = 0
+    /// Index of its home queue.
+    var queue: UInt8
+    var fate: Fate = .absent
+    var key: UInt16 = 0
+    var group: UInt8 = 0
+    var priority: UInt8 = 4
+    /// Of the last delivery seen.
+    var epoch: UInt32 = 0
+    var lease = Lease.over
+    /// Deliveries that count, before the next: at least and at most.
+    var attemptsLow: UInt32 = 0
+    var attemptsHigh: UInt32 = 0
+    /// Its place's count of grants that nobody saw, when the message was last seen.
+    var unseenGrants: UInt32 = 0
+    /// What it asks for itself, or its queue for it, milliseconds.
+    var delay: UInt64 = 0
+    /// Not to be delivered earlier.
+    var notBefore: UInt64 = 0
+    /// A request of which no answer came asked for its death.
+    var maybeKilled = false
+    /// Number of the SETTLE without an answer that publishes or acknowledges it; 0: none.
+    var settle: Int32 = 0
+    /// The SETTLE would have acknowledged it (else published).
+    var isAcknowledgedBySettle = false
+    /// When it was stored, node time: not before, not after.
+    var storedFrom: UInt64 = 0
+    var storedUntil: UInt64 = 0
+
+    init(queue: UInt8) { self.queue = queue }
+}
+
+/// What the observer knows of a queue and its dead-letter queue.
+struct QueueModel {
+    /// Deliveries before death, 0: no end; more than one while a change is not confirmed.
+    private(set) var attemptsLow: UInt32
+    private(set) var attemptsHigh: UInt32
+    /// The same, of all times: when a message died can't be seen.
+    private(set) var attemptsLeast: UInt32
+    private(set) var attemptsMost: UInt32
+    /// How long a deduplication key is remembered, milliseconds.
+    let windowLow: UInt64
+    let windowHigh: UInt64
+    /// LEASE requests of which no answer came, and which may have leased anything: at home, among the dead.
+    var unseenGrants: UInt32 = 0
+    var unseenDeadGrants: UInt32 = 0
+    /// Deduplication keys: tags of the messages that have or may have them, oldest first.
+    var holdersByKey: [UInt16: [Int]] = [:]
+
+    init(attemptsMax: UInt32, window: UInt64) {
+        attemptsLow = attemptsMax
+        attemptsHigh = attemptsMax
+        attemptsLeast = attemptsMax
+        attemptsMost = attemptsMax
+        windowLow = window
+        windowHigh = window
+    }
+
+    mutating func setAttempts(_ attempts: UInt32) {
+        attemptsLow = attempts
+        attemptsHigh = attempts
+        attemptsLeast = Self.least(attemptsLeast, attempts)
+        attemptsMost = Self.most(attemptsMost, attempts)
+    }
+
+    mutating func maybeSetAttempts(_ attempts: UInt32) {
+        attemptsLow = Self.least(attemptsLow, attempts)
+        attemptsHigh = Self.most(attemptsHigh, attempts)
+        attemptsLeast = Self.least(attemptsLeast, attempts)
+        attemptsMost = Self.most(attemptsMost, attempts)
+    }
+
+    // No limit is the highest.
+    private static func least(_ a: UInt32, _ b: UInt32) -> UInt32 { a == 0 ? b : b == 0 ? a : min(a, b) }
+    private static func most(_ a: UInt32, _ b: UInt32) -> UInt32 { a == 0 || b == 0 ? 0 : max(a, b) }
+}
+
+/// A promise that was not kept.
+package struct Violation: Sendable, CustomStringConvertible {
+    /// Number of the promise in docs/reliability.md's list for the simulator.
+    package var promise: Int
+    package var step: Int
+    package var text: String
+
+    package var description: String { "promise \(promise) broken at step \(step): \(text)" }
+}

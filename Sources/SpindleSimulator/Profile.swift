@@ -1,0 +1,130 @@
+/// Parts of a simulation that can be left out, to find out which of them a failure needs.
+package struct Features: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static let powerLoss = Features(rawValue: 1)
+    package static let kill = Features(rawValue: 2)
+    package static let ioErrors = Features(rawValue: 4)
+    package static let fullDisk = Features(rawValue: 8)
+    package static let damage = Features(rawValue: 16)
+    package static let connectionLoss = Features(rawValue: 32)
+    package static let reordering = Features(rawValue: 64)
+    package static let timeJumps = Features(rawValue: 128)
+    package static let topics = Features(rawValue: 256)
+    package static let settles = Features(rawValue: 512)
+    package static let deduplication = Features(rawValue: 1024)
+    package static let policyChanges = Features(rawValue: 2048)
+    package static let delays = Features(rawValue: 4096)
+    package static let priorities = Features(rawValue: 8192)
+    package static let checkpoints = Features(rawValue: 16384)
+    package static let interleaving = Features(rawValue: 32768)
+
+    package static let names: [(name: String, feature: Features)] = [
+        ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
+        ("connection-loss", .connectionLoss), ("reordering", .reordering), ("time-jumps", .timeJumps), ("topics", .topics),
+        ("settles", .settles), ("deduplication", .deduplication), ("policy-changes", .policyChanges), ("delays", .delays),
+        ("priorities", .priorities), ("checkpoints", .checkpoints), ("interleaving", .interleaving),
+    ]
+
+    package static let all = Features(names.map(\.feature))
+}
+
+extension SeededGenerator {
+    /// Below `bound`, which is over zero. The bias is below 2⁻³² for small bounds.
+    mutating func below(_ bound: Int) -> Int {
+        Int(truncatingIfNeeded: ((next() >> 32) &* UInt64(bound)) >> 32)
+    }
+
+    mutating func chance(_ one: Int, in many: Int) -> Bool { below(many) < one }
+
+    mutating func pick<Element>(_ list: [Element]) -> Element { list[below(list.count)] }
+}
+
+/// What one seed does more and less often: each seed has a mixture of its own, so that rare combinations come up.
+struct Profile {
+    enum Action: CaseIterable {
+        case publish, lease, leaseDead, acknowledge, nack, extend, settle, topicPublish, subscribe, credit, declare, stats
+        case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
+    }
+
+    struct Queue {
+        var attemptsMax: UInt32
+        var window: UInt64
+        var lengthMax: UInt64
+        var delay: UInt64
+        var backoff: UInt64
+    }
+
+    var table: [Action] = []
+    var queues: [Queue] = []
+    var topics = 3
+    var producers = 3
+    var workers = 3
+    var subscribers = 2
+    var topicEventsMax: Int
+    var checkpointIntervalBytes: UInt64
+    /// I/Os between two planned faults, on average.
+    var faultDistance: Int
+    /// In hundredths: how often a frame waits before it comes to the node.
+    var delayedFrames: Int
+    var commitEagerness: Int
+    var capacity: UInt64
+
+    init(_ random: inout SeededGenerator, _ features: Features) {
+        topicEventsMax = random.pick([5, 50, 1000])
+        checkpointIntervalBytes = random.pick([8 << 10, 24 << 10, 64 << 10])
+        faultDistance = random.pick([25, 80, 200, 600])
+        delayedFrames = random.pick([0, 10, 40])
+        commitEagerness = random.pick([1, 2, 4])
+        capacity = random.chance(1, in: 4) ? UInt64(random.pick([8, 12, 24])) * (128 << 10) : .max
+        if !features.contains(.fullDisk) { capacity = .max }
+        for _ in 0..<1 + random.below(4) {
+            queues.append(Queue(
+                attemptsMax: UInt32(random.pick([1, 2, 3, 5, 10, 0])), window: random.pick([20_000, 600_000]),
+                lengthMax: random.chance(1, in: 5) ? 20 : 0, delay: random.chance(1, in: 6) && features.contains(.delays) ? 2_000 : 0,
+                backoff: random.pick([0, 500, 5_000])))
+        }
+        for action in Action.allCases {
+            let weight = Self.weight(action) * random.pick([1, 2, 2, 4]) / 2
+            let isOn = Self.needs(action).map(features.contains) ?? true
+            if isOn { table += Array(repeating: action, count: max(1, weight)) }
+        }
+    }
+
+    private static func needs(_ action: Action) -> Features? {
+        switch action {
+        case .settle: .settles
+        case .topicPublish, .subscribe, .credit: .topics
+        case .declare: .policyChanges
+        case .jump, .expiry: .timeJumps
+        case .loseConnection, .halfOpen: .connectionLoss
+        case .checkpoint: .checkpoints
+        case .network: .reordering
+        case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
+        }
+    }
+
+    private static func weight(_ action: Action) -> Int {
+        switch action {
+        case .publish: 60
+        case .lease: 40
+        case .acknowledge: 40
+        case .leaseDead: 5
+        case .nack: 12
+        case .extend: 8
+        case .settle: 12
+        case .topicPublish: 14
+        case .subscribe: 3
+        case .credit: 6
+        case .declare, .stats, .loseConnection, .halfOpen, .die, .mark: 2
+        case .time: 20
+        case .jump, .expiry: 3
+        case .commit: 60
+        case .network: 10
+        case .prepare: 8
+        case .checkpoint: 4
+        case .repeatPublish: 4
+        }
+    }
+}

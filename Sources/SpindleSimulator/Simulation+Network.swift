@@ -1,0 +1,233 @@
+internal import SpindleNode
+internal import SpindleWire
+
+// The network between clients and node: connections that come and go, frames that wait, answers that are lost.
+extension Simulation {
+    var administrator: Int { clients.count - 1 }
+    func producerClient(_ producer: Int) -> Int { producer }
+    func workerClient(_ worker: Int) -> Int { profile.producers + worker }
+    func subscriberClient(_ subscriber: Int) -> Int { profile.producers + profile.workers + subscriber }
+
+    private func connect(_ client: Int) {
+        let session = nextSession
+        nextSession += 1
+        clients[client].session = session
+        connections[session] = (client, true)
+        broker.connected(SessionID(rawValue: session))
+        var writer = WireWriter()
+        HelloRequest(clientName: "c", clientVersion: "1").encode(into: &writer)
+        broker.received(SessionID(rawValue: session), .hello, 0, writer.span)
+        writer.removeAll()
+        AuthRequest(method: .token, credential: "t").encode(into: &writer)
+        broker.received(SessionID(rawValue: session), .auth, 0, writer.span)
+        broker.turn()
+    }
+
+    /// Sends what `body` writes as one request.
+    func send(_ client: Int, _ opcode: Opcode, _ kind: PendingRequest.Kind, _ body: (inout WireWriter) -> Void) {
+        if clients[client].session == 0 { connect(client) }
+        let correlation = nextCorrelation
+        nextCorrelation += 1
+        let session = clients[client].session
+        var writer = WireWriter()
+        body(&writer)
+        let waits = !isCalm && features.contains(.reordering) && random.below(100) < profile.delayedFrames
+        if waits || !clients[client].uplink.isEmpty {
+            pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: nil)
+            clients[client].uplink.append((opcode, correlation, writer.array()))
+        } else {
+            pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: now)
+            arrived(kind)
+            broker.received(SessionID(rawValue: session), opcode, correlation, writer.span)
+        }
+    }
+
+    private func arrived(_ kind: PendingRequest.Kind) {
+        let tags: Range<Int>
+        switch kind {
+        case .publish(_, let published, _, false): tags = published
+        case .settle(_, _, let published, _, _): tags = published
+        case _: return
+        }
+        for tag in tags where oracle.messages[tag].delay > 0 && oracle.messages[tag].notBefore == 0 && oracle.messages[tag].fate == .absent {
+            oracle.messages[tag].notBefore = now + oracle.messages[tag].delay
+        }
+    }
+
+    /// The frame that waited longest comes to the node.
+    func deliverOne(_ client: Int) {
+        guard !clients[client].uplink.isEmpty, clients[client].session != 0 else { return }
+        let frame = clients[client].uplink.removeFirst()
+        pending[frame.correlationID]?.arrivedAt = now
+        if let request = pending[frame.correlationID] { arrived(request.kind) }
+        broker.received(SessionID(rawValue: clients[client].session), frame.opcode, frame.correlationID, frame.body.span.bytes)
+    }
+
+    func flushUplinks() {
+        for client in clients.indices { while !clients[client].uplink.isEmpty { deliverOne(client) } }
+    }
+
+    /// The connection breaks. Half open: the node does not notice for a while, and talks to nobody.
+    func loseConnection(_ client: Int, isHalfOpen: Bool) {
+        guard clients[client].session != 0 else {
+            noticeZombie()
+            return
+        }
+        let session = clients[client].session
+        note("connection \(session) of client \(client) breaks\(isHalfOpen ? ", unnoticed by the node" : "")")
+        result.faults += 1
+        drop(client)
+        if isHalfOpen {
+            zombies.append(session)
+            if zombies.count > 3 { noticeZombie() }
+        } else {
+            gone(session)
+        }
+    }
+
+    /// The client's side of a connection ends; frames on their way are lost.
+    private func drop(_ client: Int) {
+        let session = clients[client].session
+        for frame in clients[client].uplink { pending[frame.correlationID] = nil }
+        clients[client].uplink.removeAll()
+        clients[client].session = 0
+        connections[session]?.isAlive = false
+        forgetAnswers(client)
+    }
+
+    /// Whatever the client waits for will not come.
+    private func forgetAnswers(_ client: Int) {
+        if client < profile.producers {
+            producers[client].isWaiting = false
+            // Without a producer id it can't ask again.
+            if producers[client].id == 0 { producers[client].batch = nil }
+        } else if client < profile.producers + profile.workers {
+            workers[client - profile.producers].waits = 0
+        } else if client < administrator {
+            let subscriber = client - profile.producers - profile.workers
+            subscribers[subscriber].subscription = 0
+            oracle.topics.subscribers[subscriber].isActive = false
+        }
+    }
+
+    private func noticeZombie() {
+        guard !zombies.isEmpty else { return }
+        gone(zombies.removeFirst())
+    }
+
+    /// The node learns that a connection is gone.
+    private func gone(_ session: UInt64) {
+        broker.disconnected(SessionID(rawValue: session))
+        forgetPending { $0.session == session }
+        connections[session] = nil
+    }
+
+    func forgetPending(_ isLost: (PendingRequest) -> Bool) {
+        let lost = pending.filter { isLost($0.value) }.keys.sorted()
+        for correlation in lost {
+            if let request = pending.removeValue(forKey: correlation) { oracle.unknown(request) }
+        }
+    }
+
+    /// The broker died: every connection is gone, and nobody knows what became of what was under way.
+    func loseEverything() {
+        for client in clients.indices { drop(client) }
+        forgetPending { _ in true }
+        connections.removeAll()
+        zombies.removeAll()
+    }
+
+    func closedByBroker(_ session: UInt64) {
+        oracle.fail(8, "the broker closed connection \(session), which did nothing wrong")
+    }
+
+    // MARK: Answers
+
+    func received(_ session: UInt64, _ header: FrameHeader, _ body: RawSpan) {
+        do throws(WireError) {
+            if header.flags.contains(.push) {
+                try pushed(session, header, body)
+                return
+            }
+            guard let request = pending.removeValue(forKey: header.correlationID) else { return }
+            let connection = connections[session]
+            let client = connection?.isAlive == true ? connection?.client : nil
+            if header.flags.contains(.error) {
+                let error = try ErrorReply(body)
+                note("answer \(header.correlationID): error \(error.code) \(error.message)")
+                refused(request, error, client: client)
+            } else {
+                try answered(request, header.correlationID, body, client: client)
+            }
+        } catch {
+            oracle.fail(10, "an answer that can't be read: \(error.message)")
+        }
+    }
+
+    /// The whole request was refused: it changed nothing.
+    private func refused(_ request: PendingRequest, _ error: ErrorReply, client: Int?) {
+        switch request.kind {
+        case .publish(_, _, let producer, let isRepeated), .topicPublish(_, _, let producer, let isRepeated):
+            guard let client, client == producerClient(producer), !isRepeated else { return }
+            producers[producer].isWaiting = false
+            // What is not retried was never stored, unless it was sent before.
+            if !error.isRetryable || producers[producer].id == 0 { producers[producer].batch = nil }
+        case .lease(_, _, _, _, let worker):
+            if client != nil { workers[worker].waits -= min(1, workers[worker].waits) }
+        case .settle(let tokens, _, _, _, _):
+            oracle.settleRefused(tokens, isLeaseLost: error.code == ErrorCode.leaseLost.rawValue, at: request.arrivedAt ?? now)
+            guard let client else { return }
+            for token in tokens { workers[client - profile.producers].discard(token) }
+        case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _):
+            guard let client else { return }
+            for token in tokens { workers[client - profile.producers].discard(token) }
+        case .connect, .declare, .subscribe, .stats: break
+        }
+    }
+
+    private func answered(_ request: PendingRequest, _ correlation: UInt32, _ body: RawSpan, client: Int?) throws(WireError) {
+        let at = request.arrivedAt ?? now
+        switch request.kind {
+        case .connect: break
+        case .publish(_, let tags, let producer, let isRepeated):
+            let runs = try PublishReply(body).runs
+            published(tags, runs, isRepeated: isRepeated, at: at)
+            note("answer \(correlation): messages \(tags) \(runs.map { "\($0.status.rawValue)×\($0.count)" })")
+            if client != nil, !isRepeated { finishBatch(producer) }
+        case .topicPublish(_, let events, let producer, let isRepeated):
+            let runs = try TopicPublishReply(body).runs
+            publishedEvents(events, runs)
+            if client != nil, !isRepeated { finishBatch(producer) }
+        case .lease(let queue, let isDead, let max, let waits, let worker):
+            try leased(queue, isDead, max, worker, from: at, until: waits ? now : at, body, client: client)
+        case .acknowledge(let tokens):
+            let statuses = try StatusReply(body).statuses(expected: tokens.count)
+            note("answer \(correlation): acks of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")
+            for (token, status) in zip(tokens, statuses) { oracle.acknowledged(token, accepted: status == .ok, at: at) }
+            if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
+        case .negativeAcknowledge(let tokens, let nack):
+            let statuses = try StatusReply(body).statuses(expected: tokens.count)
+            note("answer \(correlation): nacks (\(nack)) of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")
+            for (token, status) in zip(tokens, statuses) { oracle.negativelyAcknowledged(token, nack, accepted: status == .ok, at: at) }
+            if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
+        case .extend(let tokens, let duration):
+            let reply = try ExtendReply(body)
+            let granted = reply.leaseMilliseconds > 0 ? UInt64(reply.leaseMilliseconds) : duration
+            for (token, item) in zip(tokens, reply.items) { oracle.extended(token, duration: granted, accepted: item.status == .ok, at: at) }
+        case .settle(let tokens, _, let tags, _, let events):
+            let ids = try SettleReply(body).firstIDs
+            note("answer \(correlation): settled \(tokens.map(\.tag)) and stored \(tags), events \(events)")
+            settled(tokens, tags, events, ids, at: at)
+            if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
+        case .declare(let queue, let attempts):
+            _ = try DeclareReply(body)
+            oracle.declared(queue, attemptsMax: attempts)
+        case .subscribe(let subscriber):
+            let cursor = try TopicSubscribeReply(body).cursor
+            subscribed(subscriber, session: request.session, cursor: cursor.offset)
+        case .stats: lastStatistics = try StatsReply(body).queues
+        }
+    }
+
+    private func worker(_ client: Int?) -> Int { (client ?? 0) - profile.producers }
+}

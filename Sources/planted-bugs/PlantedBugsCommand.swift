@@ -1,0 +1,121 @@
+import Glibc
+import PlantedBugs
+import SpindleSimulator
+
+/// Runs the proof's checks on a broker with one bug after the other, and shows which check finds it. Exits with 1 when a bug is not found,
+/// or when something is found without a bug.
+///
+///     planted-bugs [--seeds N] [--ops M] [--bug NAME]      the table
+///     planted-bugs --run SEED [--ops M] [--bug NAME]       one seed, with its steps
+///     planted-bugs --range SEED COUNT [--ops M]            seeds without a bug
+@main
+struct PlantedBugsCommand {
+    static func main() throws {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        func value(_ name: String, _ offset: Int = 1) -> String? {
+            guard let index = arguments.firstIndex(of: name), index + offset < arguments.count else { return nil }
+            return arguments[index + offset]
+        }
+        let operations = value("--ops").flatMap { Int($0) } ?? 3_000
+        let only = value("--bug").flatMap { PlantedBug(rawValue: $0) }
+        if let seed = value("--run").flatMap({ UInt64($0) }) {
+            plantedBug = only
+            let simulation = try Simulation(seed: seed)
+            simulation.trace = { print($0) }
+            print(simulation.run(operations: operations))
+        } else if let seed = value("--range").flatMap({ UInt64($0) }), let count = value("--range", 2).flatMap({ UInt64($0) }) {
+            plantedBug = only
+            try range(seed, count, operations)
+        } else if arguments.contains("--exhaustive") {
+            plantedBug = only
+            var crashes = CrashExploration()
+            crashes.run()
+            print(crashes.description, crashes.violations)
+        } else if arguments.contains("--bits") {
+            plantedBug = only
+            var bits = BitExploration()
+            try bits.run()
+            print(bits.description, bits.violations.prefix(5))
+        } else {
+            try table(only.map { [$0] } ?? PlantedBug.allCases, seeds: value("--seeds").flatMap { UInt64($0) } ?? 60, operations)
+        }
+    }
+
+    private static func range(_ seed: UInt64, _ count: UInt64, _ operations: Int) throws {
+        var totals = SimulationTotals()
+        let clock = ContinuousClock()
+        let started = clock.now
+        for seed in seed..<seed + count {
+            let result = try Simulation(seed: seed).run(operations: operations)
+            totals.add(result)
+            if let violation = result.violation { print("seed \(seed): \(violation)") }
+        }
+        print(totals.details)
+        print(totals, "in", clock.now - started)
+    }
+
+    /// What the checks make of one bug.
+    private struct Finding {
+        var bug: PlantedBug?
+        /// Seeds of the simulation that found it.
+        var seeds: [Bool] = []
+        var violation: Violation?
+        var isFoundByCrashes = false
+        var isFoundByBits = false
+
+        var isFound: Bool { violation != nil || isFoundByCrashes || isFoundByBits }
+
+        /// Seeds until one finds it, wherever one begins: the median.
+        var medianSeeds: Int? {
+            guard seeds.contains(true) else { return nil }
+            let waits = seeds.indices.map { start in (0..<seeds.count).first { seeds[(start + $0) % seeds.count] }.map { $0 + 1 } ?? seeds.count }
+            return waits.sorted()[waits.count / 2]
+        }
+
+        var row: String {
+            let name = bug?.rawValue ?? "none"
+            let simulated = medianSeeds.map { "\($0)" } ?? "–"
+            let promise = violation.map { "\($0.promise)" } ?? "–"
+            return "| \(name) | \(simulated) | \(promise) | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") |"
+        }
+    }
+
+    private static func examine(_ bug: PlantedBug?, seeds: UInt64, _ operations: Int) throws -> Finding {
+        plantedBug = bug
+        defer { plantedBug = nil }
+        var finding = Finding(bug: bug)
+        for seed in 1...seeds {
+            let violation = try Simulation(seed: seed).run(operations: operations).violation
+            finding.seeds.append(violation != nil)
+            finding.violation = finding.violation ?? violation
+        }
+        var crashes = CrashExploration()
+        crashes.run(stopsAtViolation: bug != nil)
+        finding.isFoundByCrashes = !crashes.violations.isEmpty
+        var bits = BitExploration()
+        try bits.run(stride: 61, stopsAtViolation: true)
+        finding.isFoundByBits = !bits.violations.isEmpty
+        return finding
+    }
+
+    private static func table(_ bugs: [PlantedBug], seeds: UInt64, _ operations: Int) throws {
+        print("| bug | seeds until found, median | promise | crash at every I/O | flipped bits |")
+        print("|---|---|---|---|---|")
+        let clean = try examine(nil, seeds: seeds, operations)
+        print(clean.row)
+        var missed: [String] = []
+        for bug in bugs {
+            let finding = try examine(bug, seeds: seeds, operations)
+            print(finding.row)
+            if !finding.isFound { missed.append(bug.rawValue) }
+        }
+        print("\(bugs.count - missed.count) of \(bugs.count) bugs found, with \(seeds) seeds of \(operations) operations each")
+        if clean.isFound { fatalExit("without a bug something was found: \(clean.violation.map { "\($0)" } ?? "by the explorations")") }
+        if !missed.isEmpty { fatalExit("not found: \(missed.joined(separator: ", "))") }
+    }
+
+    private static func fatalExit(_ text: String) -> Never {
+        print(text)
+        exit(1)
+    }
+}
