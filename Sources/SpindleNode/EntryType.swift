@@ -15,6 +15,8 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
     case reschedule = 13
     case move = 14
     case relocate = 16
+    case topicRetention = 25
+    case trim = 26
 
     package var name: String {
         switch self {
@@ -32,6 +34,8 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
         case .reschedule: "reschedule"
         case .move: "move"
         case .relocate: "relocate"
+        case .topicRetention: "topic-retention"
+        case .trim: "trim"
         }
     }
 }
@@ -78,4 +82,10 @@ enum OperationKind: UInt8 {
     case relocate = 16
     /// `u32 queue · u64 lease ms · string holder · messages`
     case grantFromGroups = 17
+    /// `string pattern (empty: the standard) · u64 age ms · u64 bytes · u64 events`
+    case topicRetention = 25
+    /// `u32 events · u32 results`: as many whose time was over were dropped, in the order in which it was
+    case trim = 26
+    /// `u64 offset · u32 records offset · u32 bytes`: the record of an event was written anew
+    case relocateEvent = 28
 }

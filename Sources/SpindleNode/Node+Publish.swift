@@ -95,10 +95,10 @@ extension Node {
             answer(request.session, request.correlationID, .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.runs)))
             return
         }
-        if isNew { transaction.declareTopic(topic, name: batch.queue) }
+        if isNew { writeTopic(topic, name: batch.queue) }
         writePublish(.topicPublish, target: topic, admission, batch)
         let address = try appendRecords(.topicPublish, admission, batch.records)
-        if isNew { state.topics.declare(batch.queue) }
+        if isNew { declareTopic(batch.queue) }
         try apply(.topicPublish, target: topic, admission, batch, address: address)
         answer(
             request.session, request.correlationID,

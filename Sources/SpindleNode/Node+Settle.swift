@@ -275,7 +275,7 @@ extension Node {
             case .queue: kind = .publish
             case .topic: kind = .topicPublish
             }
-            if group.isNewTopic { transaction.declareTopic(group.number, name: group.name) }
+            if group.isNewTopic { writeTopic(group.number, name: group.name) }
             transaction.publish(
                 kind, target: group.number, producer: 0, firstSequence: 0, count: group.count, offset: acceptedRecords.count,
                 byteCount: group.records.count)
@@ -292,7 +292,7 @@ extension Node {
                 statistics.messagesStored += UInt64(group.count)
                 becameReady(group.number)
             case .topic:
-                if group.isNewTopic { state.topics.declare(group.name) }
+                if group.isNewTopic { declareTopic(group.name) }
                 try state.storeEvents(stored, records: records)
                 statistics.topicEventsStored += UInt64(group.count)
             }

@@ -44,6 +44,14 @@ package struct Node: ~Copyable {
     /// By ticket: fetches that the shell was asked for and has not answered.
     var fetching: [UInt64: FetchPurpose] = [:]
     var fetchTicket: UInt64 = 0
+    /// Credit or subscriptions came since events were pushed last.
+    var hasTopicWork = false
+    /// The last push left something for the next turn.
+    var isTopicWorkLeft = false
+    /// Events below this offset were offered to all subscriptions.
+    var topicsPushedThrough: UInt64 = 0
+    /// When the ends of what is kept for a time only were logged last.
+    var trimmedAt: UInt64 = 0
     /// Set when the node stops taking new work.
     var isDraining = false
     /// The log had no room for what time demanded: when to try again.
@@ -93,6 +101,11 @@ package struct Node: ~Copyable {
             next = min(next ?? due, due)
         }
         if let rate = rateDeadlines.min?.deadline { next = min(next ?? rate, rate) }
+        if let trim = nextTrim {
+            let due = max(trim, retryTimersAt ?? 0)
+            next = min(next ?? due, due)
+        }
+        if isTopicWorkLeft { next = min(next ?? 0, 0) }
         if !queuesToServe.isEmpty, let retryTimersAt { next = min(next ?? retryTimersAt, retryTimersAt) }
         return next
     }
@@ -103,6 +116,7 @@ package struct Node: ~Copyable {
             retryTimersAt = nil
             endExpiredLeases(now: now)
             endTimesToLive(now: now)
+            trimWhatEnded(now: now)
         }
         for queue in state.engine.promote(now: now) { becameReady(queue) }
         endRateWaits(now: now)
@@ -112,7 +126,7 @@ package struct Node: ~Copyable {
     /// After the events of one turn: gives ready messages to those who wait. Before the shell takes the log's batch.
     package mutating func endOfTick(now: UInt64) {
         serveWaiters(now: now)
-        if log.durable == log.end { pushTopicEvents() }
+        if log.durable == log.end || isTopicWorkLeft { pushTopicEvents() }
     }
 
     /// The log is durable up to `lsn`: what waited for it goes out.

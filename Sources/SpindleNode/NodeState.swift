@@ -15,8 +15,7 @@ package struct NodeState: Sendable {
     package internal(set) var time: UInt64 = 0
 
     package init(configuration: NodeConfiguration) {
-        topics = TopicStore(
-            retention: .init(eventsMax: configuration.topicEventsMax, milliseconds: configuration.topicRetentionMilliseconds))
+        topics = TopicStore(retention: Node.standardRetention(configuration))
     }
 
     /// The lowest log address that is still needed; nil: none is.
@@ -107,6 +106,9 @@ package struct NodeState: Sendable {
             topics.declare(name)
         case .pause, .purge, .delete, .cancel, .reschedule, .move, .expire, .relocate, .grantFromGroups:
             try applyAdministration(kind, &head, records: records, recordsAddress: recordsAddress)
+        case .topicRetention: try applyTopicRetention(&head)
+        case .trim: try applyTrim(&head)
+        case .relocateEvent: try applyRelocateEvent(&head, records: records, recordsAddress: recordsAddress)
         }
     }
 

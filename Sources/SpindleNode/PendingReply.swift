@@ -101,13 +101,13 @@ extension Node.Outbox {
         bytes(reply.session, from: tail)
     }
 
-    mutating func pushEvents(_ session: SessionID, _ head: TopicEventsHead) {
+    mutating func pushEvents(_ session: SessionID, _ head: TopicEventsHead, addresses: [UInt64]) {
         let start = writer.count
         _ = writer.beginFrame(.topicEvents, flags: .push, correlationID: 0)
         head.encode(into: &writer)
         writer.endFrame(start, following: head.items.reduce(0) { $0 + Int($1.recordByteCount) })
         bytes(session, from: start)
-        for item in head.items { read(session, address: item.offset, count: Int(item.recordByteCount)) }
+        for (item, address) in zip(head.items, addresses) { read(session, address: address, count: Int(item.recordByteCount)) }
     }
 
     mutating func error(_ session: SessionID, opcode: UInt16, correlationID: UInt32, _ error: WireError, blastRadius: BlastRadius) {

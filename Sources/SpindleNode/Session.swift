@@ -37,45 +37,6 @@ struct Session: Sendable {
     }
 }
 
-/// A session's interest in topics.
-struct Subscription: Sendable {
-    /// Most subscriptions of one session.
-    static let perSessionMax = 1024
-    /// Most events and bytes in one TOPIC_EVENTS frame.
-    static let eventsPerFrameMax = 256
-    static let bytesPerFrameMax = 256 * 1024
-
-    var id: UInt32
-    var patterns: [NamePattern]
-    /// Number of the next event in the history to look at.
-    var next: UInt64
-    /// Offset of what the subscriber has seen or does not want: a hole above it is a gap.
-    var offset: UInt64
-    var credit: UInt64
-    /// A gap to tell before anything else.
-    var pendingGap: String?
-    /// By topic number: 0 not looked at, 1 no, 2 yes.
-    private var matches: [UInt8] = []
-
-    init(id: UInt32, patterns: [NamePattern], next: UInt64, offset: UInt64, credit: UInt64) {
-        self.id = id
-        self.patterns = patterns
-        self.next = next
-        self.offset = offset
-        self.credit = credit
-    }
-
-    mutating func wants(topic: UInt32, name: @autoclosure () -> String) -> Bool {
-        let index = Int(topic)
-        if index >= matches.count { matches.append(contentsOf: repeatElement(0, count: index + 1 - matches.count)) }
-        if matches[index] == 0 {
-            let name = name()
-            matches[index] = patterns.contains { $0.matches(name) } ? 2 : 1
-        }
-        return matches[index] == 2
-    }
-}
-
 /// A LEASE that found nothing and waits.
 struct Waiter: Sendable {
     /// Most waiters on one queue.
