@@ -21,6 +21,7 @@ public final class SpindleClient: Sendable {
     let logger: Logger
     private let links: [Link]
     private let nextLink = Atomic<Int>(0)
+    let wishes = WishListeners()
 
     /// Makes a client; nothing is connected yet, and no fault of the configuration is reported before the first request.
     ///
@@ -33,8 +34,9 @@ public final class SpindleClient: Sendable {
         self.logger = logger
         let connector = Connector(configuration)
         let group = eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
+        let wishes = wishes
         links = (0..<max(1, configuration.poolSize)).map { _ in
-            Link(eventLoop: group.next(), configuration: configuration, connector: connector, logger: logger)
+            Link(eventLoop: group.next(), configuration: configuration, connector: connector, wishes: wishes, logger: logger)
         }
     }
 

@@ -44,21 +44,6 @@ extension Node {
         state.topics.declareRetention(standard, for: "", now: state.time)
     }
 
-    /// Declares or changes what is kept of topics whose names match `pattern`. Returns nil where that changes nothing.
-    mutating func declareTopicRetention(_ retention: TopicRetention, for pattern: String, now: UInt64) throws(WireError) -> Bool? {
-        let known = state.topics.rules.index(of: pattern).map { state.topics.rules.rules[$0].retention }
-        guard known != retention else { return nil }
-        guard known != nil || state.topics.rules.rules.count < Self.topicRulesMax else {
-            throw WireError(.invalidArgument, "retention is declared for \(Self.topicRulesMax) patterns: no more are allowed")
-        }
-        try checkRoom(forPublishOf: 1024)
-        beginTransaction(now: now)
-        transaction.declareTopicRetention(retention, for: pattern)
-        _ = try appendTransaction(.topicRetention)
-        state.topics.declareRetention(retention, for: pattern, now: state.time)
-        return known == nil
-    }
-
     // MARK: What time ends
 
     /// When something that is kept for a time only should be dropped next.

@@ -89,7 +89,7 @@ extension Node {
     /// What this version does; the other opcodes answer UNSUPPORTED.
     static let supported: [Opcode] = [
         .hello, .auth, .ping, .goingAway, .publish, .lease, .ack, .nack, .extend, .settle, .declare, .stats, .topicPublish, .topicSubscribe,
-        .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap,
+        .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap, .topicDeclare, .topicStats,
     ]
 
     private mutating func authenticate(_ session: SessionID, _ header: FrameHeader, _ body: RawSpan) throws(WireError) {
@@ -198,11 +198,13 @@ extension Node {
         case .topicSubscribe: try topicSubscribe(request, body)
         case .topicUnsubscribe: try topicUnsubscribe(request, body)
         case .topicCredit: try topicCredit(request, body)
+        case .topicDeclare: try topicDeclare(request, body)
+        case .topicStats: try topicStats(request, body)
         case .hello, .auth:
             throw WireError(.invalidArgument, "\(opcode.name) comes once, at the beginning of a connection")
         case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap:
             throw WireError(.unsupported, "\(opcode.name) is sent by the broker only")
-        case .await, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .topicDeclare, .topicStats,
+        case .await, .delete, .purge, .pause, .resume, .browse, .get, .cancel, .reschedule, .redrive, .bulk,
             .workers, .workerControl:
             throw WireError(.unsupported, "\(opcode.name) is specified but not supported by this version of the broker")
         }

@@ -16,6 +16,7 @@ struct PendingReply: Sendable {
         case settled(SettleReply)
         case declared(DeclareReply)
         case topicPublished(TopicPublishReply)
+        case topicDeclared(DeclareReply)
     }
 }
 
@@ -75,6 +76,8 @@ extension Node.Outbox {
             self.reply(reply.session, .declare, reply.correlationID) { body.encode(into: &$0) }
         case .topicPublished(let body):
             self.reply(reply.session, .topicPublish, reply.correlationID) { body.encode(into: &$0) }
+        case .topicDeclared(let body):
+            self.reply(reply.session, .topicDeclare, reply.correlationID) { body.encode(into: &$0) }
         }
     }
 

@@ -18,6 +18,10 @@ struct Session: Sendable {
     var state: State = .awaitingHello
     var peer: String
     var clientName = ""
+    var clientVersion = ""
+    /// Node time.
+    var connectedAt: UInt64
+    var heardAt: UInt64
     var labels: [HelloRequest.Label] = []
     /// `principal/client`, for leases and attempts.
     var holder = ""
@@ -27,7 +31,25 @@ struct Session: Sendable {
     /// The queue of the last publish that was allowed: most producers have but one.
     var lastPublishQueue: (name: String, number: UInt32)?
 
-    init(peer: String) { self.peer = peer }
+    /// Leases that it was granted, or extended. Some have ended since: looked through when there are more than `leasesKept`.
+    var leases: [DeliveryToken] = []
+    var leasesKept = Session.leasesKept
+    /// Ended leases that are let stand before the list is looked through.
+    static let leasesKept = 64
+    /// LEASEs of it that wait.
+    var waitingLeases = 0
+    /// Told to be quiet, or to terminate: it gets no new grants.
+    var isQuiet = false
+    /// Numbers of the LEASEs that wait apart for that.
+    var parked: [UInt64] = []
+    /// Numbers of the AWAITs that wait.
+    var awaiters: [UInt64] = []
+
+    init(peer: String, now: UInt64) {
+        self.peer = peer
+        connectedAt = now
+        heardAt = now
+    }
 
     var principal: Principal? {
         switch state {

@@ -69,6 +69,7 @@ final class ConsumerCore: @unchecked Sendable {
         link.eventLoop.execute { [self] in
             guard !isStarted else { return }
             isStarted = true
+            link.add(self)
             lease()
         }
     }
@@ -136,6 +137,23 @@ final class ConsumerCore: @unchecked Sendable {
             for offer in untaken { remove(offer.grant.token) }
             release(untaken.map(\.grant))
         }
+    }
+
+    /// Leases nothing new until ``resume()``. What comes for a LEASE that is under way is handed back.
+    func pause() {
+        link.eventLoop.execute { self.machine.pause() }
+    }
+
+    func resume() {
+        link.eventLoop.execute { [self] in
+            machine.resume()
+            lease()
+        }
+    }
+
+    /// The broker says that these were cancelled; others' are among them.
+    func cancelled(_ tokens: [DeliveryToken]) {
+        for token in tokens where machine.cancelled(token) { watches[token]?.watch?.end(.cancelled) }
     }
 
     /// Leases of a log that was replaced are gone, and must not be named to the new one.

@@ -12,6 +12,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     private let connector: Connector
     private let connectionSettings: ConnectionMachine.Settings
     private let logger: Logger
+    private let wishes: WishListeners
     /// Tells this link's publishes from everybody else's, so that the broker knows a repetition: 64 random bits.
     private let producerID: UInt64
     /// Of the last broker; 0: none yet. Read by those who encode, on their own threads.
@@ -30,13 +31,16 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     private var nextSerial: UInt64 = 0
     private var subscriptions: [UInt32: TopicStream] = [:]
     private var nextSubscriptionID: UInt32 = 1
+    /// Those who lease over this link.
+    private var consumers: [WeakConsumer] = []
     private var lastError: SpindleError?
     private var waitingTimer: Scheduled<Void>?
     private var waitingTimerDue = NIODeadline.distantFuture
     private var readinessWaiters: [EventLoopPromise<Void>] = []
 
-    init(eventLoop: any EventLoop, configuration: ClientConfiguration, connector: Connector, logger: Logger) {
+    init(eventLoop: any EventLoop, configuration: ClientConfiguration, connector: Connector, wishes: WishListeners, logger: Logger) {
         self.eventLoop = eventLoop
+        self.wishes = wishes
         self.configuration = configuration
         self.connector = connector
         self.logger = logger
@@ -223,6 +227,12 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         case .topicGap:
             let notice = try TopicGapNotice(body.readableBytesSpan)
             subscriptions[notice.subscriptionID]?.received(notice)
+        case .cancelled:
+            let notice = try CancelledNotice(body.readableBytesSpan)
+            let tokens = notice.tokens.map { DeliveryToken($0) }
+            for consumer in consumers { consumer.core?.cancelled(tokens) }
+        case .quiet:
+            if let wish = WorkerWish(try QuietNotice(body.readableBytesSpan)) { wishes.tell(wish) }
         default:
             break // of no concern here: hints, and what later brokers may push
         }
@@ -337,6 +347,19 @@ final class Link: @unchecked Sendable, ConnectionOwner {
             connection = nil
             waitingTimer?.cancel()
         }
+    }
+
+    // MARK: Consumers
+
+    private struct WeakConsumer {
+        weak var core: ConsumerCore?
+    }
+
+    /// It is told which of its deliveries were cancelled, as long as it lives.
+    func add(_ consumer: ConsumerCore) {
+        eventLoop.assertInEventLoop()
+        consumers.removeAll { $0.core == nil }
+        consumers.append(WeakConsumer(core: consumer))
     }
 
     // MARK: Subscriptions

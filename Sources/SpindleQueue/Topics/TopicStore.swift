@@ -26,7 +26,7 @@ package struct TopicStore: Sendable {
         package internal(set) var producers = ProducerTable()
         package internal(set) var published: UInt64 = 0
         /// Time of its oldest event, where it has one.
-        var oldestAt: UInt64 = 0
+        package internal(set) var oldestAt: UInt64 = 0
         /// The rule that holds; nil: the standard.
         var rule: Int?
         /// When `ends` has it next; never later than its oldest event's end.
