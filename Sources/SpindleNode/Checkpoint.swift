@@ -15,6 +15,7 @@ extension NodeState {
         case queues = 1
         case heldMessages = 2
         case topics = 3
+        case results = 25
     }
 
     /// Appends the state. Valid for the log position at which it is taken: entries from there on are replayed over it.
@@ -25,6 +26,7 @@ extension NodeState {
         section(.queues, &writer) { encodeQueues(into: &$0) }
         section(.heldMessages, &writer) { encodeHeldMessages(into: &$0) }
         section(.topics, &writer) { encodeTopics(into: &$0) }
+        section(.results, &writer) { encodeResults(into: &$0) }
     }
 
     private func section(_ kind: CheckpointSection, _ writer: inout WireWriter, _ encode: (inout WireWriter) -> Void) {
@@ -68,6 +70,7 @@ extension NodeState {
             case .queues: for _ in 0..<(try content.u32("queues")) { try restoreQueue(&content) }
             case .heldMessages: for _ in 0..<(try content.u64("held messages")) { try restoreHeld(&content) }
             case .topics: try restoreTopics(&content)
+            case .results: try restoreResults(&content)
             }
             try content.expectEnd("section")
         }

@@ -86,6 +86,11 @@ enum OperationKind: UInt8 {
     case topicRetention = 25
     /// `u32 events · u32 results`: as many whose time was over were dropped, in the order in which it was
     case trim = 26
+    /// `u64 id · u32 queue · u8 ending (2 acknowledged, 3 dead, 4 cancelled) · u64 expires at · u32 records offset · u32 bytes`: what
+    /// became of a message is remembered
+    case result = 27
     /// `u64 offset · u32 records offset · u32 bytes`: the record of an event was written anew
     case relocateEvent = 28
+    /// `u64 id · u32 records offset · u32 bytes`: the record of a result was written anew
+    case relocateResult = 29
 }

@@ -10,6 +10,8 @@ extension Node {
     enum FetchPurpose {
         /// Nobody waits for it any more.
         case abandoned
+        /// Results for an AWAIT.
+        case awaited(AwaitAnswer)
     }
 
     /// Asks the shell for `ranges` of the log, which must be durable and needed by the present state. ``fetched(_:bytes:now:)`` follows.
@@ -25,6 +27,7 @@ extension Node {
         guard let purpose = fetching.removeValue(forKey: ticket) else { return }
         switch purpose {
         case .abandoned: break
+        case .awaited(let answer): resultsRead(answer, bytes: bytes)
         }
     }
 

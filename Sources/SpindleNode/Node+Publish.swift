@@ -86,7 +86,6 @@ extension Node {
         let batch = try PublishRequest(body)
         try Self.allow(request.principal.topicPublish, batch.queue, "publish to topic", request.principal)
         try checkRoom(forPublishOf: batch.records.byteCount)
-        beginTransaction(now: request.now)
         let (topic, isNew) = try topicTarget(batch.queue)
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .topic(isNew ? nil : topic),
@@ -95,6 +94,7 @@ extension Node {
             answer(request.session, request.correlationID, .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.runs)))
             return
         }
+        beginTransaction(now: request.now)
         if isNew { writeTopic(topic, name: batch.queue) }
         writePublish(.topicPublish, target: topic, admission, batch)
         let address = try appendRecords(.topicPublish, admission, batch.records)
@@ -255,8 +255,11 @@ extension Node {
 
     /// ``appendTransaction(_:body:)`` with what lies in `acceptedRecords`.
     mutating func appendTransactionWithAcceptedRecords(_ type: EntryType) throws(WireError) -> UInt64 {
+        let results = notedEnds.isEmpty ? 0 : writeNotedEnds()
         transaction.finish()
-        return try Self.append(type, head: transaction.writer, body: acceptedRecords, to: &log)
+        let address = try Self.append(type, head: transaction.writer, body: acceptedRecords, to: &log)
+        if !notedEnds.isEmpty { applyNotedEnds(recordsAddress: address + UInt64(results)) }
+        return address
     }
 
     private mutating func apply(

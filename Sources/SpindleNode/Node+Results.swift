@@ -71,6 +71,14 @@ extension Node {
 
     // MARK: AWAIT
 
+    struct AwaiterDeadline: Comparable, Sendable {
+        var deadline: UInt64
+        var number: UInt64
+        static func < (a: AwaiterDeadline, b: AwaiterDeadline) -> Bool {
+            a.deadline != b.deadline ? a.deadline < b.deadline : a.number < b.number
+        }
+    }
+
     /// An AWAIT that waits.
     struct Awaiter: Sendable {
         var session: SessionID
@@ -176,14 +184,14 @@ extension Node {
     }
 
     /// What became of `ids`, told by what is durable now.
-    mutating func answerAwait(_ reply: PendingReply, queue: UInt32, ids: [UInt64], now: UInt64) {
+    mutating func answerAwait(_ reply: PendingReply, queue: UInt32, ids: [UInt64]) {
         var answer = AwaitAnswer(session: reply.session, correlationID: reply.correlationID, items: [], unread: [])
         for id in ids {
             guard !isPending(id, in: queue) else {
                 answer.items.append(.init(state: .pending))
                 continue
             }
-            guard let result = state.results.find(id), result.queue == queue, result.expiresAt > now else {
+            guard let result = state.results.find(id), result.queue == queue, result.expiresAt > state.time else {
                 answer.items.append(.init(status: ItemStatus(.noSuchMessage), state: .unknown))
                 continue
             }

@@ -48,26 +48,28 @@ extension Node {
 
     /// When something that is kept for a time only should be dropped next.
     var nextTrim: UInt64? {
-        state.topics.nextEndAt.map { max($0, trimmedAt &+ Self.trimIntervalMilliseconds) }
+        let next = min(state.topics.nextEndAt ?? .max, state.results.nextEndAt ?? .max)
+        return next == .max ? nil : max(next, trimmedAt &+ Self.trimIntervalMilliseconds)
     }
 
-    /// Drops the events whose time is over. That is logged, so that a replay makes the same of the log.
+    /// Drops the events and results whose time is over. That is logged, so that a replay makes the same of the log.
     mutating func trimWhatEnded(now: UInt64) {
         try? adoptStandardRetention(now: now) // without room for it: at the next turn
-        guard let due = nextTrim, due <= now, state.topics.hasEnded(now: now) else { return }
+        guard let due = nextTrim, due <= now, state.topics.hasEnded(now: now) || state.results.hasEnded(now: now) else { return }
         guard log.canAppend(payloadCount: 256) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
         beginTransaction(now: now)
         let events = state.topics.dropEnded(now: state.time, max: Self.trimmedPerTurnMax)
-        transaction.trim(events: events, results: 0)
+        let results = state.results.dropEnded(now: state.time, max: Self.trimmedPerTurnMax)
+        transaction.trim(events: events, results: results)
         do throws(WireError) {
             _ = try appendTransaction(.trim)
         } catch {
-            preconditionFailure("the log had room for the end of events: \(error.message)")
+            preconditionFailure("the log had room for the end of events and results: \(error.message)")
         }
         // What is left over from a full turn goes on at once.
-        trimmedAt = events < Self.trimmedPerTurnMax ? now : 0
+        trimmedAt = max(events, results) < Self.trimmedPerTurnMax ? now : 0
     }
 }

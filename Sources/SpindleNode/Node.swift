@@ -52,6 +52,25 @@ package struct Node: ~Copyable {
     var topicsPushedThrough: UInt64 = 0
     /// When the ends of what is kept for a time only were logged last.
     var trimmedAt: UInt64 = 0
+    /// Ends of messages in the open transaction, and the records of their results.
+    var notedEnds: [NotedEnd] = []
+    var resultRecords = WireWriter(capacity: 256)
+    /// AWAITs that wait, by number.
+    var awaiters: [UInt64: Awaiter] = [:]
+    /// Numbers of those that wait for a message.
+    var awaitersByMessage: [UInt64: [UInt64]] = [:]
+    var awaiterDeadlines = Heap<AwaiterDeadline>()
+    var awaiterNumber: UInt64 = 0
+    var awaitedCount = 0
+    /// LEASEs of quiet sessions, by number.
+    var parked: [UInt64: ParkedWaiter] = [:]
+    /// Leases whose connection is gone. Some have ended since: looked through when there are more than `unownedKept`.
+    var unowned: [DeliveryToken] = []
+    var unownedKept = Session.leasesKept
+    /// What EXTEND told of leases, and of which there is something. Some have ended since, as above.
+    var progressByID: [UInt64: LeaseProgress] = [:]
+    var progressIDs: [UInt64] = []
+    var progressKept = Session.leasesKept
     /// Set when the node stops taking new work.
     var isDraining = false
     /// The log had no room for what time demanded: when to try again.
@@ -84,6 +103,7 @@ package struct Node: ~Copyable {
         waiters = Array(repeating: [], count: state.engine.queues.count)
         waiting = Array(repeating: 0, count: state.engine.queues.count)
         duplicates = Array(repeating: 0, count: state.engine.queues.count)
+        unowned = Self.leases(in: state)
     }
 
     /// Names this log in topic cursors: a cursor of another log is answered with a gap.
@@ -101,6 +121,7 @@ package struct Node: ~Copyable {
             next = min(next ?? due, due)
         }
         if let rate = rateDeadlines.min?.deadline { next = min(next ?? rate, rate) }
+        if let await = awaiterDeadlines.min?.deadline { next = min(next ?? await, await) }
         if let trim = nextTrim {
             let due = max(trim, retryTimersAt ?? 0)
             next = min(next ?? due, due)
@@ -121,6 +142,7 @@ package struct Node: ~Copyable {
         for queue in state.engine.promote(now: now) { becameReady(queue) }
         endRateWaits(now: now)
         endWaits(now: now)
+        endAwaits(now: now)
     }
 
     /// After the events of one turn: gives ready messages to those who wait. Before the shell takes the log's batch.
@@ -142,7 +164,11 @@ package struct Node: ~Copyable {
     private mutating func release(_ reply: PendingReply) {
         guard sessions[reply.session] != nil else { return }
         sessions[reply.session]?.inFlight -= 1
-        outbox.release(reply)
+        if case .awaited(let queue, let ids) = reply.content {
+            answerAwait(reply, queue: queue, ids: ids)
+        } else {
+            outbox.release(reply)
+        }
     }
 
     /// Holds `content` back until the log is durable up to its present end.
@@ -162,6 +188,11 @@ package struct Node: ~Copyable {
     ///
     /// What can be refused asks ``canLog(payloadCount:)`` or `roomForPublish` first, so that state and log change together.
     mutating func appendTransaction(_ type: EntryType, body: RawSpan = RawSpan()) throws(WireError) -> UInt64 {
+        if !notedEnds.isEmpty {
+            precondition(body.byteCount == 0, "an entry that ends messages has its records in acceptedRecords")
+            acceptedRecords.removeAll()
+            return try appendTransactionWithAcceptedRecords(type)
+        }
         transaction.finish()
         return try Self.append(type, head: transaction.writer, body: body, to: &log)
     }
@@ -198,6 +229,7 @@ package struct Node: ~Copyable {
         timeBeforeTransaction = state.time
         state.set(time: now)
         transaction.begin(now: state.time)
+        if !notedEnds.isEmpty { forgetNotedEnds() }
     }
 
     /// Takes back ``beginTransaction(now:)``, where nothing happened: the state's time is the last entry's.

@@ -16,7 +16,9 @@ extension NodeState {
         guard topics.dropEnded(now: time, max: events) == events else {
             throw .malformed("the time of \(events) events was over, and they are not there")
         }
-        guard results == 0 else { throw .malformed("the time of \(results) results was over, and they are not there") }
+        guard self.results.dropEnded(now: time, max: results) == results else {
+            throw .malformed("the time of \(results) results was over, and they are not there")
+        }
     }
 
     mutating func applyRelocateEvent(_ head: inout WireReader, records: RawSpan, recordsAddress: UInt64) throws(WireError) {

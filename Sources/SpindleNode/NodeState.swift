@@ -11,6 +11,7 @@ package struct NodeRestoreError: Error, Equatable, Sendable, CustomStringConvert
 package struct NodeState: Sendable {
     var engine = QueueEngine()
     var topics: TopicStore
+    var results = ResultStore()
     /// Time of the last entry, milliseconds; the node's time never falls below it.
     package internal(set) var time: UInt64 = 0
 
@@ -20,10 +21,7 @@ package struct NodeState: Sendable {
 
     /// The lowest log address that is still needed; nil: none is.
     package var oldestLiveAddress: UInt64? {
-        switch (engine.oldestLiveAddress, topics.oldestLiveAddress) {
-        case (let a?, let b?): min(a, b)
-        case (let a, let b): a ?? b
-        }
+        [engine.oldestLiveAddress, topics.oldestLiveAddress, results.oldestLiveAddress].compactMap { $0 }.min()
     }
 
     /// The time of the next entry: facts are told it.
@@ -108,7 +106,9 @@ package struct NodeState: Sendable {
             try applyAdministration(kind, &head, records: records, recordsAddress: recordsAddress)
         case .topicRetention: try applyTopicRetention(&head)
         case .trim: try applyTrim(&head)
+        case .result: try applyResult(&head, records: records, recordsAddress: recordsAddress)
         case .relocateEvent: try applyRelocateEvent(&head, records: records, recordsAddress: recordsAddress)
+        case .relocateResult: try applyRelocateResult(&head, records: records, recordsAddress: recordsAddress)
         }
     }
 

@@ -17,6 +17,8 @@ struct PendingReply: Sendable {
         case declared(DeclareReply)
         case topicPublished(TopicPublishReply)
         case topicDeclared(DeclareReply)
+        /// What became of messages is looked up when the reply goes.
+        case awaited(queue: UInt32, ids: [UInt64])
     }
 }
 
@@ -76,6 +78,8 @@ extension Node.Outbox {
             self.reply(reply.session, .declare, reply.correlationID) { body.encode(into: &$0) }
         case .topicPublished(let body):
             self.reply(reply.session, .topicPublish, reply.correlationID) { body.encode(into: &$0) }
+        case .awaited:
+            preconditionFailure("the node answers an AWAIT itself")
         case .topicDeclared(let body):
             self.reply(reply.session, .topicDeclare, reply.correlationID) { body.encode(into: &$0) }
         }

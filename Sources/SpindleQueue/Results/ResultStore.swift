@@ -1,4 +1,4 @@
-package import DequeModule
+internal import DequeModule
 internal import HeapModule
 
 /// What became of messages that ended in queues which remember it: until when, and where in the log the result lies.
