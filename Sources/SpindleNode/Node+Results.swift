@@ -46,9 +46,11 @@ extension Node {
             transaction.result(
                 end.id, queue: end.queue, end.ending, expiresAt: end.expiresAt, place: place + end.record.lowerBound, byteCount: end.record.count)
         }
-        acceptedRecords.bytes(resultRecords.span)
+        Self.append(resultRecords, to: &acceptedRecords)
         return place
     }
+
+    private static func append(_ records: borrowing WireWriter, to target: inout WireWriter) { target.bytes(records.span) }
 
     /// The transaction is in the log, its ends' records from `address` on.
     mutating func applyNotedEnds(recordsAddress address: UInt64) {
@@ -89,7 +91,7 @@ extension Node {
         var remaining: Int
     }
 
-    mutating func await(_ request: Request, _ body: RawSpan) throws(WireError) {
+    mutating func awaitMessages(_ request: Request, _ body: RawSpan) throws(WireError) {
         let asked = try AwaitRequest(body)
         try Self.allow(request.principal.publish, asked.queue, "await messages of queue", request.principal)
         let queue = try queueNumber(asked.queue)

@@ -206,7 +206,7 @@ extension Node {
         case .topicCredit: try topicCredit(request, body)
         case .topicDeclare: try topicDeclare(request, body)
         case .topicStats: try topicStats(request, body)
-        case .await: try await(request, body)
+        case .await: try awaitMessages(request, body)
         case .workers: try workers(request, body)
         case .workerControl: try workerControl(request, body)
         case .hello, .auth:

@@ -1,6 +1,6 @@
 internal import DequeModule
 internal import SpindleQueue
-internal import SpindleWire
+package import SpindleWire
 
 // TOPIC_DECLARE and TOPIC_STATS.
 extension Node {

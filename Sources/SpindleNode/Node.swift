@@ -121,7 +121,7 @@ package struct Node: ~Copyable {
             next = min(next ?? due, due)
         }
         if let rate = rateDeadlines.min?.deadline { next = min(next ?? rate, rate) }
-        if let await = awaiterDeadlines.min?.deadline { next = min(next ?? await, await) }
+        if let end = awaiterDeadlines.min?.deadline { next = min(next ?? end, end) }
         if let trim = nextTrim {
             let due = max(trim, retryTimersAt ?? 0)
             next = min(next ?? due, due)

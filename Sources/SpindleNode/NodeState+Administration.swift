@@ -60,7 +60,8 @@ extension NodeState {
             try forEachMessage(&head, "granted") { state, id, group in
                 state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil
             }
-        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish:
+        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish, .topicRetention, .trim, .result, .relocateEvent,
+            .relocateResult:
             preconditionFailure("operation \(kind) is applied elsewhere")
         }
     }
