@@ -19,9 +19,9 @@ public final class SpindleClient: Sendable {
 
     public let configuration: ClientConfiguration
     let logger: Logger
-    let pushes: ClientPushes
     private let links: [Link]
     private let nextLink = Atomic<Int>(0)
+    let wishes = WishListeners()
 
     /// Makes a client; nothing is connected yet, and no fault of the configuration is reported before the first request.
     ///
@@ -33,11 +33,10 @@ public final class SpindleClient: Sendable {
         self.configuration = configuration
         self.logger = logger
         let connector = Connector(configuration)
-        let pushes = ClientPushes()
-        self.pushes = pushes
         let group = eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
+        let wishes = wishes
         links = (0..<max(1, configuration.poolSize)).map { _ in
-            Link(eventLoop: group.next(), configuration: configuration, connector: connector, pushes: pushes, logger: logger)
+            Link(eventLoop: group.next(), configuration: configuration, connector: connector, wishes: wishes, logger: logger)
         }
     }
 

@@ -3,9 +3,21 @@ internal import OrderedCollections
 internal import SpindleQueue
 internal import SpindleWire
 
-// The section of topics, and the producers' tables that queues and topics both have.
+// The topics' part of a checkpoint.
 extension NodeState {
+    /// `u8 standard is logged · retention · u32 rules × (string pattern · retention) · u32 topics × topic · u64 forgotten through ·
+    /// u64 entries × (u64 offset · u64 stored at · u32 bytes · u32 topic) · u64 moved × (u64 offset · u64 address)`
+    ///
+    /// retention: `u64 age ms · u64 bytes · u64 events`; topic: `string name · u64 last dropped · u64 published · producers`. An entry of
+    /// 0 bytes is a hole, of topic 2³²−1 where events of several topics were there.
     func encodeTopics(into writer: inout WireWriter) {
+        writer.u8(topics.isStandardLogged ? 1 : 0)
+        Self.encode(topics.rules.standard, into: &writer)
+        writer.u32(UInt32(topics.rules.rules.count))
+        for rule in topics.rules.rules {
+            writer.string(rule.pattern)
+            Self.encode(rule.retention, into: &writer)
+        }
         writer.u32(UInt32(topics.topics.count))
         for topic in topics.topics {
             writer.string(topic.name)
@@ -13,30 +25,73 @@ extension NodeState {
             writer.u64(topic.published)
             Self.encode(topic.producers, into: &writer)
         }
-        let events = topics.events
-        writer.u64(UInt64(events.count))
-        for event in events {
-            writer.u64(event.offset)
-            writer.u64(event.storedAt)
-            writer.u32(event.byteCount)
-            writer.u32(event.topic)
+        let history = topics.history
+        writer.u64(history.forgottenThrough)
+        writer.u64(UInt64(history.entries.count))
+        for entry in history.entries {
+            writer.u64(entry.offset)
+            writer.u64(entry.isHole ? 0 : entry.storedAt)
+            writer.u32(entry.byteCount)
+            writer.u32(entry.topic)
+        }
+        let relocations = history.relocations
+        writer.u64(UInt64(relocations.count))
+        for relocation in relocations {
+            writer.u64(relocation.offset)
+            writer.u64(relocation.address)
         }
     }
 
     mutating func restoreTopics(_ reader: inout WireReader) throws(WireError) {
-        for _ in 0..<(try reader.u32("topics")) {
-            let number = topics.declare(try reader.string("topic"))
-            let dropped = try reader.u64("last dropped")
-            let published = try reader.u64("published")
-            topics.restore(lastDropped: dropped, published: published, producers: try Self.producers(&reader), of: number)
+        let isLogged = try reader.u8("standard is logged") != 0
+        let standard = try Self.retention(&reader)
+        if isLogged { topics.restore(standard, for: "") }
+        for _ in 0..<(try reader.u32("rules")) {
+            let pattern = try reader.string("pattern")
+            guard !pattern.isEmpty else { throw .malformed("a retention for an empty pattern") }
+            topics.restore(try Self.retention(&reader), for: pattern)
         }
-        for _ in 0..<(try reader.u64("events")) {
-            let event = TopicStore.Event(
-                offset: try reader.u64("offset"), storedAt: try reader.u64("stored at"), byteCount: try reader.u32("bytes"),
-                topic: try reader.u32("topic"))
-            guard topics.restore(event) else { throw .malformed("topic event at \(event.offset)") }
+        for _ in 0..<(try reader.u32("topics")) { try restoreTopic(&reader) }
+        topics.restore(forgottenThrough: try reader.u64("forgotten through"))
+        for _ in 0..<(try reader.u64("entries")) { try restoreEvent(&reader) }
+        for _ in 0..<(try reader.u64("moved")) {
+            let relocation = TopicHistory.Relocation(offset: try reader.u64("offset"), address: try reader.u64("address"))
+            guard topics.restore(relocation) else { throw .malformed("the moved event at \(relocation.offset)") }
         }
     }
+
+    /// What a checkpoint of version 1 held: `u32 topics × topic · u64 events × event`, and no holes.
+    mutating func restoreTopicsOfVersion1(_ reader: inout WireReader) throws(WireError) {
+        for _ in 0..<(try reader.u32("topics")) { try restoreTopic(&reader) }
+        for _ in 0..<(try reader.u64("events")) { try restoreEvent(&reader) }
+        topics.restoreHoles()
+    }
+
+    private mutating func restoreTopic(_ reader: inout WireReader) throws(WireError) {
+        let number = topics.declare(try reader.string("topic"))
+        let dropped = try reader.u64("last dropped")
+        let published = try reader.u64("published")
+        topics.restore(lastDropped: dropped, published: published, producers: try Self.producers(&reader), of: number)
+    }
+
+    private mutating func restoreEvent(_ reader: inout WireReader) throws(WireError) {
+        let entry = TopicHistory.Entry(
+            offset: try reader.u64("offset"), storedAt: try reader.u64("stored at"), byteCount: try reader.u32("bytes"),
+            topic: try reader.u32("topic"))
+        guard topics.restore(entry) else { throw .malformed("topic event at \(entry.offset)") }
+    }
+
+    private static func encode(_ retention: TopicRetention, into writer: inout WireWriter) {
+        writer.u64(retention.milliseconds)
+        writer.u64(retention.bytesMax)
+        writer.u64(retention.eventsMax)
+    }
+
+    private static func retention(_ reader: inout WireReader) throws(WireError) -> TopicRetention {
+        TopicRetention(milliseconds: try reader.u64("age"), bytesMax: try reader.u64("bytes"), eventsMax: try reader.u64("events"))
+    }
+
+    // MARK: Producers' tables, which queues have as well
 
     static func encode(_ table: ProducerTable, into writer: inout WireWriter) {
         writer.u32(UInt32(table.producers.count))

@@ -6,7 +6,7 @@ extension NodeState {
     mutating func restoreVersion1(_ reader: inout WireReader) throws(WireError) {
         for _ in 0..<(try reader.u32("queues")) { try restoreQueueVersion1(&reader) }
         for _ in 0..<(try reader.u64("held messages")) { try restoreHeldVersion1(&reader) }
-        try restoreTopics(&reader)
+        try restoreTopicsOfVersion1(&reader)
     }
 
     private mutating func restoreQueueVersion1(_ reader: inout WireReader) throws(WireError) {

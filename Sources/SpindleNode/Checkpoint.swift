@@ -20,6 +20,7 @@ extension NodeState {
         case heldMessages = 2
         case topics = 3
         case jobs = 20
+        case results = 25
     }
 
     /// Appends the state. Valid for the log position at which it is taken: entries from there on are replayed over it.
@@ -31,6 +32,7 @@ extension NodeState {
         section(.heldMessages, &writer) { encodeHeldMessages(into: &$0) }
         section(.topics, &writer) { encodeTopics(into: &$0) }
         section(.jobs, &writer) { jobs.encode(into: &$0) }
+        section(.results, &writer) { encodeResults(into: &$0) }
     }
 
     private func section(_ kind: CheckpointSection, _ writer: inout WireWriter, _ encode: (inout WireWriter) -> Void) {
@@ -80,6 +82,7 @@ extension NodeState {
             case .heldMessages: for _ in 0..<(try content.u64("held messages")) { try restoreHeld(&content) }
             case .topics: try restoreTopics(&content)
             case .jobs: jobs = try JobTable(&content)
+            case .results: try restoreResults(&content)
             }
             try content.expectEnd("section")
         }

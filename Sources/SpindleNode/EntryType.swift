@@ -17,6 +17,8 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
     case relocate = 16
     /// A job began or took a step; what the step changed comes before it in the entry.
     case job = 20
+    case topicRetention = 25
+    case trim = 26
 
     package var name: String {
         switch self {
@@ -35,6 +37,8 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
         case .move: "move"
         case .relocate: "relocate"
         case .job: "job"
+        case .topicRetention: "topic-retention"
+        case .trim: "trim"
         }
     }
 }
@@ -85,4 +89,15 @@ enum OperationKind: UInt8 {
     case jobBegin = 20
     /// ``JobTable/Step/encode(into:)``
     case jobStep = 21
+    /// `string pattern (empty: the standard) · u64 age ms · u64 bytes · u64 events`
+    case topicRetention = 25
+    /// `u32 events · u32 results`: as many whose time was over were dropped, in the order in which it was
+    case trim = 26
+    /// `u64 id · u32 queue · u8 ending (2 acknowledged, 3 dead, 4 cancelled) · u64 expires at · u32 records offset · u32 bytes`: what
+    /// became of a message is remembered
+    case result = 27
+    /// `u64 offset · u32 records offset · u32 bytes`: the record of an event was written anew
+    case relocateEvent = 28
+    /// `u64 id · u32 records offset · u32 bytes`: the record of a result was written anew
+    case relocateResult = 29
 }

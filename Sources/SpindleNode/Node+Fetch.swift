@@ -11,6 +11,10 @@ extension Node {
         case browse(Browse, HeadFetch)
         /// A step of the job with that id.
         case job(UInt64, HeadFetch)
+        /// Nobody waits for it any more.
+        case abandoned
+        /// Results for an AWAIT.
+        case awaited(AwaitAnswer)
     }
 
     /// Asks the shell for `ranges` of the log, which must be durable and needed by the present state. ``fetched(_:bytes:now:)`` follows.
@@ -27,6 +31,8 @@ extension Node {
         switch purpose {
         case .browse(let browse, let heads): fetchedForBrowse(browse, heads, bytes: bytes)
         case .job(let id, let heads): fetchedForJob(id, heads, bytes: bytes, now: now)
+        case .abandoned: break
+        case .awaited(let answer): resultsRead(answer, bytes: bytes)
         }
     }
 

@@ -27,8 +27,9 @@ extension Node {
             session: request.session, correlationID: request.correlationID, messagesMax: min(Int(lease.messagesMax), Self.messagesPerLeaseMax),
             bytesMax: min(Int(lease.bytesMax), leaseBytesMax), leaseMilliseconds: HeldMessages.leaseDuration(asked),
             deadline: request.now + UInt64(lease.waitMilliseconds), number: waiterNumber)
+        let isQuiet = sessions[request.session]?.isQuiet == true
         // Whoever waited longer comes first.
-        if waiting[Int(queue)] == 0, let granted = try grant(queue, to: waiter, now: request.now), !granted.isEmpty {
+        if !isQuiet, waiting[Int(queue)] == 0, let granted = try grant(queue, to: waiter, now: request.now), !granted.isEmpty {
             deliver(granted, to: waiter)
         } else if lease.waitMilliseconds == 0 {
             deliver([], to: waiter)
@@ -36,8 +37,13 @@ extension Node {
             guard waiting[Int(queue)] < Waiter.perQueueMax else {
                 throw WireError(.tooManyInFlight, "\(Waiter.perQueueMax) leases wait on '\(lease.queue)'", retryAfterMilliseconds: 1000)
             }
-            waiters[Int(queue)].append(waiter)
-            waiting[Int(queue)] += 1
+            if isQuiet {
+                park(waiter, of: queue)
+            } else {
+                waiters[Int(queue)].append(waiter)
+                waiting[Int(queue)] += 1
+            }
+            sessions[request.session]?.waitingLeases += 1
             waiterDeadlines.insert(.init(deadline: waiter.deadline, number: waiter.number, queue: queue))
             waitForRate(queue, now: request.now)
             sessions[request.session]?.inFlight += 1
@@ -69,7 +75,8 @@ extension Node {
             byteCount += Int(next.byteCount)
             guard byteCount <= waiter.bytesMax || granted.isEmpty else { break }
             guard let message = state.engine.grant(
-                queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder, now: state.time)
+                queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder,
+                session: waiter.session.rawValue, now: state.time)
             else { preconditionFailure("the next ready message can be leased") }
             if namesGroups { transaction.message(message.id, group: message.group) } else { transaction.writer.u64(message.id) }
             granted.append(message)
@@ -77,6 +84,7 @@ extension Node {
         transaction.writer.patch(u32: UInt32(granted.count), at: countAt)
         _ = try appendTransaction(.grant)
         statistics.messagesDelivered += UInt64(granted.count)
+        owns(waiter.session, granted.lazy.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) })
         return granted
     }
 
@@ -168,6 +176,7 @@ extension Node {
             }
             waiters[index].removeFirst()
             waiting[index] -= 1
+            sessions[waiter.session]?.waitingLeases -= 1
             sessions[waiter.session]?.inFlight -= 1
             deliver(granted, to: waiter)
         }
@@ -177,20 +186,22 @@ extension Node {
     mutating func endWaits(now: UInt64) {
         while let first = waiterDeadlines.min, first.deadline <= now {
             waiterDeadlines.removeMin()
-            let index = Int(first.queue)
-            // Numbers rise along the queue's waiters.
-            var low = 0
-            var high = waiters[index].count
-            while low < high {
-                let middle = (low + high) / 2
-                if waiters[index][middle].number < first.number { low = middle + 1 } else { high = middle }
-            }
-            guard low < waiters[index].count, waiters[index][low].number == first.number else { continue }
-            let waiter = waiters[index].remove(at: low)
-            waiting[index] -= 1
-            guard sessions[waiter.session] != nil else { continue }
+            guard let waiter = take(first.number, of: first.queue), sessions[waiter.session] != nil else { continue }
+            sessions[waiter.session]?.waitingLeases -= 1
             sessions[waiter.session]?.inFlight -= 1
             deliver([], to: waiter)
         }
+    }
+    /// Takes a LEASE out of the line in which it waits, or from where it waits apart; nil: it was served.
+    private mutating func take(_ number: UInt64, of queue: UInt32) -> Waiter? {
+        let index = Int(queue)
+        let place = waiterPlace(number, in: queue)
+        if place < waiters[index].count, waiters[index][place].number == number {
+            waiting[index] -= 1
+            return waiters[index].remove(at: place)
+        }
+        guard let parked = parked.removeValue(forKey: number) else { return nil }
+        sessions[parked.waiter.session]?.parked.removeAll { $0 == number }
+        return parked.waiter
     }
 }

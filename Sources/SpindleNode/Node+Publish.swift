@@ -94,7 +94,6 @@ extension Node {
         let batch = try PublishRequest(body)
         try Self.allow(request.principal.topicPublish, batch.queue, "publish to topic", request.principal)
         try checkRoom(forPublishOf: batch.records.byteCount)
-        beginTransaction(now: request.now)
         let (topic, isNew) = try topicTarget(batch.queue)
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .topic(isNew ? nil : topic),
@@ -103,10 +102,11 @@ extension Node {
             answer(request.session, request.correlationID, .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.runs)))
             return
         }
-        if isNew { transaction.declareTopic(topic, name: batch.queue) }
+        beginTransaction(now: request.now)
+        if isNew { writeTopic(topic, name: batch.queue) }
         writePublish(.topicPublish, target: topic, admission, batch)
         let address = try appendRecords(.topicPublish, admission, batch.records)
-        if isNew { state.topics.declare(batch.queue) }
+        if isNew { declareTopic(batch.queue) }
         try apply(.topicPublish, target: topic, admission, batch, address: address)
         answer(
             request.session, request.correlationID,
@@ -276,8 +276,11 @@ extension Node {
 
     /// ``appendTransaction(_:body:)`` with what lies in `acceptedRecords`.
     mutating func appendTransactionWithAcceptedRecords(_ type: EntryType) throws(WireError) -> UInt64 {
+        let results = notedEnds.isEmpty ? 0 : writeNotedEnds()
         transaction.finish()
-        return try Self.append(type, head: transaction.writer, body: acceptedRecords, to: &log)
+        let address = try Self.append(type, head: transaction.writer, body: acceptedRecords, to: &log)
+        if !notedEnds.isEmpty { applyNotedEnds(recordsAddress: address + UInt64(results)) }
+        return address
     }
 
     private mutating func apply(

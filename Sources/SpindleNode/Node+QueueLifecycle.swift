@@ -30,13 +30,15 @@ extension Node {
     /// Lets go of everything that is kept by the queue's number or name: the number may soon be another queue's.
     private mutating func forget(_ queue: UInt32, _ name: String) {
         let index = Int(queue)
-        let waiting = waiters[index]
+        let parked = parkedWaiters(of: queue)
+        let waiting = waiters[index] + parked
         waiters[index] = []
         self.waiting[index] = 0
         duplicates[index] = 0
         queuesToServe.removeAll { $0 == queue }
         rateDeadlineByQueue[queue] = nil
         forgetEndedJobRuns()
+        reviewAwaits(of: queue)
         for id in progress.keys.sorted() where state.engine.held.find(id) == nil { progress[id] = nil }
         for waiter in waiting where sessions[waiter.session] != nil {
             sessions[waiter.session]?.inFlight -= 1
@@ -55,6 +57,7 @@ extension Node {
         _ = try appendTransaction(.purge)
         let removed = state.engine.purge(queue, ready: purge.ready, delayed: purge.delayed, now: state.time)
         statistics.messagesRemoved += removed
+        reviewAwaits(of: queue)
         answer(request.session, request.correlationID, .purge) { RemovedReply(messagesRemoved: removed).encode(into: &$0) }
     }
 

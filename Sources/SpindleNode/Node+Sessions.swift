@@ -6,7 +6,7 @@ package import SpindleWire
 extension Node {
     /// A connection was accepted. `peer` is its address, for humans.
     package mutating func connected(_ session: SessionID, peer: String, now: UInt64) {
-        sessions[session] = Session(peer: peer)
+        sessions[session] = Session(peer: peer, now: now)
         sessionOrder.append(session)
         statistics.sessions = sessions.count
     }
@@ -14,6 +14,9 @@ extension Node {
     /// A connection is gone. Its leases go on: their tokens are good on any connection of the same principal.
     package mutating func disconnected(_ session: SessionID, now: UInt64) {
         guard let gone = sessions.removeValue(forKey: session) else { return }
+        disown(gone.leases, of: session)
+        for number in gone.awaiters { forget(number) }
+        for number in gone.parked { parked[number] = nil }
         if !gone.subscriptions.isEmpty { subscribers.removeAll { $0 == session } }
         if sessionOrder.count > 2 * sessions.count + 16 {
             sessionOrder.removeAll { sessions[$0] == nil }
@@ -43,6 +46,7 @@ extension Node {
     package mutating func received(_ session: SessionID, header: FrameHeader, body: RawSpan, now: UInt64) {
         guard let state = sessions[session]?.state else { return }
         statistics.requests[Int(min(header.opcode, 255))] += 1
+        sessions[session]?.heardAt = now
         do throws(WireError) {
             switch state {
             case .closing:
@@ -75,6 +79,7 @@ extension Node {
                 "the client speaks versions \(request.versionMin) to \(request.versionMax), this broker \(ProtocolVersion.min) to \(ProtocolVersion.max)")
         }
         sessions[session]?.clientName = request.clientName
+        sessions[session]?.clientVersion = request.clientVersion
         sessions[session]?.labels = request.labels
         sessions[session]?.state = .awaitingAuthentication
         let reply = HelloReply(
@@ -89,8 +94,8 @@ extension Node {
     /// What this version does; the other opcodes answer UNSUPPORTED.
     static let supported: [Opcode] = [
         .hello, .auth, .ping, .goingAway, .publish, .lease, .ack, .nack, .extend, .settle, .cancelled, .declare, .delete, .purge, .pause,
-        .resume, .stats, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .topicPublish, .topicSubscribe,
-        .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap,
+        .resume, .stats, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .await, .topicPublish, .topicSubscribe,
+        .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl, .quiet,
     ]
 
     private mutating func authenticate(_ session: SessionID, _ header: FrameHeader, _ body: RawSpan) throws(WireError) {
@@ -146,6 +151,7 @@ extension Node {
             outbox.push(session, .goingAway) { GoingAwayNotice(graceMilliseconds: graceMilliseconds, reason: reason).encode(into: &$0) }
         }
         endWaits(now: .max)
+        endAwaits(now: .max)
     }
 
     /// A request of an authenticated session.
@@ -209,12 +215,15 @@ extension Node {
         case .topicSubscribe: try topicSubscribe(request, body)
         case .topicUnsubscribe: try topicUnsubscribe(request, body)
         case .topicCredit: try topicCredit(request, body)
+        case .topicDeclare: try topicDeclare(request, body)
+        case .topicStats: try topicStats(request, body)
+        case .await: try awaitMessages(request, body)
+        case .workers: try workers(request, body)
+        case .workerControl: try workerControl(request, body)
         case .hello, .auth:
             throw WireError(.invalidArgument, "\(opcode.name) comes once, at the beginning of a connection")
         case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap:
             throw WireError(.unsupported, "\(opcode.name) is sent by the broker only")
-        case .await, .topicDeclare, .topicStats, .workers, .workerControl:
-            throw WireError(.unsupported, "\(opcode.name) is specified but not supported by this version of the broker")
         }
     }
 

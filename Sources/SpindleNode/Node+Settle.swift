@@ -53,19 +53,22 @@ extension Node {
     mutating func acknowledge(_ request: Request, _ body: RawSpan) throws(WireError) {
         let ack = try AckRequest(body)
         try Self.checkTokenCount(ack.tokens.count)
-        try checkReserve(64 + 8 * ack.tokens.count)
+        try checkReserve(64 + (8 + Self.endByteCountMax) * ack.tokens.count + ack.results.reduce(0) { $0 + $1.bytes.count })
         beginTransaction(now: request.now)
         let countAt = transaction.beginAcknowledge()
         var done: UInt32 = 0
         var reply = StatusReply()
         var known: (queue: UInt32, isAllowed: Bool)?
-        for token in ack.tokens {
+        var results = ack.results[...]
+        for (index, token) in ack.tokens.enumerated() {
+            let result = Self.take(index, from: &results)
             let (status, queue) = check(token, request.principal, &known)
             reply.append(status)
             guard status == .ok, state.engine.acknowledge(token.messageID) else { continue }
             transaction.writer.u64(token.messageID)
             forgetProgress(token.messageID)
             done += 1
+            noteEnd(token.messageID, in: queue, .acknowledged, result: result)
             leaseEnded(in: queue)
         }
         if done > 0 {
@@ -79,6 +82,13 @@ extension Node {
         answer(request.session, request.correlationID, .statuses(.ack, reply))
     }
 
+    /// The result that the ack `index` leaves; they come in the order of the acks.
+    private static func take(_ index: Int, from results: inout ArraySlice<AckResult>) -> [UInt8] {
+        guard let first = results.first, first.index == index else { return [] }
+        results.removeFirst()
+        return first.bytes
+    }
+
     private mutating func count(_ reply: StatusReply) {
         for run in reply.runs {
             if let error = run.status.error { statistics.refusals[Int(error.rawValue)] += UInt64(run.count) }
@@ -88,7 +98,7 @@ extension Node {
     mutating func negativeAcknowledge(_ request: Request, _ body: RawSpan) throws(WireError) {
         let nack = try NackRequest(body)
         try Self.checkTokenCount(nack.items.count)
-        try checkReserve(nack.items.reduce(64) { $0 + 64 + $1.reason.utf8.count })
+        try checkReserve(nack.items.reduce(64) { $0 + 64 + Self.endByteCountMax + 2 * $1.reason.utf8.count })
         beginTransaction(now: request.now)
         var reply = StatusReply()
         for item in nack.items {
@@ -126,8 +136,11 @@ extension Node {
         forgetProgress(message.id)
         switch next {
         case .ready, .delayed: endTimeToLive(message)
-        case .dead(let queue): becameReady(queue)
-        case .dropped, .removed: break
+        case .dead(let queue):
+            noteEnd(message.id, in: message.queue, .dead, result: Array(reason.utf8))
+            becameReady(queue)
+        case .dropped: noteEnd(message.id, in: message.queue, .dead, result: Array(reason.utf8))
+        case .removed: noteEnd(message.id, in: message.queue, .cancelled)
         }
         leaseEnded(in: message.queue)
     }
@@ -141,7 +154,12 @@ extension Node {
         transaction.writer.patch(u32: 1, at: countAt)
         let expired = state.engine.expire(message.id, in: message.queue, group: message.group, next: next, now: state.time)
         precondition(expired, "a message that came back can end")
+        noteTimeToLiveEnd(message.id, in: message.queue)
         if case .dead(let queue) = next { becameReady(queue) }
+    }
+
+    private mutating func noteTimeToLiveEnd(_ id: UInt64, in queue: UInt32) {
+        noteEnd(id, in: queue, .dead, result: Array(QueueEngine.timeToLiveReason.utf8))
     }
 
     /// Where a message goes whose attempt failed. `delay` nil: the queue's back-off.
@@ -184,6 +202,7 @@ extension Node {
                     transaction.writer.u64(message.id)
                     transaction.writer.patch(u32: 1, at: countAt)
                     _ = state.engine.extend(message.id, duration: duration, now: state.time)
+                    own(item.token, request.session)
                     note(item)
                 }
             }
@@ -215,7 +234,9 @@ extension Node {
         }
         let groups = try settleGroups(request, settle)
         if !groups.isEmpty { try checkRoom(forPublishOf: settle.body.byteCount) }
-        try checkReserve(256 + 8 * settle.acks.count + settle.nacks.reduce(0) { $0 + 64 + $1.reason.utf8.count } + 512 * groups.count + settle.body.byteCount)
+        let ends = (8 + Self.endByteCountMax) * settle.acks.count
+            + settle.nacks.reduce(0) { $0 + 64 + Self.endByteCountMax + $1.reason.utf8.count }
+        try checkReserve(256 + ends + 512 * groups.count + settle.body.byteCount)
         try commit(request, settle, groups)
     }
 
@@ -271,13 +292,17 @@ extension Node {
         beginTransaction(now: request.now)
         if !settle.acks.isEmpty {
             let countAt = transaction.beginAcknowledge()
-            for token in settle.acks {
+            var results = settle.results[...]
+            for (index, token) in settle.acks.enumerated() {
+                let result = Self.take(index, from: &results)
                 transaction.writer.u64(token.messageID)
                 let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID)
                 let acknowledged = state.engine.acknowledge(token.messageID)
                 precondition(acknowledged, "a token that was checked can be acknowledged")
                 forgetProgress(token.messageID)
-                if let queue { leaseEnded(in: queue) }
+                guard let queue else { continue }
+                noteEnd(token.messageID, in: queue, .acknowledged, result: result)
+                leaseEnded(in: queue)
             }
             transaction.writer.patch(u32: UInt32(settle.acks.count), at: countAt)
             statistics.messagesAcknowledged += UInt64(settle.acks.count)
@@ -290,7 +315,7 @@ extension Node {
             case .queue: kind = .publish
             case .topic: kind = .topicPublish
             }
-            if group.isNewTopic { transaction.declareTopic(group.number, name: group.name) }
+            if group.isNewTopic { writeTopic(group.number, name: group.name) }
             transaction.publish(
                 kind, target: group.number, producer: 0, firstSequence: 0, count: group.count, offset: acceptedRecords.count,
                 byteCount: group.records.count)
@@ -307,7 +332,7 @@ extension Node {
                 statistics.messagesStored += UInt64(group.count)
                 becameReady(group.number)
             case .topic:
-                if group.isNewTopic { state.topics.declare(group.name) }
+                if group.isNewTopic { declareTopic(group.name) }
                 try state.storeEvents(stored, records: records)
                 statistics.topicEventsStored += UInt64(group.count)
             }
@@ -325,8 +350,9 @@ extension Node {
     /// Ends the leases that are over, at most ``timersPerTurnMax`` at once.
     mutating func endExpiredLeases(now: UInt64) {
         guard state.engine.expiredLease(now: now) != nil else { return }
-        let countMax = timersMax(bytesEach: 128)
-        guard log.canAppend(payloadCount: 128 * countMax) else {
+        let bytesEach = 160 + Self.endByteCountMax
+        let countMax = timersMax(bytesEach: bytesEach)
+        guard log.canAppend(payloadCount: bytesEach * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
@@ -355,8 +381,9 @@ extension Node {
     /// Ends the times to live that are over, at most ``timersPerTurnMax`` at once: the messages die, or are dropped.
     mutating func endTimesToLive(now: UInt64) {
         guard retryTimersAt == nil, state.engine.nextOver(now: now) != nil else { return }
-        let countMax = timersMax(bytesEach: 64)
-        guard log.canAppend(payloadCount: 64 * countMax) else {
+        let bytesEach = 96 + Self.endByteCountMax
+        let countMax = timersMax(bytesEach: bytesEach)
+        guard log.canAppend(payloadCount: bytesEach * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
             return
         }
@@ -373,6 +400,7 @@ extension Node {
             transaction.message(over.id, group: over.group)
             let expired = state.engine.expire(over.id, in: over.queue, group: over.group, next: next, now: state.time)
             precondition(expired, "a message whose time is over is there")
+            noteTimeToLiveEnd(over.id, in: over.queue)
             open?.count += 1
             count += 1
             if case .dead(let queue) = next { becameReady(queue) }

@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
@@ -24,48 +25,33 @@ extension Node {
         let subscription = start(subscribe, patterns)
         if subscriptions.isEmpty { subscribers.append(session) }
         sessions[session]?.subscriptions.append(subscription)
-        let reply = TopicSubscribeReply(cursor: TopicCursor(epoch: epoch, offset: subscription.offset))
+        hasTopicWork = true
+        let reply = TopicSubscribeReply(cursor: TopicCursor(epoch: epoch, offset: subscription.scanned))
         outbox.reply(session, .topicSubscribe, request.correlationID) { reply.encode(into: &$0) }
     }
 
     private func start(_ subscribe: TopicSubscribeRequest, _ patterns: [NamePattern]) -> Subscription {
         let end = log.end.rawValue
-        var subscription = Subscription(
-            id: subscribe.subscriptionID, patterns: patterns, next: state.topics.endNumber, offset: end, credit: UInt64(subscribe.credit))
+        var subscription = Subscription(id: subscribe.subscriptionID, patterns: patterns, scanned: end, credit: UInt64(subscribe.credit))
         switch subscribe.start {
         case .latest: break
         case .earliest:
-            subscription.next = state.topics.firstNumber
             // What is gone already is no gap for someone who asks for what there is.
-            subscription.offset = newestDropped(&subscription)
+            subscription.scanned = state.topics.history.forgottenThrough
+            subscription.ignoresDropsThrough = state.topics.history.drops
         case .after(let cursor):
             if cursor.epoch != epoch {
                 subscription.pendingGap = "the cursor is of another log: the broker's data was replaced"
             } else if cursor.offset > end {
                 subscription.pendingGap = "the cursor lies in the future of this log"
             } else {
-                subscription.offset = cursor.offset
-                subscription.next = state.topics.numberAfter(offset: cursor.offset)
-                let dropped = newestDropped(&subscription)
-                if dropped > cursor.offset {
-                    subscription.offset = dropped
-                    subscription.pendingGap = Self.retentionGap
-                }
+                subscription.scanned = cursor.offset
             }
         }
         return subscription
     }
 
     private static let retentionGap = "events were dropped by the topic's retention before they were read"
-
-    /// Offset of the newest event that a topic of interest no longer holds.
-    private func newestDropped(_ subscription: inout Subscription) -> UInt64 {
-        var newest: UInt64 = 0
-        for (number, topic) in state.topics.topics.enumerated() where topic.lastDropped > newest {
-            if subscription.wants(topic: UInt32(number), name: topic.name) { newest = topic.lastDropped }
-        }
-        return newest
-    }
 
     mutating func topicUnsubscribe(_ request: Request, _ body: RawSpan) throws(WireError) {
         let unsubscribe = try TopicUnsubscribeRequest(body)
@@ -82,67 +68,68 @@ extension Node {
         let credit = try TopicCreditRequest(body)
         guard let index = sessions[request.session]?.subscriptions.firstIndex(where: { $0.id == credit.subscriptionID }) else { return }
         sessions[request.session]?.subscriptions[index].credit += UInt64(credit.more)
+        hasTopicWork = true
     }
 
-    /// Pushes durable events to all who want them and have credit.
+    // MARK: Pushing
+
+    /// Pushes durable events to all who want them and have credit. Costs nothing while nothing has changed.
     mutating func pushTopicEvents() {
+        let held = min(state.topics.history.entries.last.map { $0.offset + 1 } ?? 0, log.durable.rawValue)
+        guard hasTopicWork || held > topicsPushedThrough else { return }
+        hasTopicWork = false
+        isTopicWorkLeft = false
+        topicsPushedThrough = max(topicsPushedThrough, held)
+        var places = Subscription.placesPerTurnMax
         for session in subscribers {
             guard let count = sessions[session]?.subscriptions.count else { continue }
             for index in 0..<count {
                 guard var subscription = sessions[session]?.subscriptions[index] else { continue }
-                guard subscription.pendingGap != nil || (subscription.credit > 0 && subscription.next < state.topics.endNumber) else { continue }
-                sessions[session]?.subscriptions[index].credit = 0 // taken out while it is worked on: no copy is made
-                push(to: session, &subscription)
+                guard subscription.pendingGap != nil || subscription.credit > 0 else { continue }
+                sessions[session]?.subscriptions[index] = Subscription(id: subscription.id, patterns: [], scanned: 0, credit: 0) // so that it is not copied
+                push(to: session, &subscription, places: &places)
                 sessions[session]?.subscriptions[index] = subscription
             }
         }
+        if places <= 0 {
+            hasTopicWork = true
+            isTopicWorkLeft = true
+        }
     }
 
-    private mutating func push(to session: SessionID, _ subscription: inout Subscription) {
+    private mutating func push(to session: SessionID, _ subscription: inout Subscription, places: inout Int) {
         if let reason = subscription.pendingGap {
             subscription.pendingGap = nil
-            gap(session, &subscription, offset: subscription.offset, reason: reason)
+            gap(session, subscription, offset: subscription.scanned, reason: reason)
         }
-        var items: [TopicEventsHead.Item] = []
-        var byteCount = 0
-        func isFull() -> Bool { items.count >= Subscription.eventsPerFrameMax || byteCount >= Subscription.bytesPerFrameMax }
-        while subscription.credit > 0, subscription.next < state.topics.endNumber {
-            guard let event = state.topics.event(subscription.next) else {
-                // Dropped since: tell it, if it was of interest.
-                flush(session, &subscription, &items, &byteCount)
-                let dropped = newestDropped(&subscription)
-                if dropped > subscription.offset {
-                    gap(session, &subscription, offset: dropped, reason: Self.retentionGap)
+        while true {
+            let steps = subscription.next(in: state.topics, durable: log.durable.rawValue, places: &places)
+            guard !steps.isEmpty else { return }
+            var items: [TopicStore.Event] = []
+            for step in steps {
+                switch step {
+                case .event(let event): items.append(event)
+                case .gap(let offset):
+                    flush(session, subscription, &items)
+                    gap(session, subscription, offset: offset, reason: Self.retentionGap)
                 }
-                subscription.next = max(subscription.next + 1, state.topics.firstNumber)
-                continue
             }
-            guard event.offset < log.durable.rawValue else { break }
-            subscription.next += 1
-            guard event.offset > subscription.offset else { continue }
-            let name = state.topics.topics[Int(event.topic)].name
-            guard subscription.wants(topic: event.topic, name: name) else { continue }
-            items.append(.init(offset: event.offset, storedAtMilliseconds: event.storedAt, topic: name, recordByteCount: event.byteCount))
-            byteCount += Int(event.byteCount)
-            subscription.offset = event.offset
-            subscription.credit -= 1
-            if isFull() { flush(session, &subscription, &items, &byteCount) }
+            flush(session, subscription, &items)
         }
-        flush(session, &subscription, &items, &byteCount)
     }
 
-    private mutating func flush(
-        _ session: SessionID, _ subscription: inout Subscription, _ items: inout [TopicEventsHead.Item], _ byteCount: inout Int
-    ) {
-        guard !items.isEmpty else { return }
-        statistics.topicEventsPushed += UInt64(items.count)
-        outbox.pushEvents(session, TopicEventsHead(subscriptionID: subscription.id, epoch: epoch, items: items))
-        items.removeAll(keepingCapacity: true)
-        byteCount = 0
+    private mutating func flush(_ session: SessionID, _ subscription: Subscription, _ events: inout [TopicStore.Event]) {
+        guard !events.isEmpty else { return }
+        statistics.topicEventsPushed += UInt64(events.count)
+        let items = events.map {
+            TopicEventsHead.Item(
+                offset: $0.offset, storedAtMilliseconds: $0.storedAt, topic: state.topics.topics[Int($0.topic)].name, recordByteCount: $0.byteCount)
+        }
+        outbox.pushEvents(session, TopicEventsHead(subscriptionID: subscription.id, epoch: epoch, items: items), addresses: events.map(\.address))
+        events.removeAll(keepingCapacity: true)
     }
 
-    private mutating func gap(_ session: SessionID, _ subscription: inout Subscription, offset: UInt64, reason: String) {
-        subscription.offset = offset
+    private mutating func gap(_ session: SessionID, _ subscription: Subscription, offset: UInt64, reason: String) {
         let notice = TopicGapNotice(subscriptionID: subscription.id, cursor: TopicCursor(epoch: epoch, offset: offset), reason: reason)
         outbox.push(session, .topicGap) { notice.encode(into: &$0) }
     }

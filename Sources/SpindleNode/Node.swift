@@ -51,6 +51,29 @@ package struct Node: ~Copyable {
     var jobRuns: [JobRun]
     /// By message: what its holder told with EXTEND. Not durable.
     var progress: [UInt64: Progress] = [:]
+    /// Credit or subscriptions came since events were pushed last.
+    var hasTopicWork = false
+    /// The last push left something for the next turn.
+    var isTopicWorkLeft = false
+    /// Events below this offset were offered to all subscriptions.
+    var topicsPushedThrough: UInt64 = 0
+    /// When the ends of what is kept for a time only were logged last.
+    var trimmedAt: UInt64 = 0
+    /// Ends of messages in the open transaction, and the records of their results.
+    var notedEnds: [NotedEnd] = []
+    var resultRecords = WireWriter(capacity: 256)
+    /// AWAITs that wait, by number.
+    var awaiters: [UInt64: Awaiter] = [:]
+    /// Numbers of those that wait for a message.
+    var awaitersByMessage: [UInt64: [UInt64]] = [:]
+    var awaiterDeadlines = Heap<AwaiterDeadline>()
+    var awaiterNumber: UInt64 = 0
+    var awaitedCount = 0
+    /// LEASEs of quiet sessions, by number.
+    var parked: [UInt64: ParkedWaiter] = [:]
+    /// Leases whose connection is gone. Some have ended since: looked through when there are more than `unownedKept`.
+    var unowned: [DeliveryToken] = []
+    var unownedKept = Session.leasesKept
     /// Set when the node stops taking new work.
     var isDraining = false
     /// The log had no room for what time demanded: when to try again.
@@ -84,6 +107,7 @@ package struct Node: ~Copyable {
         waiters = Array(repeating: [], count: state.engine.queues.count)
         waiting = Array(repeating: 0, count: state.engine.queues.count)
         duplicates = Array(repeating: 0, count: state.engine.queues.count)
+        unowned = Self.leases(in: state)
     }
 
     /// Names this log in topic cursors: a cursor of another log is answered with a gap.
@@ -102,6 +126,12 @@ package struct Node: ~Copyable {
         }
         if let job = jobDeadline { next = min(next ?? job, job) }
         if let rate = rateDeadlines.min?.deadline { next = min(next ?? rate, rate) }
+        if let end = awaiterDeadlines.min?.deadline { next = min(next ?? end, end) }
+        if let trim = nextTrim {
+            let due = max(trim, retryTimersAt ?? 0)
+            next = min(next ?? due, due)
+        }
+        if isTopicWorkLeft { next = min(next ?? 0, 0) }
         if !queuesToServe.isEmpty, let retryTimersAt { next = min(next ?? retryTimersAt, retryTimersAt) }
         return next
     }
@@ -112,17 +142,19 @@ package struct Node: ~Copyable {
             retryTimersAt = nil
             endExpiredLeases(now: now)
             endTimesToLive(now: now)
+            trimWhatEnded(now: now)
         }
         for queue in state.engine.promote(now: now) { becameReady(queue) }
         endRateWaits(now: now)
         endWaits(now: now)
         runJobs(now: now)
+        endAwaits(now: now)
     }
 
     /// After the events of one turn: gives ready messages to those who wait. Before the shell takes the log's batch.
     package mutating func endOfTick(now: UInt64) {
         serveWaiters(now: now)
-        if log.durable == log.end { pushTopicEvents() }
+        if log.durable == log.end || isTopicWorkLeft { pushTopicEvents() }
     }
 
     /// The log is durable up to `lsn`: what waited for it goes out.
@@ -141,6 +173,11 @@ package struct Node: ~Copyable {
         if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
         if case .browse(let browse) = reply.content { return continueBrowse(browse) }
         outbox.release(reply)
+        if case .awaited(let queue, let ids) = reply.content {
+            answerAwait(reply, queue: queue, ids: ids)
+        } else {
+            outbox.release(reply)
+        }
     }
 
     /// Holds `content` back until the log is durable up to its present end.
@@ -170,6 +207,11 @@ package struct Node: ~Copyable {
     ///
     /// What can be refused asks ``canLog(payloadCount:)`` or `roomForPublish` first, so that state and log change together.
     mutating func appendTransaction(_ type: EntryType, body: RawSpan = RawSpan()) throws(WireError) -> UInt64 {
+        if !notedEnds.isEmpty {
+            precondition(body.byteCount == 0, "an entry that ends messages has its records in acceptedRecords")
+            acceptedRecords.removeAll()
+            return try appendTransactionWithAcceptedRecords(type)
+        }
         transaction.finish()
         return try Self.append(type, head: transaction.writer, body: body, to: &log)
     }
@@ -206,6 +248,7 @@ package struct Node: ~Copyable {
         timeBeforeTransaction = state.time
         state.set(time: now)
         transaction.begin(now: state.time)
+        if !notedEnds.isEmpty { forgetNotedEnds() }
     }
 
     /// Takes back ``beginTransaction(now:)``, where nothing happened: the state's time is the last entry's.

@@ -60,7 +60,8 @@ extension NodeState {
             try forEachMessage(&head, "granted") { state, id, group in
                 state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil
             }
-        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish, .jobBegin, .jobStep:
+        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish, .jobBegin, .jobStep, .topicRetention, .trim,
+            .result, .relocateEvent, .relocateResult:
             preconditionFailure("operation \(kind) is applied elsewhere")
         }
     }
@@ -78,6 +79,7 @@ extension NodeState {
     /// A queue is gone, with all of its messages; returns how many. What was kept by its number goes with it.
     mutating func delete(_ queue: UInt32) -> UInt64 {
         jobs.queueDeleted(queue, now: time)
+        results.dropAll(of: queue)
         return engine.delete(queue)
     }
 

@@ -12,20 +12,17 @@ package struct NodeState: Sendable {
     var engine = QueueEngine()
     var topics: TopicStore
     var jobs = JobTable()
+    var results = ResultStore()
     /// Time of the last entry, milliseconds; the node's time never falls below it.
     package internal(set) var time: UInt64 = 0
 
     package init(configuration: NodeConfiguration) {
-        topics = TopicStore(
-            retention: .init(eventsMax: configuration.topicEventsMax, milliseconds: configuration.topicRetentionMilliseconds))
+        topics = TopicStore(retention: Node.standardRetention(configuration))
     }
 
     /// The lowest log address that is still needed; nil: none is.
     package var oldestLiveAddress: UInt64? {
-        switch (engine.oldestLiveAddress, topics.oldestLiveAddress) {
-        case (let a?, let b?): min(a, b)
-        case (let a, let b): a ?? b
-        }
+        [engine.oldestLiveAddress, topics.oldestLiveAddress, results.oldestLiveAddress].compactMap { $0 }.min()
     }
 
     /// The time of the next entry: facts are told it.
@@ -112,6 +109,11 @@ package struct NodeState: Sendable {
         case .pause, .purge, .delete, .cancel, .reschedule, .move, .expire, .relocate, .grantFromGroups:
             try applyAdministration(kind, &head, records: records, recordsAddress: recordsAddress)
         case .jobBegin, .jobStep: try applyJob(kind, &head)
+        case .topicRetention: try applyTopicRetention(&head)
+        case .trim: try applyTrim(&head)
+        case .result: try applyResult(&head, records: records, recordsAddress: recordsAddress)
+        case .relocateEvent: try applyRelocateEvent(&head, records: records, recordsAddress: recordsAddress)
+        case .relocateResult: try applyRelocateResult(&head, records: records, recordsAddress: recordsAddress)
         }
     }
 

@@ -23,6 +23,9 @@ struct PendingReply: Sendable {
         case refused(Opcode, WireError)
         /// Not an answer yet: what it needs to see is durable now.
         case browse(Node.Browse)
+        case topicDeclared(DeclareReply)
+        /// What became of messages is looked up when the reply goes.
+        case awaited(queue: UInt32, ids: [UInt64])
     }
 }
 
@@ -90,6 +93,10 @@ extension Node.Outbox {
         case .refused(let opcode, let error):
             self.error(reply.session, opcode: opcode.rawValue, correlationID: reply.correlationID, error, blastRadius: .request)
         case .browse: preconditionFailure("the node goes on with a BROWSE itself")
+        case .awaited:
+            preconditionFailure("the node answers an AWAIT itself")
+        case .topicDeclared(let body):
+            self.reply(reply.session, .topicDeclare, reply.correlationID) { body.encode(into: &$0) }
         }
     }
 
@@ -131,13 +138,13 @@ extension Node.Outbox {
         self.notes(reply.session, notes)
     }
 
-    mutating func pushEvents(_ session: SessionID, _ head: TopicEventsHead) {
+    mutating func pushEvents(_ session: SessionID, _ head: TopicEventsHead, addresses: [UInt64]) {
         let start = writer.count
         _ = writer.beginFrame(.topicEvents, flags: .push, correlationID: 0)
         head.encode(into: &writer)
         writer.endFrame(start, following: head.items.reduce(0) { $0 + Int($1.recordByteCount) })
         bytes(session, from: start)
-        for item in head.items { read(session, address: item.offset, count: Int(item.recordByteCount)) }
+        for (item, address) in zip(head.items, addresses) { read(session, address: address, count: Int(item.recordByteCount)) }
     }
 
     mutating func error(_ session: SessionID, opcode: UInt16, correlationID: UInt32, _ error: WireError, blastRadius: BlastRadius) {

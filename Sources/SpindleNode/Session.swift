@@ -18,6 +18,10 @@ struct Session: Sendable {
     var state: State = .awaitingHello
     var peer: String
     var clientName = ""
+    var clientVersion = ""
+    /// Node time.
+    var connectedAt: UInt64
+    var heardAt: UInt64
     var labels: [HelloRequest.Label] = []
     /// `principal/client`, for leases and attempts.
     var holder = ""
@@ -27,52 +31,31 @@ struct Session: Sendable {
     /// The queue of the last publish that was allowed: most producers have but one.
     var lastPublishQueue: (name: String, number: UInt32)?
 
-    init(peer: String) { self.peer = peer }
+    /// Leases that it was granted, or extended. Some have ended since: looked through when there are more than `leasesKept`.
+    var leases: [DeliveryToken] = []
+    var leasesKept = Session.leasesKept
+    /// Ended leases that are let stand before the list is looked through.
+    static let leasesKept = 64
+    /// LEASEs of it that wait.
+    var waitingLeases = 0
+    /// Told to be quiet, or to terminate: it gets no new grants.
+    var isQuiet = false
+    /// Numbers of the LEASEs that wait apart for that.
+    var parked: [UInt64] = []
+    /// Numbers of the AWAITs that wait.
+    var awaiters: [UInt64] = []
+
+    init(peer: String, now: UInt64) {
+        self.peer = peer
+        connectedAt = now
+        heardAt = now
+    }
 
     var principal: Principal? {
         switch state {
         case .open(let principal): principal
         case .awaitingHello, .awaitingAuthentication, .authenticating, .closing: nil
         }
-    }
-}
-
-/// A session's interest in topics.
-struct Subscription: Sendable {
-    /// Most subscriptions of one session.
-    static let perSessionMax = 1024
-    /// Most events and bytes in one TOPIC_EVENTS frame.
-    static let eventsPerFrameMax = 256
-    static let bytesPerFrameMax = 256 * 1024
-
-    var id: UInt32
-    var patterns: [NamePattern]
-    /// Number of the next event in the history to look at.
-    var next: UInt64
-    /// Offset of what the subscriber has seen or does not want: a hole above it is a gap.
-    var offset: UInt64
-    var credit: UInt64
-    /// A gap to tell before anything else.
-    var pendingGap: String?
-    /// By topic number: 0 not looked at, 1 no, 2 yes.
-    private var matches: [UInt8] = []
-
-    init(id: UInt32, patterns: [NamePattern], next: UInt64, offset: UInt64, credit: UInt64) {
-        self.id = id
-        self.patterns = patterns
-        self.next = next
-        self.offset = offset
-        self.credit = credit
-    }
-
-    mutating func wants(topic: UInt32, name: @autoclosure () -> String) -> Bool {
-        let index = Int(topic)
-        if index >= matches.count { matches.append(contentsOf: repeatElement(0, count: index + 1 - matches.count)) }
-        if matches[index] == 0 {
-            let name = name()
-            matches[index] = patterns.contains { $0.matches(name) } ? 2 : 1
-        }
-        return matches[index] == 2
     }
 }
 

@@ -169,11 +169,12 @@ package struct QueueEngine: Sendable {
 
     /// The message `id` of `queue` was leased; nil if it isn't there to be leased. `group`: the one in which it probably is.
     package mutating func grant(
-        queue: UInt32, id: UInt64, group: UInt32 = 0, duration: UInt64, holder: String, now: UInt64
+        queue: UInt32, id: UInt64, group: UInt32 = 0, duration: UInt64, holder: String, session: UInt64 = 0, now: UInt64
     ) -> Granted? {
         let index = Int(queue)
         time = max(time, now)
-        let lease = HeldMessage.Lease(deadline: now + duration, duration: duration, leasedAt: now, holder: holder)
+        var lease = HeldMessage.Lease(deadline: now + duration, duration: duration, leasedAt: now, holder: holder)
+        lease.session = session
         if let first = queues[index].take(first: id, hint: group) {
             return grant(packed: first.message, group: first.group, priority: first.priority, queue: queue, lease)
         }
@@ -239,6 +240,18 @@ package struct QueueEngine: Sendable {
             message.state = .leased(lease)
             return true
         } ?? false
+    }
+
+    /// The lease of `id` is held by this session from now on; by which it was before, nil where there is no lease. No fact of the log.
+    @discardableResult
+    package mutating func own(_ id: UInt64, session: UInt64) -> UInt64? {
+        held.touch(id) { message -> UInt64? in
+            guard case .leased(var lease) = message.state else { return nil }
+            let before = lease.session
+            lease.session = session
+            message.state = .leased(lease)
+            return before
+        } ?? nil
     }
 
     /// What comes after a lease that ended without an ack.

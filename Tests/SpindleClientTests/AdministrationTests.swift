@@ -221,7 +221,7 @@ import Testing
             }
         } _: { _, client in
             let wishes = Recorder<WorkerWish>()
-            client.onWorkerWish { wishes.record($0) }
+            _ = client.onWish { wishes.record($0) }
             let consumer = client.makeConsumer(queue: "q", configuration: .init(inFlightMax: 2, leasesMax: 1))
             var deliveries = consumer.makeAsyncIterator()
             let first = try #require(try await deliveries.next())

@@ -120,9 +120,11 @@ extension SpindleClient {
         }
     }
 
-    /// Calls `action` for every wish that an operator has for this client, on whichever of its connections it comes; the same wish may
-    /// come more than once. A later call of this method replaces the action; nil ends it.
-    public func onWorkerWish(_ action: (@Sendable (WorkerWish) -> Void)?) { pushes.onWish(action) }
+    /// Calls `action` with each wish of an operator, on an event loop: it must not block. A wish for all of a client's connections comes
+    /// once for each. Returns what ``forgetWishes(_:)`` takes.
+    public func onWish(_ action: @escaping @Sendable (WorkerWish) -> Void) -> Int { wishes.add(action) }
+
+    public func forgetWishes(_ id: Int) { wishes.remove(id) }
 }
 
 extension WorkerAction {

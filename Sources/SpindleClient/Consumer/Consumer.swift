@@ -99,6 +99,11 @@ public final class Consumer: AsyncSequence, Sendable {
         core.report(ConsumerMachine.Progress(percent: percent, note: note), for: delivery.token)
     }
 
+    /// Leases nothing new until ``resume()``: the sequence goes on with what is here, and then waits.
+    public func pause() { core.pause() }
+
+    public func resume() { core.resume() }
+
     /// Stops leasing and ends the sequence. What nobody took yet is handed back; what is held stays held until it is settled.
     public func stop() { core.stop() }
 }

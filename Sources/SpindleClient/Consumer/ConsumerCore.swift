@@ -139,6 +139,18 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
         }
     }
 
+    /// Leases nothing new until ``resume()``. What comes for a LEASE that is under way is handed back.
+    func pause() {
+        link.eventLoop.execute { self.machine.pause() }
+    }
+
+    func resume() {
+        link.eventLoop.execute { [self] in
+            machine.resume()
+            lease()
+        }
+    }
+
     /// Leases of a log that was replaced are gone, and must not be named to the new one.
     private func checkLog() {
         guard link.logGeneration != logGeneration else { return }

@@ -42,6 +42,7 @@ package struct ConsumerMachine {
     private var asked = 0
     private var leases = 0
     private var isStopped = false
+    private var isPaused = false
 
     package init(_ settings: Settings) { self.settings = settings }
 
@@ -49,7 +50,7 @@ package struct ConsumerMachine {
 
     /// How many messages to ask for now; nil: no LEASE now. Must be called again until it says nil.
     package mutating func ask() -> Int? {
-        guard !isStopped, leases < settings.leasesMax else { return nil }
+        guard !isStopped, !isPaused, leases < settings.leasesMax else { return nil }
         let free = settings.inFlightMax - held.count - asked
         // One LEASE is always out while there is room; a further one only when it is worth a frame.
         guard free >= (leases == 0 ? 1 : max(1, settings.inFlightMax / 4)) else { return nil }
@@ -59,10 +60,10 @@ package struct ConsumerMachine {
         return count
     }
 
-    /// A LEASE for `count` was answered. False: the consumer is stopped, and the messages go back.
+    /// A LEASE for `count` was answered. False: the consumer is stopped or pauses, and the messages go back.
     package mutating func granted(_ tokens: [DeliveryToken], lease: TimeAmount, asked count: Int, now: NIODeadline) -> Bool {
         leaseEnded(asked: count)
-        guard !isStopped else { return false }
+        guard !isStopped, !isPaused else { return false }
         for token in tokens { held[token] = Held(extendAt: now + Self.third(lease), lease: lease) }
         return true
     }
@@ -142,7 +143,19 @@ package struct ConsumerMachine {
         return lost
     }
 
+    /// The broker says that it was cancelled. True: the holder does not know yet.
+    package mutating func cancelled(_ token: DeliveryToken) -> Bool {
+        guard let entry = held[token], !entry.isCancelled else { return false }
+        held[token]?.isCancelled = true
+        return true
+    }
+
     package mutating func stop() { isStopped = true }
+
+    /// Nothing is asked for until ``resume()``.
+    package mutating func pause() { isPaused = true }
+
+    package mutating func resume() { isPaused = false }
 
     private static func third(_ lease: TimeAmount) -> TimeAmount { .nanoseconds(lease.nanoseconds / 3) }
 }

@@ -10,7 +10,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     let eventLoop: any EventLoop
     let configuration: ClientConfiguration
     private let connector: Connector
-    private let pushes: ClientPushes
+    private let wishes: WishListeners
     private let connectionSettings: ConnectionMachine.Settings
     private let logger: Logger
     /// Tells this link's publishes from everybody else's, so that the broker knows a repetition: 64 random bits.
@@ -38,11 +38,11 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     private var waitingTimerDue = NIODeadline.distantFuture
     private var readinessWaiters: [EventLoopPromise<Void>] = []
 
-    init(eventLoop: any EventLoop, configuration: ClientConfiguration, connector: Connector, pushes: ClientPushes, logger: Logger) {
+    init(eventLoop: any EventLoop, configuration: ClientConfiguration, connector: Connector, wishes: WishListeners, logger: Logger) {
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.connector = connector
-        self.pushes = pushes
+        self.wishes = wishes
         self.logger = logger
         producerID = .random(in: 1 ... .max) // 0 would mean: no deduplication
         machine = LinkMachine(initial: configuration.backoff.initial.timeAmount, cap: configuration.backoff.cap.timeAmount)
@@ -228,7 +228,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
             let notice = try TopicGapNotice(body.readableBytesSpan)
             subscriptions[notice.subscriptionID]?.received(notice)
         case .quiet:
-            pushes.received(try QuietNotice(body.readableBytesSpan))
+            wishes.received(try QuietNotice(body.readableBytesSpan))
         case .cancelled:
             leaseHolders.cancelled(try CancelledNotice(body.readableBytesSpan))
         default:

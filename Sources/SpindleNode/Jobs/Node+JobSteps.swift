@@ -69,7 +69,10 @@ extension Node {
         return death.at > job.beganAt
     }
 
-    private static func stepBytesMax(_ job: Job) -> Int { 4096 + job.reason.utf8.count + jobChangesMax * 32 }
+    private static func stepBytesMax(_ job: Job) -> Int {
+        let end = job.action == .cancel ? endByteCountMax + 64 + job.reason.utf8.count : 0
+        return 4096 + job.reason.utf8.count + jobChangesMax * (32 + end)
+    }
 
     /// The bytes that a job's step asked for have come; nil: they could not be read.
     mutating func fetchedForJob(_ id: UInt64, _ heads: HeadFetch, bytes: RawSpan?, now: UInt64) {

@@ -51,6 +51,8 @@ package struct HeldMessage: Equatable, Sendable {
         package var leasedAt: UInt64
         /// The session's name for humans: principal and client name.
         package var holder: String
+        /// Number of the session that holds it; 0: its connection is gone, or the node was started anew. Not part of the log.
+        package var session: UInt64 = 0
         package init(deadline: UInt64, duration: UInt64, leasedAt: UInt64, holder: String) {
             self.deadline = deadline
             self.duration = duration

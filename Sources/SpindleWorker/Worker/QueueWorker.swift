@@ -14,7 +14,9 @@ struct QueueWorker: Sendable {
                 configuration: .init(
                     inFlightMax: queue.concurrency + queue.prefetch, lease: queue.lease, wait: worker.configuration.wait))
             let stopID = worker.stopping.when(.stopping) { consumer.stop() }
+            let quietID = worker.quiet.add(consumer)
             let error = await consume(consumer)
+            worker.quiet.forget(quietID)
             worker.stopping.forget(stopID)
             guard worker.stopping.phase == .running else { return }
             guard let error else { return } // the client was closed under us

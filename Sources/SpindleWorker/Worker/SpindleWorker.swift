@@ -14,6 +14,8 @@ internal import Synchronization
 /// try await worker.run() // or in a ServiceGroup
 /// ```
 /// Leases are extended while a handler runs. A lost lease cancels its handler, whose result is discarded: somebody else has the task.
+/// A cancelled task's handler is cancelled, and whatever it returns then settles the task. An operator may wish that the worker be quiet
+/// (it leases nothing new and finishes what it has), that it resume, or that it terminate, which is a graceful stop within his grace.
 /// A graceful shutdown stops leasing, lets handlers finish within ``WorkerConfiguration/stopDeadline``, then hands their tasks back.
 public final class SpindleWorker: Service {
     /// Handles one task.
@@ -25,6 +27,7 @@ public final class SpindleWorker: Service {
     private let closesClient: Bool
     private let handlers = Mutex<[String: Handler]>([:])
     let stopping: StopSignal
+    let quiet = QuietSignal()
 
     /// - Parameter closesClient: whether the client is closed when ``run()`` ends.
     public init(
@@ -69,6 +72,7 @@ public final class SpindleWorker: Service {
     /// Works until the graceful shutdown of its service group, ``stop()``, or the cancellation of its task, which hands everything back
     /// at once. Throws nothing for what a broker says: it goes on trying.
     public func run() async {
+        let wishes = client.onWish { [weak self] wish in self?.obey(wish) }
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await withDiscardingTaskGroup { group in
@@ -83,14 +87,33 @@ public final class SpindleWorker: Service {
             self.stopping.handBack()
         }
         stopping.finish()
+        client.forgetWishes(wishes)
         if closesClient { await client.close() }
     }
 
     /// Begins the graceful stop: ``run()`` returns when all is finished or handed back.
-    public func stop() {
+    public func stop() { stop(within: configuration.stopDeadline) }
+
+    /// An operator told it to lease nothing new.
+    public var isQuiet: Bool { quiet.isQuiet }
+
+    private func obey(_ wish: WorkerWish) {
+        let metadata: Logger.Metadata = ["reason": "\(wish.reason)"]
+        switch wish.action {
+        case .quiet:
+            if quiet.set(true) { logger.notice("an operator told this worker to be quiet: it leases nothing new", metadata: metadata) }
+        case .resume:
+            if quiet.set(false) { logger.notice("an operator told this worker to lease again", metadata: metadata) }
+        case .terminate:
+            _ = quiet.set(true)
+            logger.notice("an operator told this worker to terminate", metadata: metadata)
+            stop(within: wish.grace)
+        }
+    }
+
+    private func stop(within deadline: Duration) {
         guard stopping.stop() else { return }
-        logger.info("the worker stops", metadata: ["deadline": "\(configuration.stopDeadline)"])
-        let deadline = configuration.stopDeadline
+        logger.info("the worker stops", metadata: ["deadline": "\(deadline)"])
         let stopping = stopping
         let timer = Task {
             try await Task.sleep(for: deadline)

@@ -1,18 +1,4 @@
 internal import SpindleWire
-internal import Synchronization
-
-/// What the broker says unasked to a client as a whole, on whichever of its connections.
-final class ClientPushes: Sendable {
-    private let wish = Mutex<(@Sendable (WorkerWish) -> Void)?>(nil)
-
-    func onWish(_ action: (@Sendable (WorkerWish) -> Void)?) { wish.withLock { $0 = action } }
-
-    func received(_ notice: QuietNotice) {
-        guard let meant = WorkerWish(notice) else { return } // an action of a later broker
-        let action = wish.withLock { $0 }
-        action?(meant)
-    }
-}
 
 /// Whoever holds leases that a CANCELLED push may name. Called on the link's event loop.
 protocol LeaseHolder: AnyObject {

@@ -1,0 +1,257 @@
+internal import HeapModule
+internal import SpindleLog
+internal import SpindleQueue
+internal import SpindleWire
+
+// What ended messages leave behind, and AWAIT, which asks for it.
+extension Node {
+    /// Messages that all AWAITs together may wait for.
+    static let awaitedMax = 1_000_000
+    /// Most bytes that the end of one message adds to an entry, besides its result.
+    static let endByteCountMax = 64
+
+    /// An end that is noted in the open transaction.
+    struct NotedEnd: Sendable {
+        var id: UInt64
+        var queue: UInt32
+        var ending: ResultStore.Ending
+        var expiresAt: UInt64
+        /// Of its record in `resultRecords`; empty: there is none.
+        var record: Range<Int>
+    }
+
+    /// In the open transaction the message `id` ended, of which the queue may want to keep the result.
+    ///
+    /// To be called wherever a message ends: acknowledged, dead, cancelled. It adds at most ``endByteCountMax`` and the result's bytes
+    /// to the entry, for which there must be room.
+    mutating func noteEnd(_ id: UInt64, in queue: UInt32, _ ending: ResultStore.Ending, result: [UInt8] = []) {
+        let retention = state.engine.queues[Int(queue)].policy.resultRetentionMilliseconds
+        guard retention > 0 else { return }
+        let start = resultRecords.count
+        if !result.isEmpty {
+            do throws(WireError) {
+                try MessageRecord(body: result).encode(into: &resultRecords)
+            } catch {
+                preconditionFailure("a result of \(result.count) bytes makes a record: \(error.message)")
+            }
+        }
+        notedEnds.append(NotedEnd(
+            id: id, queue: queue, ending: ending, expiresAt: state.time + retention, record: start..<resultRecords.count))
+    }
+
+    /// Writes the noted ends into the transaction and their records behind what lies in `acceptedRecords`; where those begin.
+    mutating func writeNotedEnds() -> Int {
+        let place = acceptedRecords.count
+        for end in notedEnds {
+            transaction.result(
+                end.id, queue: end.queue, end.ending, expiresAt: end.expiresAt, place: place + end.record.lowerBound, byteCount: end.record.count)
+        }
+        Self.append(resultRecords, to: &acceptedRecords)
+        return place
+    }
+
+    private static func append(_ records: borrowing WireWriter, to target: inout WireWriter) { target.bytes(records.span) }
+
+    /// The transaction is in the log, its ends' records from `address` on.
+    mutating func applyNotedEnds(recordsAddress address: UInt64) {
+        let ends = notedEnds
+        forgetNotedEnds()
+        for end in ends {
+            state.results.store(
+                ResultStore.Result(
+                    id: end.id, queue: end.queue, ending: end.ending, settledAt: state.time, expiresAt: end.expiresAt,
+                    address: end.record.isEmpty ? 0 : address + UInt64(end.record.lowerBound), byteCount: UInt32(end.record.count)),
+                now: state.time)
+            ended(end.id)
+        }
+    }
+
+    mutating func forgetNotedEnds() {
+        notedEnds.removeAll(keepingCapacity: true)
+        resultRecords.removeAll()
+    }
+
+    // MARK: AWAIT
+
+    struct AwaiterDeadline: Comparable, Sendable {
+        var deadline: UInt64
+        var number: UInt64
+        static func < (a: AwaiterDeadline, b: AwaiterDeadline) -> Bool {
+            a.deadline != b.deadline ? a.deadline < b.deadline : a.number < b.number
+        }
+    }
+
+    /// An AWAIT that waits.
+    struct Awaiter: Sendable {
+        var session: SessionID
+        var correlationID: UInt32
+        var queue: UInt32
+        var ids: [UInt64]
+        /// Messages that have not ended yet.
+        var remaining: Int
+    }
+
+    mutating func awaitMessages(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let asked = try AwaitRequest(body)
+        try Self.allow(request.principal.publish, asked.queue, "await messages of queue", request.principal)
+        let queue = try queueNumber(asked.queue)
+        guard state.engine.queues[Int(queue)].policy.resultRetentionMilliseconds > 0 else {
+            throw WireError(
+                .invalidArgument, "the queue '\(asked.queue)' does not remember what became of its messages; declare its result retention first")
+        }
+        let countMax = min(WireLimits.awaitedMax, (configuration.frameBytesMax - 1024) / (AwaitReply.itemByteCount + WireLimits.resultBytesMax))
+        guard !asked.ids.isEmpty, asked.ids.count <= countMax else {
+            throw WireError(.invalidArgument, "\(asked.ids.count) messages: 1 to \(countMax) can be awaited in a request, so that all results fit its reply")
+        }
+        var awaiter = Awaiter(
+            session: request.session, correlationID: request.correlationID, queue: queue, ids: asked.ids, remaining: 0)
+        var pending: [UInt64] = []
+        var seen: Set<UInt64> = []
+        for id in asked.ids where seen.insert(id).inserted && isPending(id, in: queue) { pending.append(id) }
+        guard !pending.isEmpty, asked.waitMilliseconds > 0, !isDraining else {
+            answer(request.session, request.correlationID, .awaited(queue: queue, ids: asked.ids))
+            return
+        }
+        guard awaitedCount + pending.count <= Self.awaitedMax else {
+            throw WireError(.tooManyInFlight, "\(awaitedCount) messages are awaited: no more are allowed", retryAfterMilliseconds: 1000)
+        }
+        awaiter.remaining = pending.count
+        awaiterNumber += 1
+        awaiters[awaiterNumber] = awaiter
+        awaitedCount += pending.count
+        for id in pending { awaitersByMessage[id, default: []].append(awaiterNumber) }
+        awaiterDeadlines.insert(AwaiterDeadline(deadline: request.now + UInt64(asked.waitMilliseconds), number: awaiterNumber))
+        sessions[request.session]?.awaiters.append(awaiterNumber)
+        sessions[request.session]?.inFlight += 1
+    }
+
+    /// Whether a message has yet to end.
+    private func isPending(_ id: UInt64, in queue: UInt32) -> Bool {
+        if let result = state.results.find(id), result.queue == queue {
+            // A dead letter may have been brought back.
+            guard result.ending == .dead else { return false }
+        }
+        return state.engine.view(id, in: queue) != nil
+    }
+
+    /// A message has ended, for those who wait for that.
+    private mutating func ended(_ id: UInt64) {
+        guard !awaitersByMessage.isEmpty, let numbers = awaitersByMessage.removeValue(forKey: id) else { return }
+        for number in numbers {
+            awaiters[number]?.remaining -= 1
+            awaitedCount -= 1
+            if awaiters[number]?.remaining == 0 { finish(number) }
+        }
+    }
+
+    private mutating func finish(_ number: UInt64) {
+        guard let awaiter = forget(number) else { return }
+        sessions[awaiter.session]?.awaiters.removeAll { $0 == number }
+        sessions[awaiter.session]?.inFlight -= 1
+        answer(awaiter.session, awaiter.correlationID, .awaited(queue: awaiter.queue, ids: awaiter.ids))
+    }
+
+    /// Nobody waits any more.
+    @discardableResult
+    mutating func forget(_ number: UInt64) -> Awaiter? {
+        guard let awaiter = awaiters.removeValue(forKey: number) else { return nil }
+        guard awaiter.remaining > 0 else { return awaiter }
+        for id in awaiter.ids {
+            guard let numbers = awaitersByMessage[id], numbers.contains(number) else { continue }
+            awaitedCount -= 1
+            if numbers.count == 1 { awaitersByMessage[id] = nil } else { awaitersByMessage[id]?.removeAll { $0 == number } }
+        }
+        return awaiter
+    }
+
+    /// Answers the AWAITs whose time is over at `now` with what is known.
+    mutating func endAwaits(now: UInt64) {
+        while let first = awaiterDeadlines.min, first.deadline <= now {
+            awaiterDeadlines.removeMin()
+            finish(first.number)
+        }
+    }
+
+    /// Messages of `queue` have gone that left nothing behind: AWAITs that waited only for such are answered.
+    mutating func reviewAwaits(of queue: UInt32) {
+        for number in awaiters.keys.sorted() {
+            guard let awaiter = awaiters[number], awaiter.queue == queue, !awaiter.ids.contains(where: { isPending($0, in: queue) }) else { continue }
+            finish(number)
+        }
+    }
+
+    // MARK: Answering
+
+    /// An AWAIT's reply under way: results are read piece by piece.
+    struct AwaitAnswer: Sendable {
+        var session: SessionID
+        var correlationID: UInt32
+        var items: [AwaitReply.Item]
+        /// Results that have to be read, by the item's place.
+        var unread: [(item: Int, range: Effect.Range)]
+        /// How many of them are being read.
+        var reading = 0
+    }
+
+    /// What became of `ids`, told by what is durable now.
+    mutating func answerAwait(_ reply: PendingReply, queue: UInt32, ids: [UInt64]) {
+        var answer = AwaitAnswer(session: reply.session, correlationID: reply.correlationID, items: [], unread: [])
+        for id in ids {
+            guard !isPending(id, in: queue) else {
+                answer.items.append(.init(state: .pending))
+                continue
+            }
+            guard let result = state.results.find(id), result.queue == queue, result.expiresAt > state.time else {
+                answer.items.append(.init(status: ItemStatus(.noSuchMessage), state: .unknown))
+                continue
+            }
+            let ending: AwaitReply.State = switch result.ending {
+            case .acknowledged: .acknowledged
+            case .dead: .dead
+            case .cancelled: .cancelled
+            }
+            if result.byteCount > 0 {
+                answer.unread.append((answer.items.count, Effect.Range(address: result.address, count: Int(result.byteCount))))
+            }
+            answer.items.append(.init(state: ending, settledAtMilliseconds: result.settledAt))
+        }
+        readResults(answer)
+    }
+
+    private mutating func readResults(_ answer: AwaitAnswer) {
+        var answer = answer
+        guard !answer.unread.isEmpty else {
+            let reply = AwaitReply(items: answer.items)
+            outbox.reply(answer.session, .await, answer.correlationID) { reply.encode(into: &$0) }
+            return
+        }
+        var byteCount = 0
+        answer.reading = answer.unread.prefix { entry in
+            byteCount += entry.range.count
+            return byteCount <= Self.fetchBytesMax
+        }.count
+        let ranges = answer.unread.prefix(answer.reading).map(\.range)
+        fetch(ranges, for: .awaited(answer))
+    }
+
+    /// Results that were asked for have come; nil: they can't be read.
+    mutating func resultsRead(_ answer: AwaitAnswer, bytes: RawSpan?) {
+        guard sessions[answer.session] != nil else { return }
+        var answer = answer
+        var place = 0
+        for (item, range) in answer.unread.prefix(answer.reading) {
+            if let bytes {
+                do throws(WireError) {
+                    answer.items[item].result = try RecordView.decode(bytes.extracting(place..<(place + range.count))).body
+                } catch {
+                    answer.items[item].status = ItemStatus(error.code)
+                }
+            } else {
+                answer.items[item].status = ItemStatus(.internalError)
+            }
+            place += range.count
+        }
+        answer.unread.removeFirst(answer.reading)
+        readResults(answer)
+    }
+}
