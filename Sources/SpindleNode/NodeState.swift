@@ -33,6 +33,11 @@ package struct NodeState: Sendable {
         engine.time = time
     }
 
+    /// Bytes of the records that are still needed: messages in any state, and retained events.
+    package var liveBytes: UInt64 {
+        engine.queues.reduce(topics.events.reduce(0) { $0 + UInt64($1.byteCount) }) { $0 + $1.counts.bytes }
+    }
+
     // MARK: Replay
 
     /// Applies one log entry.

@@ -7,7 +7,7 @@ import SpindleNode
 struct LogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log", abstract: "Look at a broker's write-ahead log, without changing it.",
-        subcommands: [LogInspectCommand.self, LogVerifyCommand.self])
+        subcommands: [LogStatCommand.self, LogInspectCommand.self, LogVerifyCommand.self])
 }
 
 /// Which log is meant.
