@@ -51,14 +51,16 @@ extension NodeState {
             guard Int(offset) + Int(byteCount) <= records.byteCount else {
                 throw .malformed("record \(offset)+\(byteCount) of \(records.byteCount)")
             }
-            guard engine.relocate(id, in: queue, group: group, from: from, to: recordsAddress + UInt64(offset)) else {
-                throw .malformed("message \(id) was relocated and is not there")
+            let to = recordsAddress + UInt64(offset)
+            if !engine.relocate(id, in: queue, group: group, from: from, to: to), !mendRelocate(id, to: to) {
+                try missing("message \(id) was relocated and is not there")
             }
         case .grantFromGroups:
             let duration = try head.u64("lease")
             let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
             try forEachMessage(&head, "granted") { state, id, group in
                 state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil
+                    || state.mendGrant(id, queue: queue, duration: duration, holder: holder)
             }
         case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish:
             preconditionFailure("operation \(kind) is applied elsewhere")
@@ -71,7 +73,7 @@ extension NodeState {
         for _ in 0..<(try head.count("messages", itemBytesMin: 12)) {
             let group = try head.u32("group")
             let id = try head.u64("id")
-            guard fact(&self, id, group) else { throw .malformed("message \(id) was \(what) and is not there to be") }
+            if !fact(&self, id, group) { try missing("message \(id) was \(what) and is not there to be") }
         }
     }
 }
