@@ -70,16 +70,17 @@ extension NodeState {
         let before = log.end
         let base = try Node.append(.relocate, head: transaction.writer, body: records, to: &log)
         var relocated = Relocated()
+        var relocations: [Relocation] = []
         for (straggler, offset) in moved {
-            let isThere: Bool
             switch straggler.owner {
             case .message(let id, let queue, let group):
-                isThere = engine.relocate(id, in: queue, group: group, from: straggler.address, to: base + UInt64(offset))
+                relocations.append(Relocation(id: id, queue: queue, group: group, from: straggler.address, to: base + UInt64(offset)))
             }
-            precondition(isThere, "it was in place a moment ago")
             relocated.records += 1
             relocated.bytes += UInt64(straggler.byteCount)
         }
+        let lost = engine.relocate(relocations)
+        precondition(lost.isEmpty, "they were in place a moment ago")
         relocated.loggedBytes = log.end.rawValue - before.rawValue
         return relocated
     }

@@ -43,18 +43,7 @@ extension NodeState {
                 state.engine.expire(id, in: queue, group: group, next: next == 2 ? .dead(queue: target) : .dropped, now: state.time)
             }
         case .relocate:
-            let group = try head.u32("group")
-            let id = try head.u64("id")
-            let from = try head.u64("former address")
-            let offset = try head.u32("record offset")
-            let byteCount = try head.u32("record bytes")
-            guard Int(offset) + Int(byteCount) <= records.byteCount else {
-                throw .malformed("record \(offset)+\(byteCount) of \(records.byteCount)")
-            }
-            let to = recordsAddress + UInt64(offset)
-            if !engine.relocate(id, in: queue, group: group, from: from, to: to), !mendRelocate(id, to: to) {
-                try missing("message \(id) was relocated and is not there")
-            }
+            try applyRelocations(from: queue, &head, records: records, recordsAddress: recordsAddress)
         case .grantFromGroups:
             let duration = try head.u64("lease")
             let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
@@ -64,6 +53,34 @@ extension NodeState {
             }
         case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish:
             preconditionFailure("operation \(kind) is applied elsewhere")
+        }
+    }
+
+    /// One relocation and those that follow it directly: they are applied together, as they were live.
+    private mutating func applyRelocations(
+        from queue: UInt32, _ head: inout WireReader, records: RawSpan, recordsAddress: UInt64
+    ) throws(WireError) {
+        func relocation(in queue: UInt32, _ head: inout WireReader) throws(WireError) -> Relocation {
+            let group = try head.u32("group")
+            let id = try head.u64("id")
+            let from = try head.u64("former address")
+            let offset = try head.u32("record offset")
+            let byteCount = try head.u32("record bytes")
+            guard Int(offset) + Int(byteCount) <= records.byteCount else {
+                throw .malformed("record \(offset)+\(byteCount) of \(records.byteCount)")
+            }
+            return Relocation(id: id, queue: queue, group: group, from: from, to: recordsAddress + UInt64(offset))
+        }
+        var relocations = [try relocation(in: queue, &head)]
+        while !head.isAtEnd {
+            var next = head
+            guard try next.u8("operation") == OperationKind.relocate.rawValue else { break }
+            let queue = try knownQueue(&next)
+            relocations.append(try relocation(in: queue, &next))
+            head = next
+        }
+        for lost in engine.relocate(relocations) where !mendRelocate(lost.id, to: lost.to) {
+            try missing("message \(lost.id) was relocated and is not there")
         }
     }
 

@@ -107,6 +107,7 @@ package struct NodeState: Sendable {
             let number = try head.u32("queue")
             let name = try head.string("queue name")
             let policy = try QueuePolicyFields(try head.span(Int(clamping: try head.u32("policy bytes")), "policy"))
+            if Int(number) > engine.queues.count { _ = mendQueue(number - 1) }
             try declare(number, name: name, policy: try QueuePolicy().applying(policy))
         case .topicDeclare:
             let number = try head.u32("topic")

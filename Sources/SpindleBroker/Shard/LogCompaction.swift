@@ -1,5 +1,4 @@
-import SpindleLog
-import SpindleNode
+package import SpindleLog
 
 /// When stragglers are moved, and how fast. The decision; the moving is in `Shard+Compacting.swift`.
 ///

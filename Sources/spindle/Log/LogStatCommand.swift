@@ -96,7 +96,7 @@ struct LogStatCommand: AsyncParsableCommand {
                 bytes: state.liveBytes, records: state.liveRecords, oldestAddress: oldest.map(hexadecimal), oldestSegment: segment,
                 heldBytes: segment.map { recovered.end.rawValue - min(recovered.end.rawValue, $0 * verification.segmentBytes) } ?? 0)
             answer.replayedEntries = recovered.replayedEntries
-        } catch let error as LogRecoveryError {
+        } catch {
             answer.replayProblem = "\(error)"
         }
         return answer
