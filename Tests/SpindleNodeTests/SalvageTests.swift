@@ -94,7 +94,7 @@ struct SalvageTests {
         let script = Script(try TestBroker(SimulatedDisk(disk)))
         _ = try script.perform(["tick", "60s"])
         var names: [String] = []
-        let all = try script.broker.ask(script.broker.connect(), .stats) { StatsRequest(pattern: "*").encode(into: &$0) }
+        let all = script.broker.ask(script.broker.connect(), .stats) { StatsRequest(pattern: "*").encode(into: &$0) }
         let queues = try StatsReply(try #require(all).body.span.bytes).queues.map(\.name)
         for queue in queues {
             while true {

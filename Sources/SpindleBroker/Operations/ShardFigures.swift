@@ -19,6 +19,8 @@ struct ShardFigures: Sendable {
     /// Bytes of records that are still needed.
     var liveBytes: UInt64
     var lastCheckpoint: UInt64
+    var logID: String
+    var unreadable: [UInt64]
     var scrub: Scrub
     var node: NodeStatistics
     var queues: [StatsReply.Queue]
@@ -42,6 +44,7 @@ extension Shard {
             logDurable: node.log.durable.rawValue, segmentsReady: node.log.preparedThrough - node.log.currentSegment,
             isDiskFull: maintenance.isBlocked, segmentBytes: node.log.segmentBytes, firstSegment: maintenance.firstSegment,
             currentSegment: node.log.currentSegment, liveBytes: node.state.liveBytes, lastCheckpoint: maintenance.lastCheckpoint.rawValue,
+            logID: "\(node.log.log)", unreadable: compaction.unreadable,
             scrub: .init(
                 passes: scrubbing.passes, segmentsRead: scrubbing.segmentsRead, bytesRead: scrubbing.bytesRead,
                 damage: scrubbing.damage.map(\.corruption)),
