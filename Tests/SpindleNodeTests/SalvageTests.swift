@@ -95,7 +95,8 @@ struct SalvageTests {
         _ = try script.perform(["tick", "60s"])
         var names: [String] = []
         let all = script.broker.ask(script.broker.connect(), .stats) { StatsRequest(pattern: "*").encode(into: &$0) }
-        let queues = try StatsReply(try #require(all).body.span.bytes).queues.map(\.name)
+        let stats = try #require(all).body
+        let queues = try StatsReply(stats.span.bytes).queues.map(\.name)
         for queue in queues {
             while true {
                 let got = try script.perform(["lease", "x", queue, "10", "30s"])
