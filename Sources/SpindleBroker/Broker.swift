@@ -49,7 +49,7 @@ package final class Broker: Service, Sendable {
             let channel = try await OperationsServer.open(
                 listener, limits: configuration.limits, group: parts.operationsGroup,
                 answers: OperationsAnswers(
-                    metrics: { await parts.metrics() + hooks.furtherMetrics() }, notReady: { parts.status.notReady }))
+                    metrics: { await parts.metrics() + hooks.furtherMetrics() }, status: { await parts.statusText() }, notReady: { parts.status.notReady }))
             parts.add(channel, isOperations: true)
             operationsPort = channel.localAddress?.port
         }

@@ -65,6 +65,13 @@ final class BrokerParts: Sendable {
         return text ?? ""
     }
 
+    /// What `/status` answers; empty before the log is open.
+    func statusText() async -> String {
+        guard let shard = state.withLock({ $0.shard }), let figures = try? await group.next().submit({ shard.value.figuresNow() }).get()
+        else { return "" }
+        return ShardStatus(figures, phase: status.phase, notReady: status.notReady).json
+    }
+
     /// The way back, whatever of it was gone: stop accepting, drain, make durable, close.
     func dismantle(graceMilliseconds: UInt32) async {
         status.draining()

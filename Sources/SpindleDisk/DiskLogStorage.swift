@@ -13,6 +13,8 @@ package final class DiskLogStorage: LogStorage {
         case owner
         /// Looks only, while nobody owns the directory. Every changing call fails.
         case readOnly
+        /// Looks only, also while somebody owns the directory, who frees no segments meanwhile. Waits while segments are being freed.
+        case copier
     }
 
     /// Files that stay open at most, beside those with writes that are not synced.
@@ -24,6 +26,8 @@ package final class DiskLogStorage: LogStorage {
         var order: [LogFileName] = []
         /// Files with writes that are not synced. They stay open, so that their sync reports every error since.
         var unsynced: Set<LogFileName> = []
+        /// Held while segments are freed.
+        var reclaiming: CopyLock?
 
         mutating func closeSurplus() {
             guard order.count > openFilesMax, let index = order.firstIndex(where: { !unsynced.contains($0) }) else { return }
@@ -35,6 +39,7 @@ package final class DiskLogStorage: LogStorage {
     package let access: Access
     private let directory: OpenFile
     private let lock: DirectoryLock?
+    private let copying: CopyLock?
     private let cache = Mutex(Cache())
 
     package init(path: String, access: Access = .owner) throws(LogStorageError) {
@@ -44,8 +49,16 @@ package final class DiskLogStorage: LogStorage {
         let descriptor = try SystemCalls.retrying(.open, path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         directory = OpenFile(owning: descriptor)
         switch access {
-        case .owner: lock = try DirectoryLock.exclusive(directory: directory, path: path)
-        case .readOnly: lock = try DirectoryLock.shared(directory: directory, path: path)
+        case .owner:
+            lock = try DirectoryLock.exclusive(directory: directory, path: path)
+            copying = nil
+        case .readOnly:
+            lock = try DirectoryLock.shared(directory: directory, path: path)
+            copying = nil
+        case .copier:
+            lock = nil
+            copying = try CopyLock.open(directory: directory, path: path)
+            try copying?.waitShared()
         }
     }
 
@@ -163,6 +176,23 @@ package final class DiskLogStorage: LogStorage {
         _ = try SystemCalls.retrying(.freeBytes, path) { fstatvfs(directory.descriptor, &status) }
         let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
         return overflow ? .max : bytes
+    }
+
+    package func forgetCached(_ file: LogFileName, at offset: UInt64, byteCount: UInt64) {
+        guard let open = try? opened(file, .read), let start = off_t(exactly: offset), let count = off_t(exactly: byteCount) else { return }
+        _ = posix_fadvise(open.descriptor, start, count, POSIX_FADV_DONTNEED)
+    }
+
+    package func beginReclaiming() throws(LogStorageError) -> Bool {
+        let lock = try CopyLock.open(directory: directory, path: path)
+        guard try lock.tryExclusive() else { return false }
+        cache.withLock { $0.reclaiming = lock }
+        return true
+    }
+
+    package func endReclaiming() {
+        // Closing the file ends the lock.
+        cache.withLock { $0.reclaiming = nil }
     }
 
     // MARK: Open files

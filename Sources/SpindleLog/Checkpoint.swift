@@ -74,6 +74,35 @@ package struct CheckpointHeader: Hashable, Sendable {
     }
 }
 
+extension CheckpointHeader {
+    /// Checks the file against its header and its name, a piece at a time. Nil if it is whole.
+    static func check<Storage: LogStorage>(
+        _ file: LogFile, in storage: Storage, bytesPerRead: Int
+    ) throws(LogStorageError) -> Fault? {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytesPerRead, bytes), alignment: 8)
+        defer { buffer.deallocate() }
+        let head = try storage.read(file.name, at: 0, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<bytes]))
+        let header: CheckpointHeader
+        switch decode(UnsafeRawBufferPointer(rebasing: buffer[..<head])) {
+        case .success(let decoded): header = decoded
+        case .failure(let fault): return fault
+        }
+        guard case .checkpoint(header.lsn) = file.name else { return .header("the checkpoint says that it is of LSN \(header.lsn)") }
+        let (expected, overflow) = header.payloadCount.addingReportingOverflow(UInt64(bytes))
+        guard !overflow, expected == file.size else { return .size(expected: overflow ? .max : expected, actual: file.size) }
+        var offset = UInt64(bytes)
+        var checksum: UInt32 = 0
+        while true {
+            let count = try storage.read(file.name, at: offset, into: buffer)
+            if count == 0 { break }
+            checksum = Checksum.extend(checksum, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            offset += UInt64(count)
+        }
+        guard offset == expected else { return .size(expected: expected, actual: offset) }
+        return checksum == header.payloadCRC ? nil : .payloadChecksum
+    }
+}
+
 /// A checkpoint's bytes in memory, checked.
 final class LoadedCheckpoint {
     let header: CheckpointHeader
@@ -144,6 +173,7 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
     /// Checkpoints that are kept, the newest ones.
     package static var kept: Int { 2 }
     private static var writeBytesMax: Int { 4 << 20 }
+    private static var readBytesMax: Int { 1 << 20 }
 
     package init(storage: Storage, log: LogID) {
         self.storage = storage
@@ -154,11 +184,14 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
     ///
     /// The payload must reflect no entry at or after `lsn`, and `lsn` must be durable: a checkpoint ahead of the log would
     /// have recovery report lost entries. A failure leaves the checkpoints before as they were; it may be tried again.
-    package func write(_ payload: RawSpan, at lsn: LSN, durable: LSN) throws(LogCheckpointError) {
+    @discardableResult
+    package func write(_ payload: RawSpan, at lsn: LSN, durable: LSN) throws(LogCheckpointError) -> UInt64 {
         precondition(lsn <= durable, "a checkpoint must not be ahead of the durable log")
         guard UInt64(payload.byteCount) <= CheckpointHeader.payloadBytesMax else {
             throw .tooLarge(payloadBytes: UInt64(payload.byteCount), payloadBytesMax: CheckpointHeader.payloadBytesMax)
         }
+        let header = CheckpointHeader(
+            log: log, lsn: lsn, payloadCount: UInt64(payload.byteCount), payloadCRC: payload.withUnsafeBytes { Checksum.extend(0, $0) })
         var file = LogFile(name: .checkpoint(lsn), size: UInt64(CheckpointHeader.bytes + payload.byteCount))
         do {
             let files = try storage.list()
@@ -166,7 +199,7 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
                 file = existing  // nothing was logged since; the state is the same
             } else {
                 if files.contains(where: { $0.name == .checkpointing }) { try storage.remove(.checkpointing) }
-                try writeTemporary(payload, at: lsn)
+                try writeTemporary(payload, header)
                 try storage.rename(.checkpointing, to: file.name)
                 try storage.syncDirectory()
             }
@@ -175,14 +208,14 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
         }
         try verify(file)
         do { try removeOlder() } catch { throw .storage(error) }
+        return file.size
     }
 
-    private func writeTemporary(_ payload: RawSpan, at lsn: LSN) throws(LogStorageError) {
+    private func writeTemporary(_ payload: RawSpan, _ content: CheckpointHeader) throws(LogStorageError) {
         try storage.create(.checkpointing)
         let header = UnsafeMutableRawBufferPointer.allocate(byteCount: CheckpointHeader.bytes, alignment: 8)
         defer { header.deallocate() }
-        let checksum = payload.withUnsafeBytes { Checksum.extend(0, $0) }
-        CheckpointHeader(log: log, lsn: lsn, payloadCount: UInt64(payload.byteCount), payloadCRC: checksum).encode(into: header)
+        content.encode(into: header)
         try storage.write(.checkpointing, at: 0, UnsafeRawBufferPointer(header))
         let result = payload.withUnsafeBytes { bytes in
             Result<Void, LogStorageError> { () throws(LogStorageError) in
@@ -199,10 +232,11 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
         try storage.sync(.checkpointing)
     }
 
+    /// Reads the file again, in pieces.
     private func verify(_ file: LogFile) throws(LogCheckpointError) {
-        let loaded: Result<LoadedCheckpoint, CheckpointHeader.Fault>
-        do { loaded = try LoadedCheckpoint.load(file, from: storage) } catch { throw .storage(error) }
-        if case .failure(let fault) = loaded { throw .notReadBack(file: "\(file.name)", fault) }
+        let fault: CheckpointHeader.Fault?
+        do { fault = try CheckpointHeader.check(file, in: storage, bytesPerRead: Self.readBytesMax) } catch { throw .storage(error) }
+        if let fault { throw .notReadBack(file: "\(file.name)", fault) }
     }
 
     private func removeOlder() throws(LogStorageError) {

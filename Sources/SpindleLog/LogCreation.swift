@@ -1,9 +1,26 @@
+extension LogRecovery {
+    /// Makes an empty log that begins with the segment `firstSegment`, where the files of no log are: for a log whose state comes
+    /// from elsewhere. Until its first checkpoint is written, a log that does not begin with segment 1 does not open.
+    package static func create<Storage: LogStorage>(
+        storage: Storage, configuration: LogConfiguration, newLogID: LogID, firstSegment: UInt64
+    ) throws(LogRecoveryError) -> RecoveredLog {
+        precondition(firstSegment >= 1, "segment numbers start at 1")
+        if let problem = configuration.problem() { throw .configuration(problem) }
+        let files = try attempt { () throws(LogStorageError) in try storage.list() }
+        if let file = files.first { throw .configuration("there is a log already: \(file.name)") }
+        return try LogCreation(
+            storage: storage, directory: LogDirectory(files), configuration: configuration, newLogID: newLogID, firstSegment: firstSegment
+        ).run(blankSegment: nil)
+    }
+}
+
 /// Makes the first segment of a log that does not exist yet, or goes on with a creation that did not end.
 struct LogCreation<Storage: LogStorage> {
     let storage: Storage
     let directory: LogDirectory
     let configuration: LogConfiguration
     let newLogID: LogID
+    var firstSegment: UInt64 = 1
 
     func run(blankSegment: UInt64?) throws(LogRecoveryError) -> RecoveredLog {
         var quarantined: [LogQuarantine] = []
@@ -26,18 +43,18 @@ struct LogCreation<Storage: LogStorage> {
             }
         }
         var preparer = SegmentPreparer(
-            storage: storage, log: log, segmentBytes: segmentBytes, freeBytesKept: 0, preparedThrough: 0)
+            storage: storage, log: log, segmentBytes: segmentBytes, freeBytesKept: 0, preparedThrough: firstSegment - 1)
         let preparation = try attempt { () throws(LogStorageError) in try preparer.prepareNext() }
         if case .diskFull(let free) = preparation { throw .diskFull(neededBytes: segmentBytes, freeBytes: free) }
         try attempt { () throws(LogStorageError) in
-            try storage.rename(.prepared(1), to: .segment(1))
+            try storage.rename(.prepared(firstSegment), to: .segment(firstSegment))
             try storage.syncDirectory()
         }
         var recovered = RecoveredLog(log: log, segmentBytes: segmentBytes, configuration: configuration)
         recovered.isNew = true
-        recovered.lastSegment = 1
-        recovered.preparedThrough = 1
-        recovered.first = LSN(segment: 1, offset: UInt64(SegmentHeader.bytes), segmentBytes: segmentBytes)
+        recovered.lastSegment = firstSegment
+        recovered.preparedThrough = firstSegment
+        recovered.first = LSN(segment: firstSegment, offset: UInt64(SegmentHeader.bytes), segmentBytes: segmentBytes)
         recovered.end = recovered.first
         recovered.statedDurable = recovered.first
         recovered.quarantined = quarantined

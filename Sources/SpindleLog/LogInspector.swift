@@ -139,14 +139,19 @@ package struct LogInspector<Storage: LogStorage> {
         guard let header = try readHeader(number) else {
             return LogCorruption(file: file, offset: 0, reason: "the segment header is damaged", evidence: "the segment is sealed")
         }
-        let buffer = SegmentBuffer(segmentBytes: header.segmentBytes)
-        try buffer.load(number, from: storage)
-        var previousCRC: UInt32? = number == 1 ? 0 : nil
-        let report = scan(SegmentScanner(log: header.log, number: number, bytes: buffer.bytes), previousCRC: &previousCRC)
-        guard let fault = report.fault else { return nil }
-        return LogCorruption(
-            file: file, offset: UInt64(report.endOffset), reason: "\(fault)", evidence: "the segment is sealed")
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.scrubBytesPerRead, alignment: 4096)
+        defer { buffer.deallocate() }
+        var scrub = SegmentScrub(storage: storage, log: header.log, segmentBytes: header.segmentBytes, number: number)
+        while true {
+            switch try scrub.step(buffer) {
+            case .goOn: continue
+            case .whole: return nil
+            case .damaged(let corruption): return corruption
+            }
+        }
     }
+
+    private static var scrubBytesPerRead: Int { 256 << 10 }
 
     // MARK: Inspect
 
@@ -157,20 +162,57 @@ package struct LogInspector<Storage: LogStorage> {
         from start: LSN = .zero, typeName: (UInt16) -> String?, visit: (LogInspection, RawSpan) -> Bool
     ) throws(LogStorageError) {
         let directory = LogDirectory(try storage.list())
+        let identity = try self.identity(directory)
         for segment in directory.segments {
-            guard let header = try readHeader(segment.number) else {
+            let header = try readHeader(segment.number)
+            // The entries behind a damaged header can be read all the same, if another segment says which log this is.
+            guard let (log, segmentBytes) = header.map({ ($0.log, $0.segmentBytes) }) ?? identity else {
                 let damage = LogInspection.damage(
                     file: "\(LogFileName.segment(segment.number))", offset: 0, byteCount: segment.size,
                     reason: "the segment header is damaged")
                 if !visit(damage, RawSpan()) { return }
                 continue
             }
-            guard (segment.number + 1) * header.segmentBytes > start.rawValue else { continue }
-            let buffer = SegmentBuffer(segmentBytes: header.segmentBytes)
+            if header == nil {
+                let damage = LogInspection.damage(
+                    file: "\(LogFileName.segment(segment.number))", offset: 0, byteCount: UInt64(SegmentHeader.bytes),
+                    reason: "the segment header is damaged")
+                if !visit(damage, RawSpan()) { return }
+            }
+            guard (segment.number + 1) * segmentBytes > start.rawValue else { continue }
+            let buffer = SegmentBuffer(segmentBytes: segmentBytes)
             try buffer.load(segment.number, from: storage)
-            let scanner = SegmentScanner(log: header.log, number: segment.number, bytes: buffer.bytes)
+            let scanner = SegmentScanner(log: log, number: segment.number, bytes: buffer.bytes)
             if !inspect(scanner, from: start, typeName, visit) { return }
         }
+    }
+
+    /// Which log this is, as the first whole segment header says.
+    private func identity(_ directory: LogDirectory) throws(LogStorageError) -> (LogID, UInt64)? {
+        for segment in directory.segments {
+            if let header = try readHeader(segment.number) { return (header.log, header.segmentBytes) }
+        }
+        return nil
+    }
+
+    /// The log's id, its segments' size and the numbers of its segments, from whatever of it can be read. Nil where no segment
+    /// has a whole header.
+    package func anatomy() throws(LogStorageError) -> (log: LogID, segmentBytes: UInt64, segments: [UInt64])? {
+        let directory = LogDirectory(try storage.list())
+        guard let (log, segmentBytes) = try identity(directory) else { return nil }
+        return (log, segmentBytes, directory.segments.map(\.number))
+    }
+
+    /// Gives the whole checkpoints to `visit`, the newest first, until it answers true. Returns the files that are not whole.
+    package func checkpoints(_ visit: (LSN, RawSpan) -> Bool) throws(LogStorageError) -> [(file: String, problem: String)] {
+        var problems: [(file: String, problem: String)] = []
+        for file in LogDirectory(try storage.list()).checkpoints.reversed() {
+            switch try LoadedCheckpoint.load(file, from: storage) {
+            case .failure(let fault): problems.append(("\(file.name)", "\(fault)"))
+            case .success(let loaded): if visit(loaded.header.lsn, loaded.payload.bytes) { return problems }
+            }
+        }
+        return problems
     }
 
     private func inspect(

@@ -10,6 +10,8 @@ package struct LogReclaimed: Hashable, Sendable {
     package var deleted = 0
     /// The oldest segment that is left.
     package var firstSegment: UInt64 = 0
+    /// Nothing was freed, because the segments are being copied.
+    package var isHeldBack = false
 }
 
 /// Frees segments of which nothing is needed any more. Safe on a background thread while a writer appends; one call at a
@@ -34,6 +36,11 @@ package struct LogReclaimer<Storage: LogStorage>: Sendable {
         var reclaimed = LogReclaimed()
         reclaimed.firstSegment = directory.segments.first?.number ?? 0
         guard directory.checkpoints.count >= 2 else { return reclaimed }
+        guard try storage.beginReclaiming() else {
+            reclaimed.isHeldBack = true
+            return reclaimed
+        }
+        defer { storage.endReclaiming() }
         let older = LogDirectory.position(directory.checkpoints[directory.checkpoints.count - 2])
         #if PLANTED_BUGS
         let bound = plantedBug == .reclaimsWhatIsNeeded ? LogDirectory.position(directory.checkpoints[directory.checkpoints.count - 1]) : min(older, oldestLive)

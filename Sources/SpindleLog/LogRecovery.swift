@@ -36,6 +36,23 @@ package enum LogRecovery {
         try replay.replay(from: start, onEntry)
         return try replay.repair()
     }
+
+    /// What ``recover(storage:configuration:newLogID:onCheckpoint:onEntry:)`` would find, without changing a byte: nothing can be
+    /// appended to what this returns. Nil where there is no log.
+    package static func look<Storage: LogStorage>(
+        storage: Storage,
+        onCheckpoint: (RawSpan, LSN) throws(LogReplayRefusal) -> Void,
+        onEntry: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void
+    ) throws(LogRecoveryError) -> RecoveredLog? {
+        let directory = LogDirectory(try attempt { () throws(LogStorageError) in try storage.list() })
+        guard let known = try SegmentSurvey(storage: storage, directory: directory).run() else { return nil }
+        var configuration = LogConfiguration()
+        configuration.segmentBytes = known.segmentBytes
+        var replay = LogReplay(storage: storage, directory: directory, survey: known, configuration: configuration)
+        let start = try replay.loadCheckpoint(onCheckpoint)
+        try replay.replay(from: start, onEntry)
+        return replay.recovered
+    }
 }
 
 /// Runs storage calls, and gives their errors recovery's type.

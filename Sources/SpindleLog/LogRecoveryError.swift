@@ -30,6 +30,13 @@ package struct LogCorruption: Hashable, Sendable, CustomStringConvertible {
     /// What proves that this is not merely the torn end of the log.
     package var evidence: String
 
+    package init(file: String, offset: UInt64, reason: String, evidence: String) {
+        self.file = file
+        self.offset = offset
+        self.reason = reason
+        self.evidence = evidence
+    }
+
     package var description: String {
         "the log is damaged in \(file) at offset \(offset): \(reason) (\(evidence)). Nothing was changed. "
             + "Restore the directory from a copy, or look at it with 'spindle log verify' and 'spindle log inspect'"

@@ -8,7 +8,7 @@ struct LogReplay<Storage: LogStorage> {
     private let directory: LogDirectory
     private let survey: SurveyedLog
     private let buffer: SegmentBuffer
-    private var recovered: RecoveredLog
+    private(set) var recovered: RecoveredLog
     private var putAside: [(file: LogFileName, reason: String)] = []
 
     private static var zeroBytesPerWrite: Int { 1 << 20 }

@@ -39,10 +39,21 @@ package protocol LogStorage: Sendable {
 
     /// Bytes of the file system that this process may still take.
     func freeBytes() throws(LogStorageError) -> UInt64
+
+    /// Says that these bytes, which are durable, need not be kept in memory: what is read of them next comes from the disk. Only
+    /// a hint. Does nothing by default.
+    func forgetCached(_ file: LogFileName, at offset: UInt64, byteCount: UInt64)
+
+    /// Asked before segments are freed: false while somebody outside copies them. Paired with ``endReclaiming()`` where true.
+    func beginReclaiming() throws(LogStorageError) -> Bool
+    func endReclaiming()
 }
 
 extension LogStorage {
     package func reserve(_ file: LogFileName, byteCount: UInt64) throws(LogStorageError) {}
+    package func forgetCached(_ file: LogFileName, at offset: UInt64, byteCount: UInt64) {}
+    package func beginReclaiming() throws(LogStorageError) -> Bool { true }
+    package func endReclaiming() {}
 }
 
 package struct LogFile: Hashable, Sendable {

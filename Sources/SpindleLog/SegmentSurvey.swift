@@ -172,6 +172,11 @@ final class SegmentBuffer {
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
 
+    /// Sets everything from `offset` on to zero.
+    func clear(from offset: Int) {
+        UnsafeMutableRawBufferPointer(rebasing: memory[offset...]).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
     /// Reads the segment; what its file lacks becomes zero.
     func load<Storage: LogStorage>(_ number: UInt64, from storage: Storage) throws(LogStorageError) {
         let count = try storage.read(.segment(number), at: 0, into: memory)

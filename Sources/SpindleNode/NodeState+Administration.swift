@@ -43,6 +43,25 @@ extension NodeState {
                 state.engine.expire(id, in: queue, group: group, next: next == 2 ? .dead(queue: target) : .dropped, now: state.time)
             }
         case .relocate:
+            try applyRelocations(from: queue, &head, records: records, recordsAddress: recordsAddress)
+        case .grantFromGroups:
+            let duration = try head.u64("lease")
+            let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
+            try forEachMessage(&head, "granted") { state, id, group in
+                state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil
+                    || state.mendGrant(id, queue: queue, duration: duration, holder: holder)
+            }
+        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish, .jobBegin, .jobStep, .topicRetention, .trim,
+            .result, .relocateEvent, .relocateResult:
+            preconditionFailure("operation \(kind) is applied elsewhere")
+        }
+    }
+
+    /// One relocation and those that follow it directly: they are applied together, as they were live.
+    private mutating func applyRelocations(
+        from queue: UInt32, _ head: inout WireReader, records: RawSpan, recordsAddress: UInt64
+    ) throws(WireError) {
+        func relocation(in queue: UInt32, _ head: inout WireReader) throws(WireError) -> Relocation {
             let group = try head.u32("group")
             let id = try head.u64("id")
             let from = try head.u64("former address")
@@ -51,18 +70,18 @@ extension NodeState {
             guard Int(offset) + Int(byteCount) <= records.byteCount else {
                 throw .malformed("record \(offset)+\(byteCount) of \(records.byteCount)")
             }
-            guard engine.relocate(id, in: queue, group: group, from: from, to: recordsAddress + UInt64(offset)) else {
-                throw .malformed("message \(id) was relocated and is not there")
-            }
-        case .grantFromGroups:
-            let duration = try head.u64("lease")
-            let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
-            try forEachMessage(&head, "granted") { state, id, group in
-                state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil
-            }
-        case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish, .jobBegin, .jobStep, .topicRetention, .trim,
-            .result, .relocateEvent, .relocateResult:
-            preconditionFailure("operation \(kind) is applied elsewhere")
+            return Relocation(id: id, queue: queue, group: group, from: from, to: recordsAddress + UInt64(offset))
+        }
+        var relocations = [try relocation(in: queue, &head)]
+        while !head.isAtEnd {
+            var next = head
+            guard try next.u8("operation") == OperationKind.relocate.rawValue else { break }
+            let queue = try knownQueue(&next)
+            relocations.append(try relocation(in: queue, &next))
+            head = next
+        }
+        for lost in engine.relocate(relocations) where !mendRelocate(lost.id, to: lost.to) {
+            try missing("message \(lost.id) was relocated and is not there")
         }
     }
 
@@ -72,7 +91,7 @@ extension NodeState {
         for _ in 0..<(try head.count("messages", itemBytesMin: 12)) {
             let group = try head.u32("group")
             let id = try head.u64("id")
-            guard fact(&self, id, group) else { throw .malformed("message \(id) was \(what) and is not there to be") }
+            if !fact(&self, id, group) { try missing("message \(id) was \(what) and is not there to be") }
         }
     }
 

@@ -15,6 +15,8 @@ package struct NodeState: Sendable {
     var results = ResultStore()
     /// Time of the last entry, milliseconds; the node's time never falls below it.
     package internal(set) var time: UInt64 = 0
+    /// Set while a damaged log is replayed: entries between may be missing.
+    var salvaging: SalvageNotes?
 
     package init(configuration: NodeConfiguration) {
         topics = TopicStore(retention: Node.standardRetention(configuration))
@@ -33,6 +35,11 @@ package struct NodeState: Sendable {
 
     /// Makes ready what is due: that is not logged, so a state that lived and one that was recovered may differ by it.
     package mutating func promote(now: UInt64) { _ = engine.promote(now: now) }
+
+    /// Bytes of the records that are still needed: messages in any state, and retained events.
+    package var liveBytes: UInt64 {
+        engine.queues.reduce(topics.events.reduce(0) { $0 + UInt64($1.byteCount) }) { $0 + $1.counts.bytes }
+    }
 
     // MARK: Replay
 
@@ -68,7 +75,7 @@ package struct NodeState: Sendable {
             guard offset + byteCount <= records.byteCount else { throw .malformed("records \(offset)+\(byteCount) of \(records.byteCount)") }
             let isKnown = kind == .publish
                 ? Int(target) < engine.queues.count && !engine.queues[Int(target)].isDeleted : Int(target) < topics.topics.count
-            guard isKnown else { throw .malformed("\(kind == .publish ? "queue" : "topic") \(target) is not there") }
+            guard isKnown || (kind == .publish ? mendQueue(target) : mendTopic(target)) else { throw .malformed("\(kind == .publish ? "queue" : "topic") \(target) is not there") }
             let stored = Stored(
                 target: target, producer: producer, firstSequence: sequence, count: count, address: recordsAddress + UInt64(offset))
             let span = records.extracting(offset..<(offset + byteCount))
@@ -79,14 +86,15 @@ package struct NodeState: Sendable {
             let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
             for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
                 let id = try head.u64("id")
-                guard engine.grant(queue: queue, id: id, duration: duration, holder: holder, now: time) != nil else {
-                    throw .malformed("message \(id) was granted and is not there to be")
+                let isThere = engine.grant(queue: queue, id: id, duration: duration, holder: holder, now: time) != nil
+                if !isThere, !mendGrant(id, queue: queue, duration: duration, holder: holder) {
+                    try missing("message \(id) was granted and is not there to be")
                 }
             }
         case .acknowledge:
             for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
                 let id = try head.u64("id")
-                guard engine.acknowledge(id) else { throw .malformed("message \(id) was acknowledged and is not leased") }
+                if !engine.acknowledge(id), !mendAcknowledge(id) { try missing("message \(id) was acknowledged and is not leased") }
             }
         case .end:
             try applyEnd(&head)
@@ -94,12 +102,13 @@ package struct NodeState: Sendable {
             let duration = try head.u64("lease")
             for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
                 let id = try head.u64("id")
-                guard engine.extend(id, duration: duration, now: time) else { throw .malformed("the lease of \(id) was extended and is not there") }
+                if !engine.extend(id, duration: duration, now: time) { try missing("the lease of \(id) was extended and is not there") }
             }
         case .declare:
             let number = try head.u32("queue")
             let name = try head.string("queue name")
             let policy = try QueuePolicyFields(try head.span(Int(clamping: try head.u32("policy bytes")), "policy"))
+            if Int(number) > engine.queues.count { _ = mendQueue(number - 1) }
             try declare(number, name: name, policy: try QueuePolicy().applying(policy))
         case .topicDeclare:
             let number = try head.u32("topic")
@@ -144,7 +153,8 @@ package struct NodeState: Sendable {
         case 4: next = .removed
         default: throw .malformed("next state \(kind) of message \(id)")
         }
-        guard engine.end(id, ending, reason: reason, next: next, now: time) else { throw .malformed("the lease of \(id) ended and is not there") }
+        let isThere = engine.end(id, ending, reason: reason, next: next, now: time)
+        if !isThere, !mendEnd(id, ending, reason: reason, next: next) { try missing("the lease of \(id) ended and is not there") }
     }
 
     // MARK: Facts, live and at replay

@@ -12,6 +12,7 @@ import Testing
 /// ack w1 a              -> ok            ack, nack (delay or "policy"), dead, release, extend
 /// tick 30s                               time passes
 /// restart | crash | checkpoint | reconnect w1
+/// move                  -> 3             live records are appended again at the log's end
 /// stats q               -> ready=1 leased=2 delayed=0
 /// ```
 final class Script {
@@ -77,6 +78,7 @@ final class Script {
         case "reconnect":
             if let session = sessions.removeValue(forKey: words[1]) { broker.disconnect(session) }
             return "ok"
+        case "move": return "\(try broker.move())"
         case "stall":
             broker.isDiskStalled = words[1] == "on"
             if !broker.isDiskStalled { broker.turn() }

@@ -192,6 +192,20 @@ final class TestBroker {
         turn()
     }
 
+    /// Appends the live records below `address` again, as compaction does; how many there were.
+    func move(below address: UInt64 = .max) throws -> Int {
+        let stragglers = node.state.stragglers(below: min(address, node.log.durable.rawValue), max: 1000)
+        let reader = recovered.makeReader(storage: storage)
+        let records = try stragglers.flatMap { straggler in
+            var record = [UInt8](repeating: 0, count: straggler.byteCount)
+            try record.withUnsafeMutableBytes { try reader.read(address: straggler.address, into: $0) }
+            return record
+        }
+        let moved = node.relocate(stragglers, records: records.span.bytes, now: now)
+        turn()
+        return moved.records
+    }
+
     // MARK: Stopping
 
     /// The broker is about to stop.

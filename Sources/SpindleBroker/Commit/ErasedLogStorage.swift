@@ -8,6 +8,7 @@ struct ErasedLogStorage: LogStorage {
 
     func list() throws(LogStorageError) -> [LogFile] { try base.list() }
     func create(_ file: LogFileName) throws(LogStorageError) { try base.create(file) }
+    func reserve(_ file: LogFileName, byteCount: UInt64) throws(LogStorageError) { try base.reserve(file, byteCount: byteCount) }
     func write(_ file: LogFileName, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LogStorageError) {
         try base.write(file, at: offset, bytes)
     }
@@ -19,4 +20,7 @@ struct ErasedLogStorage: LogStorage {
         try base.read(file, at: offset, into: buffer)
     }
     func freeBytes() throws(LogStorageError) -> UInt64 { try base.freeBytes() }
+    func forgetCached(_ file: LogFileName, at offset: UInt64, byteCount: UInt64) { base.forgetCached(file, at: offset, byteCount: byteCount) }
+    func beginReclaiming() throws(LogStorageError) -> Bool { try base.beginReclaiming() }
+    func endReclaiming() { base.endReclaiming() }
 }

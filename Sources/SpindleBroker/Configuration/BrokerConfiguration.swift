@@ -22,6 +22,7 @@ package struct BrokerConfiguration: Sendable {
     /// A checkpoint is written when the log has grown by so many bytes since the last.
     package var checkpointIntervalBytes: UInt64
     package var commit: CommitPolicy
+    package var upkeep = LogUpkeepPolicy()
     /// How long a stop waits for clients to finish what they hold, milliseconds.
     package var shutdownGraceMilliseconds: UInt32
     /// Topics: events kept for each, and for how long.

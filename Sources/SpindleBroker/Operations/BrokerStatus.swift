@@ -24,6 +24,19 @@ final class BrokerStatus: Sendable {
     func failed(_ reason: String) { state.withLock { $0.phase = .failed(reason) } }
     func diskFull(_ isFull: Bool) { state.withLock { $0.isDiskFull = isFull } }
 
+    /// In a word.
+    var phase: String {
+        state.withLock {
+            switch $0.phase {
+            case .starting: "starting"
+            case .serving: "serving"
+            case .draining: "draining"
+            case .stopped: "stopped"
+            case .failed: "failed"
+            }
+        }
+    }
+
     private func advance(_ phase: Phase) {
         state.withLock {
             if case .failed = $0.phase { return }

@@ -6,11 +6,13 @@ import NIOPosix
 struct OperationsAnswers: Sendable {
     /// Prometheus' text format.
     var metrics: @Sendable () async -> String
+    /// One JSON object; empty before the log is open.
+    var status: @Sendable () async -> String
     /// Why the broker takes no new work; nil when it does.
     var notReady: @Sendable () -> String?
 }
 
-/// `GET /metrics`, `/healthz` and `/readyz`: one request a connection, bounded in bytes, time and number.
+/// `GET /metrics`, `/status`, `/healthz` and `/readyz`: one request a connection, bounded in bytes, time and number.
 enum OperationsServer {
     private static let backlog: Int32 = 64
 
@@ -89,8 +91,8 @@ private final class OperationsHandler: ChannelInboundHandler {
 
     private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let path = head.uri.prefix { $0 != "?" }
-        guard ["/metrics", "/healthz", "/readyz"].contains(path) else {
-            return write(.notFound, "there are /metrics, /healthz and /readyz\n", context)
+        guard ["/metrics", "/status", "/healthz", "/readyz"].contains(path) else {
+            return write(.notFound, "there are /metrics, /status, /healthz and /readyz\n", context)
         }
         guard head.method == .GET else { return write(.methodNotAllowed, "only GET\n", context) }
         switch path {
@@ -101,23 +103,31 @@ private final class OperationsHandler: ChannelInboundHandler {
             } else {
                 write(.ok, "ready\n", context)
             }
-        case _:
-            let answers = answers
-            let text = context.eventLoop.makeFutureWithTask { await answers.metrics() }
-            text.assumeIsolated().whenComplete { result in
-                switch result {
-                case .success(let text): self.write(.ok, text, context)
-                case .failure: self.write(.serviceUnavailable, "no figures\n", context)
-                }
+        case "/status": answer(context, contentType: Self.json, answers.status)
+        case _: answer(context, contentType: Self.text, answers.metrics)
+        }
+    }
+
+    private static let text = "text/plain; version=0.0.4; charset=utf-8"
+    private static let json = "application/json"
+
+    private func answer(_ context: ChannelHandlerContext, contentType: String, _ body: @escaping @Sendable () async -> String) {
+        let text = context.eventLoop.makeFutureWithTask { await body() }
+        text.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let text) where !text.isEmpty || contentType == Self.text: self.write(.ok, text, context, contentType: contentType)
+            case .success, .failure: self.write(.serviceUnavailable, "no figures\n", context)
             }
         }
     }
 
-    private func write(_ status: HTTPResponseStatus, _ text: String, _ context: ChannelHandlerContext) {
+    private func write(
+        _ status: HTTPResponseStatus, _ text: String, _ context: ChannelHandlerContext, contentType: String = OperationsHandler.text
+    ) {
         guard context.channel.isActive else { return }
         let body = context.channel.allocator.buffer(string: text)
         var headers = HTTPHeaders([
-            ("content-type", "text/plain; version=0.0.4; charset=utf-8"), ("content-length", "\(body.readableBytes)"),
+            ("content-type", contentType), ("content-length", "\(body.readableBytes)"),
             ("connection", "close"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff"),
         ])
         if status == .methodNotAllowed { headers.add(name: "allow", value: "GET") }

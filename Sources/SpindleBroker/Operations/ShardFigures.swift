@@ -13,9 +13,28 @@ struct ShardFigures: Sendable {
     var logDurable: UInt64
     var segmentsReady: UInt64
     var isDiskFull: Bool
+    var segmentBytes: UInt64
+    var firstSegment: UInt64
+    var currentSegment: UInt64
+    /// Bytes of records that are still needed.
+    var liveBytes: UInt64
+    var lastCheckpoint: UInt64
+    var logID: String
+    var unreadable: [UInt64]
+    var scrub: Scrub
     var node: NodeStatistics
     var jobsRunning: Int
     var queues: [StatsReply.Queue]
+
+    struct Scrub: Sendable {
+        var passes: UInt64
+        var segmentsRead: UInt64
+        var bytesRead: UInt64
+        var damage: [LogCorruption]
+    }
+
+    /// Bytes of the segments in use.
+    var logBytes: UInt64 { (currentSegment + 1 - min(firstSegment, currentSegment)) * segmentBytes }
 }
 
 extension Shard {
@@ -24,7 +43,13 @@ extension Shard {
             counters: figures, connections: connections.count, unsentBytes: unsentBytes, heldInputBytes: heldInputBytes,
             undurableBytes: node.log.openBatchBytes + commit.writingBytes, logEnd: node.log.end.rawValue,
             logDurable: node.log.durable.rawValue, segmentsReady: node.log.preparedThrough - node.log.currentSegment,
-            isDiskFull: maintenance.isBlocked, node: node.statistics, jobsRunning: node.jobsRunning, queues: node.queueStatistics(now: now))
+            isDiskFull: maintenance.isBlocked, segmentBytes: node.log.segmentBytes, firstSegment: maintenance.firstSegment,
+            currentSegment: node.log.currentSegment, liveBytes: node.state.liveBytes, lastCheckpoint: maintenance.lastCheckpoint.rawValue,
+            logID: "\(node.log.log)", unreadable: compaction.unreadable,
+            scrub: .init(
+                passes: scrubbing.passes, segmentsRead: scrubbing.segmentsRead, bytesRead: scrubbing.bytesRead,
+                damage: scrubbing.damage.map(\.corruption)),
+            node: node.statistics, jobsRunning: node.jobsRunning, queues: node.queueStatistics(now: now))
     }
 }
 
@@ -94,6 +119,18 @@ extension ShardFigures {
         text.single("spindle_log_disk_full", .gauge, "1 while no further segment can be made ready.", isDiskFull ? 1 : 0)
         text.single("spindle_log_checkpoints_total", .counter, "Checkpoints written.", counters.checkpoints)
         text.single("spindle_log_segments_reclaimed_total", .counter, "Segments freed.", counters.segmentsReclaimed)
+        text.single("spindle_log_bytes", .gauge, "Bytes of the log's segments in use.", logBytes)
+        text.single("spindle_log_live_bytes", .gauge, "Bytes of the stored records that are still needed.", liveBytes)
+        text.single("spindle_log_checkpoint_bytes", .gauge, "Bytes of the last checkpoint.", counters.checkpointBytes)
+        text.single(
+            "spindle_log_checkpoint_pause_nanoseconds", .gauge, "How long taking the last checkpoint held up the loop.",
+            counters.checkpointPauseNanoseconds)
+        text.single("spindle_log_moved_messages_total", .counter, "Live messages moved forward to free old segments.", counters.messagesMoved)
+        text.single("spindle_log_moved_bytes_total", .counter, "Bytes of live messages moved forward.", counters.bytesMoved)
+        text.single("spindle_log_scrubbed_bytes_total", .counter, "Bytes of sealed segments read again and checked.", scrub.bytesRead)
+        text.single("spindle_log_scrub_passes_total", .counter, "Times that the whole log was checked.", scrub.passes)
+        text.single("spindle_log_damaged_segments", .gauge, "Segments in use in which scrubbing found damage.", UInt64(scrub.damage.count))
+        text.single("spindle_log_damaged_reads_total", .counter, "Reads of stored messages that met damage.", counters.damagedReads)
         text.histogram("spindle_log_commit_seconds", "Duration of a group commit: write and fdatasync.", counters.commitNanoseconds, scale: 1e-9)
         text.histogram("spindle_log_batch_bytes", "Size of a group commit.", counters.batchBytes)
     }

@@ -1,6 +1,8 @@
 import NIOPosix
 import SpindleDisk
 import SpindleLog
+import SpindleNode
+import SpindleWire
 
 /// The opened log's halves that touch files, and the threads on which they may block.
 struct LogFiles {
@@ -46,17 +48,39 @@ struct LogMaintenance {
     }
 }
 
-/// Can transition to: `none` → `encoded` → `writing` → `none`.
+/// Can transition to: `none` → `taken` → `writing` → `none`.
 enum CheckpointStage {
     case none
     /// Waits until the log is durable up to it.
-    case encoded(EncodedCheckpoint)
+    case taken(TakenCheckpoint)
     case writing
 }
 
-struct EncodedCheckpoint: Sendable {
-    var payload: [UInt8]
-    var lsn: LSN
+/// The node's state at one position of the log. Taking it copies nothing: state and copy share their storage, and the parts that
+/// change while the copy is encoded on another thread are copied then.
+final class TakenCheckpoint: @unchecked Sendable {  // handed from the loop to the background thread, which is its only user then
+    let lsn: LSN
     /// Nothing below is needed once this checkpoint stands.
-    var oldestLive: LSN
+    let oldestLive: LSN
+    private var state: NodeState?
+
+    init(state: NodeState, lsn: LSN) {
+        self.lsn = lsn
+        oldestLive = LSN(rawValue: state.oldestLiveAddress ?? .max)
+        self.state = state
+    }
+
+    /// The state's bytes. Lets go of the state. `byteCount`: what it is expected to take.
+    func encode(byteCount: Int) -> WireWriter {
+        var writer = WireWriter(capacity: byteCount)
+        state?.encodeCheckpoint(into: &writer)
+        state = nil
+        return writer
+    }
+}
+
+/// What became of a checkpoint.
+struct WrittenCheckpoint: Sendable {
+    var bytes: UInt64
+    var reclaimed: LogReclaimed
 }

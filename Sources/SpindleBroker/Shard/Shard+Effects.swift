@@ -55,10 +55,13 @@ extension Shard {
     private func read(_ session: SessionID, address: UInt64, count: Int) {
         guard let connection = connections[session], connection.isOpen else { return }
         var failure: (any Error)?
+        var damage: WireError?
         connection.withOutput { output in
             output.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+                let space = UnsafeMutableRawBufferPointer(rebasing: space[..<count])
                 do {
-                    try files.reader.read(address: address, into: UnsafeMutableRawBufferPointer(rebasing: space[..<count]))
+                    try files.reader.read(address: address, into: space)
+                    damage = StoredRecords.blankDamaged(space)
                     return count
                 } catch {
                     failure = error
@@ -66,7 +69,14 @@ extension Shard {
                 }
             }
         }
+        if let damage {
+            figures.damagedReads += 1
+            logger.error(
+                "a stored message is damaged; its bytes are not given out",
+                metadata: ["address": "\(address)", "bytes": "\(count)", "reason": "\(damage.message)"])
+        }
         if let failure {
+            figures.damagedReads += 1
             logger.error(
                 "the log could not be read for a delivery; the connection is closed, its leases run out",
                 metadata: ["address": "\(address)", "bytes": "\(count)", "error": "\(failure)"])

@@ -69,50 +69,54 @@ extension Shard {
         guard case .none = maintenance.checkpoint, now >= maintenance.checkpointNotBefore,
             node.log.end > maintenance.lastCheckpoint
         else { return }
-        var writer = WireWriter(capacity: 64 << 10)
-        node.state.encodeCheckpoint(into: &writer)
-        maintenance.checkpoint = .encoded(
-            EncodedCheckpoint(
-                payload: writer.array(), lsn: node.log.end, oldestLive: LSN(rawValue: node.state.oldestLiveAddress ?? .max)))
+        let started = NIODeadline.now()
+        maintenance.checkpoint = .taken(TakenCheckpoint(state: node.state, lsn: node.log.end))
+        figures.checkpointPauseNanoseconds = UInt64(max(0, (NIODeadline.now() - started).nanoseconds))
     }
 
     private func writeCheckpointIfDurable() {
-        guard case .encoded(let checkpoint) = maintenance.checkpoint, checkpoint.lsn <= node.log.durable else { return }
+        guard case .taken(let checkpoint) = maintenance.checkpoint, checkpoint.lsn <= node.log.durable else { return }
         maintenance.checkpoint = .writing
         let durable = node.log.durable
+        let expectedBytes = Int(clamping: figures.checkpointBytes + figures.checkpointBytes / 8) + Self.checkpointBytesMin
         let checkpointer = files.checkpointer
         let reclaimer = files.reclaimer
         let shard = NIOLoopBound(self, eventLoop: loop)
         files.background.submit { state in
             guard state == .active else { return }
-            var failure: String?
-            var reclaimed: LogReclaimed?
+            let result: Result<WrittenCheckpoint, any Error>
             do {
-                try checkpointer.write(checkpoint.payload.span.bytes, at: checkpoint.lsn, durable: durable)
-                reclaimed = try reclaimer.reclaim(oldestLive: checkpoint.oldestLive)
+                let payload = checkpoint.encode(byteCount: expectedBytes)
+                let bytes = try checkpointer.write(payload.span, at: checkpoint.lsn, durable: durable)
+                result = .success(WrittenCheckpoint(bytes: bytes, reclaimed: try reclaimer.reclaim(oldestLive: checkpoint.oldestLive)))
             } catch {
-                failure = "\(error)"
+                result = .failure(error)
             }
-            let (problem, result) = (failure, reclaimed)
-            shard.eventLoop.execute { shard.value.checkpointEnded(checkpoint, result, problem) }
+            let ended = result
+            shard.eventLoop.execute { shard.value.checkpointEnded(checkpoint.lsn, ended) }
         }
     }
 
-    private func checkpointEnded(_ checkpoint: EncodedCheckpoint, _ reclaimed: LogReclaimed?, _ problem: String?) {
+    private static let checkpointBytesMin = 64 << 10
+
+    private func checkpointEnded(_ lsn: LSN, _ result: Result<WrittenCheckpoint, any Error>) {
         maintenance.checkpoint = .none
-        let segmentsFreed = reclaimed.map { $0.recycled + $0.deleted } ?? 0
-        if let problem {
+        switch result {
+        case .failure(let error):
             maintenance.checkpointNotBefore = now + LogMaintenance.retryMilliseconds
-            logger.error("no checkpoint was written; the log grows until one is", metadata: ["error": "\(problem)"])
-        } else {
-            maintenance.lastCheckpoint = checkpoint.lsn
-            maintenance.firstSegment = reclaimed?.firstSegment ?? maintenance.firstSegment
+            logger.error("no checkpoint was written; the log grows until one is", metadata: ["error": "\(error)"])
+        case .success(let written):
+            let freed = written.reclaimed.recycled + written.reclaimed.deleted
+            maintenance.lastCheckpoint = lsn
+            maintenance.firstSegment = max(maintenance.firstSegment, written.reclaimed.firstSegment)
+            scrubbing.freed(below: maintenance.firstSegment)
             figures.checkpoints += 1
-            figures.segmentsReclaimed += UInt64(segmentsFreed)
-            if segmentsFreed > 0 { maintenance.preparation?.retry() }
+            figures.checkpointBytes = written.bytes
+            figures.segmentsReclaimed += UInt64(freed)
+            if freed > 0 { maintenance.preparation?.retry() }
             logger.debug(
                 "checkpoint written",
-                metadata: ["lsn": "\(checkpoint.lsn)", "bytes": "\(checkpoint.payload.count)", "segmentsFreed": "\(segmentsFreed)"])
+                metadata: ["lsn": "\(lsn)", "bytes": "\(written.bytes)", "segmentsFreed": "\(freed)"])
         }
         let waiters = checkpointWaiters
         checkpointWaiters.removeAll()
@@ -151,6 +155,7 @@ extension Shard {
         for connection in quiet { ping(connection) }
         markIdleLog()
         freeSpace()
+        compact()
         scheduleFlush()
     }
 

@@ -12,6 +12,7 @@ import SpindleWire
 final class Shard {
     let loop: any EventLoop
     let limits: BrokerLimits
+    let upkeep: LogUpkeepPolicy
     let logger: Logger
     let directory: PrincipalDirectory
     let status: BrokerStatus
@@ -26,6 +27,8 @@ final class Shard {
     let files: LogFiles
     var commit: GroupCommit
     var maintenance: LogMaintenance
+    var scrubbing = LogScrubbing()
+    var compaction: LogCompaction
     /// Those who wait until the log is durable up to a position.
     var durableWaiters: [(lsn: LSN, promise: EventLoopPromise<Void>)] = []
 
@@ -75,6 +78,7 @@ final class Shard {
         loop.preconditionInEventLoop()
         self.loop = loop
         limits = configuration.limits
+        upkeep = configuration.upkeep
         self.node = node
         self.clock = clock
         self.files = files
@@ -82,6 +86,7 @@ final class Shard {
         self.status = status
         self.logger = logger
         self.stopProcess = stopProcess
+        compaction = LogCompaction(policy: configuration.upkeep)
         commit = GroupCommit(policy: configuration.commit)
         maintenance = LogMaintenance(preparer: files.preparer, intervalBytes: configuration.checkpointIntervalBytes)
     }

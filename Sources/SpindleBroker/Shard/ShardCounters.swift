@@ -10,4 +10,11 @@ struct ShardCounters: Sendable {
     var batchBytes = FixedHistogram.batchBytes
     var checkpoints: UInt64 = 0
     var segmentsReclaimed: UInt64 = 0
+    /// Bytes of the last checkpoint's file, and how long the loop stood still to begin it.
+    var checkpointBytes: UInt64 = 0
+    var checkpointPauseNanoseconds: UInt64 = 0
+    /// Reads of stored messages that met damage.
+    var damagedReads: UInt64 = 0
+    var messagesMoved: UInt64 = 0
+    var bytesMoved: UInt64 = 0
 }

@@ -32,6 +32,7 @@ extension Shard {
             loop: loop, configuration: configuration, node: node, clock: clock, files: files, directory: directory, status: status,
             logger: logger, stopProcess: stopProcess)
         shard.maintenance.lastCheckpoint = recovered.checkpoint ?? recovered.first
+        shard.maintenance.firstSegment = recovered.first.segment(segmentBytes: recovered.segmentBytes)
         return shard
     }
 
@@ -39,6 +40,7 @@ extension Shard {
     func begin(_ queues: [DeclaredQueue]) throws -> EventLoopFuture<Void> {
         try startPreparing()
         startSweeping()
+        startScrubbing()
         flush()
         return whenRoomIsKnown().assumeIsolated().flatMap {
             for queue in queues {

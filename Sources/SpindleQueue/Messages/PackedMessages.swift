@@ -103,7 +103,7 @@ package struct PackedMessages: Sendable {
     // MARK: By id
 
     /// The chunk that holds `id` if one does.
-    private func chunkIndex(of id: UInt64) -> Int {
+    func chunkIndex(of id: UInt64) -> Int {
         var low = 0
         var high = chunks.count
         while low < high {
@@ -153,7 +153,7 @@ package struct PackedMessages: Sendable {
         return true
     }
 
-    private mutating func rewrite(_ index: Int, _ change: (Message) -> Message?) {
+    mutating func rewrite(_ index: Int, _ change: (Message) -> Message?) {
         let chunk = chunks[index].rewritten(change)
         if chunks[index].isMoved { movedChunks -= 1 }
         if chunk.count == 0, chunks.count > 1 {

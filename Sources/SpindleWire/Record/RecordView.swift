@@ -55,6 +55,17 @@ package enum RecordView {
         return attributes
     }
 
+    /// Checks that `records` are whole records, one behind the other, each with the right checksum. Throws
+    /// ``ErrorCode/recordCorrupt`` or ``ErrorCode/malformedFrame``. Reads no headers.
+    package static func check(_ records: RawSpan) throws(WireError) {
+        var offset = 0
+        while offset < records.byteCount {
+            let length = try length(in: records, at: offset)
+            _ = try Fields(records.extracting(offset..<(offset + length)))
+            offset += length
+        }
+    }
+
     /// The whole message, headers and body copied out; the consumer's half. Checks like ``attributes(of:)``.
     package static func decode(_ record: RawSpan) throws(WireError) -> MessageRecord {
         var fields = try Fields(record)

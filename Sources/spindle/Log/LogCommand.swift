@@ -6,8 +6,8 @@ import SpindleNode
 
 struct LogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "log", abstract: "Look at a broker's write-ahead log, without changing it.",
-        subcommands: [LogInspectCommand.self, LogVerifyCommand.self])
+        commandName: "log", abstract: "Look at a broker's write-ahead log, and save what can be read of a damaged one.",
+        subcommands: [LogStatCommand.self, LogInspectCommand.self, LogVerifyCommand.self, LogSalvageCommand.self])
 }
 
 /// Which log is meant.
