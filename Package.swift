@@ -127,6 +127,12 @@ let package = Package(
         // Every decoder of the wire, for tests and fuzzing.
         .target(name: "WireDecoders", dependencies: ["SpindleWire"], path: "Tests/WireDecoders", swiftSettings: settings + spans),
 
+        // What is fuzzed, and what must hold: see Fuzz/README.md. The fuzzers themselves are built by `./dev fuzz` only.
+        .target(
+            name: "FuzzCore",
+            dependencies: ["SpindleSimulator", "SpindleNode", "SpindleQueue", "SpindleLog", "SpindleWire", "WireDecoders"], path: "Fuzz/Core",
+            swiftSettings: settings + spans),
+
         // A scripted peer that speaks frames, for the tests of clients.
         .target(
             name: "FakeBroker", dependencies: ["SpindleWire", .nioCore, .nioPosix], path: "Tests/FakeBroker", swiftSettings: settings + spans),
@@ -158,3 +164,10 @@ let package = Package(
         tests("SpindleIntegrationTests", ["SpindleClient", .httpClient]),
     ]
 )
+
+// `./dev fuzz` builds these with libFuzzer, whose `main` they need.
+if Context.environment["SPINDLE_FUZZ"] != nil {
+    package.targets += [
+        .executableTarget(name: "fuzz-core", dependencies: ["FuzzCore"], path: "Fuzz/CoreRunner", swiftSettings: settings + spans),
+    ]
+}

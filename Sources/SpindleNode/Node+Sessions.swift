@@ -36,6 +36,7 @@ extension Node {
 
     /// The bytes of this session can't be taken apart into frames: it is told why, and closed.
     package mutating func framingFailed(_ session: SessionID, error: WireError, now: UInt64) {
+        guard !isClosing(session) else { return }
         refuse(session, opcode: 0, correlationID: 0, error, blastRadius: .connection)
     }
 
@@ -127,8 +128,16 @@ extension Node {
 
     /// Cuts a session for a reason that the node can't see, after telling it (a missed heartbeat, a full output buffer, a limit).
     package mutating func cut(_ session: SessionID, error: WireError) {
-        guard sessions[session] != nil else { return }
+        guard !isClosing(session) else { return }
         refuse(session, opcode: 0, correlationID: 0, error, blastRadius: .connection)
+    }
+
+    /// It was told its last word, or is gone.
+    private func isClosing(_ session: SessionID) -> Bool {
+        switch sessions[session]?.state {
+        case .closing, nil: true
+        case .awaitingHello, .awaitingAuthentication, .authenticating, .open: false
+        }
     }
 
     private mutating func close(_ session: SessionID) {

@@ -1,0 +1,27 @@
+// The entry points that libFuzzer calls. `SPINDLE_FUZZ_TARGET` names the target. Source: https://llvm.org/docs/LibFuzzer.html
+internal import FuzzCore
+internal import Glibc
+
+/// Set once, before the first input.
+nonisolated(unsafe) private var target: FuzzTarget?  // libFuzzer calls from one thread
+
+@_cdecl("LLVMFuzzerInitialize")
+func initialize(_ argumentCount: UnsafeMutableRawPointer?, _ arguments: UnsafeMutableRawPointer?) -> CInt {
+    let name = getenv("SPINDLE_FUZZ_TARGET").map { String(cString: $0) } ?? ""
+    target = runnerTargets.first { $0.name == name }
+    guard target == nil else { return 0 }
+    print("SPINDLE_FUZZ_TARGET is '\(name)': one of \(runnerTargets.map(\.name).joined(separator: ", ")) is needed")
+    exit(64)
+}
+
+@_cdecl("LLVMFuzzerTestOneInput")
+func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    guard let target else { return 0 }
+    do {
+        try target.run(RawSpan(_unsafeStart: start.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(bitPattern: 8)!, byteCount: count))  // never read from where there are no bytes
+    } catch {
+        // A broken invariant ends the process as a trap does, so that the input is kept.
+        fatalError("\(target.name): \(error)")
+    }
+    return 0
+}
