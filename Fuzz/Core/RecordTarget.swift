@@ -18,11 +18,13 @@ extension FuzzTarget {
         }
         // Whatever a broker stores, its replay and every consumer can read, and they see the same.
         try must(attributes == unchecked, "a record means something else at replay: \(attributes), \(String(describing: unchecked))")
-        guard let message else { throw FuzzFailure("the broker takes a record that no consumer can decode") }
+        guard var message else { throw FuzzFailure("the broker takes a record that no consumer can decode") }
         try must(
             message.priority == attributes.priority && message.group == attributes.group
                 && message.deduplicationKey == attributes.deduplicationKey && message.delayMilliseconds == attributes.delayMilliseconds
                 && message.timeToLiveMilliseconds == attributes.timeToLiveMilliseconds, "broker and consumer read different headers")
+        // Said of a body that isn't compressed it means nothing, and is not written.
+        if !message.flags.contains(.lz4) { message.expandedByteCount = 0 }
         var writer = WireWriter()
         guard (try? message.encode(into: &writer)) != nil else { return }
         let again = try? RecordView.decode(writer.span)
