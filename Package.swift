@@ -133,6 +133,11 @@ let package = Package(
             dependencies: ["SpindleSimulator", "SpindleNode", "SpindleQueue", "SpindleLog", "SpindleWire", "WireDecoders"], path: "Fuzz/Core",
             swiftSettings: settings + spans),
 
+        .target(
+            name: "FuzzEdges",
+            dependencies: ["FuzzCore", "SpindleClient", "SpindleCluster", "SpindleBroker", "SpindleBridge", "SpindleWorker", "MCMSFiles"],
+            path: "Fuzz/Edges", swiftSettings: settings + spans),
+
         // A scripted peer that speaks frames, for the tests of clients.
         .target(
             name: "FakeBroker", dependencies: ["SpindleWire", .nioCore, .nioPosix], path: "Tests/FakeBroker", swiftSettings: settings + spans),
@@ -144,6 +149,7 @@ let package = Package(
         tests("SpindleQueueTests", ["SpindleQueue"]),
         tests("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),
         tests("SpindleNodeTests", ["SpindleSimulator", "SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
+        tests("FuzzTests", ["FuzzCore", "FuzzEdges"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleCertificates", "SpindleObservability", .yams, .logging, .metrics, .tracing, .lifecycle,
@@ -169,5 +175,7 @@ let package = Package(
 if Context.environment["SPINDLE_FUZZ"] != nil {
     package.targets += [
         .executableTarget(name: "fuzz-core", dependencies: ["FuzzCore"], path: "Fuzz/CoreRunner", swiftSettings: settings + spans),
+        .executableTarget(
+            name: "fuzz-edges", dependencies: ["FuzzCore", "FuzzEdges"], path: "Fuzz/EdgesRunner", swiftSettings: settings + spans),
     ]
 }

@@ -6,11 +6,17 @@ package struct FuzzTarget: Sendable {
     package let name: String
     /// Longer inputs bring nothing new, bytes.
     package let inputBytesMax: Int
+    /// Inputs to begin with that chance would not find, made anew each time: they follow their format's changes by themselves.
+    package let seeds: @Sendable () -> [[UInt8]]
     package let run: @Sendable (RawSpan) throws -> Void
 
-    package init(_ name: String, inputBytesMax: Int, run: @escaping @Sendable (RawSpan) throws -> Void) {
+    package init(
+        _ name: String, inputBytesMax: Int, seeds: @escaping @Sendable () -> [[UInt8]] = { [] },
+        run: @escaping @Sendable (RawSpan) throws -> Void
+    ) {
         self.name = name
         self.inputBytesMax = inputBytesMax
+        self.seeds = seeds
         self.run = run
     }
 

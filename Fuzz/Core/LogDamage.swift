@@ -73,7 +73,10 @@ struct LogDamage {
             .quarantined("x"),
         ]
         disk[name] = nil
-        disk[names[bytes.choice(names.count)]] = content
+        let newName = names[bytes.choice(names.count)]
+        // A file that calls itself spent is used again, and its bytes are taken for those of an earlier segment.
+        if case .spent = newName { isForged = true }
+        disk[newName] = content
     }
 
     // MARK: Forging

@@ -61,6 +61,8 @@ final class NodeShell {
     var now: UInt64 = 1_000_000
     /// The disk does nothing: nothing becomes durable.
     var isStalled = false
+    /// Nothing that the node asks for can be read.
+    var isUnreadable = false
     /// Whole effects since the last ``takeReceived()``, in their order.
     private(set) var received: [(session: SessionID, bytes: [UInt8])] = []
     private(set) var closed: [SessionID] = []
@@ -121,9 +123,12 @@ final class NodeShell {
     /// One turn of the loop, as the broker's shard does it.
     func turn() throws {
         node.tick(now: now)
-        node.endOfTick(now: now)
-        if !isStalled { settle() }
-        try perform()
+        repeat {
+            node.endOfTick(now: now)
+            if !isStalled { settle() }
+            try perform()
+            // What the answers to fetches logged is settled in the same turn.
+        } while !isStalled && node.log.openBatchBytes > 0
     }
 
     /// Writes and syncs what the log holds.
@@ -147,6 +152,9 @@ final class NodeShell {
                     try must(range.upperBound <= bytes.count, "an effect names bytes \(range) of \(bytes.count)")
                     received.append((session, Array(bytes[range])))
                 case .read(let session, let address, let count): received.append((session, try read(address, count)))
+                case .fetch(let ticket, let ranges):
+                    let stored = try ranges.flatMap { try read($0.address, $0.count) }
+                    if isUnreadable { node.fetched(ticket, bytes: nil, now: now) } else { node.fetched(ticket, bytes: stored.span.bytes, now: now) }
                 case .verifyToken(let session, _), .verifyCertificate(let session): verifying.append(session)
                 case .close(let session): closed.append(session)
                 }

@@ -72,6 +72,7 @@ final class SessionScript {
         case 24: shell.node.drain(graceMilliseconds: 10, reason: "fuzz", now: shell.now)
         case 25: shell.storage.disk.capacity = input.bool() ? 0 : .max
         case 26: answerVerification()
+        case 27: shell.isUnreadable.toggle()
         default: try turn()
         }
     }
@@ -141,9 +142,7 @@ final class SessionScript {
 
     private func rawFrame() {
         guard let client = pickClient() else { return }
-        let opcodes = Opcode.allCases
-        let code = input.u8()
-        let opcode = Int(code) < opcodes.count ? opcodes[Int(code)].rawValue : UInt16(code)
+        let opcode = UInt16(input.u8())
         let shape = input.u8()
         let flags: FrameFlags = shape & 0x10 == 0 ? [] : FrameFlags(rawValue: input.u8())
         let version: UInt8 = shape & 0x20 == 0 ? 1 : input.u8()
@@ -197,6 +196,7 @@ final class SessionScript {
     /// Everything comes to rest, then every request must have been answered.
     private func finish() throws {
         shell.isStalled = false
+        shell.isUnreadable = false
         try turn()
         // Longer than any wait that a LEASE can ask for.
         shell.now += UInt64(UInt32.max) + 1

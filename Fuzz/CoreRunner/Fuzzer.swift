@@ -9,6 +9,7 @@ nonisolated(unsafe) private var target: FuzzTarget?  // libFuzzer calls from one
 func initialize(_ argumentCount: UnsafeMutableRawPointer?, _ arguments: UnsafeMutableRawPointer?) -> CInt {
     let name = getenv("SPINDLE_FUZZ_TARGET").map { String(cString: $0) } ?? ""
     target = runnerTargets.first { $0.name == name }
+    if let target, let folder = getenv("SPINDLE_FUZZ_SEEDS").map({ String(cString: $0) }) { write(target.seeds(), to: folder) }
     guard target == nil else { return 0 }
     print("SPINDLE_FUZZ_TARGET is '\(name)': one of \(runnerTargets.map(\.name).joined(separator: ", ")) is needed")
     exit(64)
@@ -16,7 +17,8 @@ func initialize(_ argumentCount: UnsafeMutableRawPointer?, _ arguments: UnsafeMu
 
 @_cdecl("LLVMFuzzerTestOneInput")
 func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    guard let target else { return 0 }
+    // -1: an input that is not to be kept.
+    guard let target, count <= target.inputBytesMax else { return -1 }
     do {
         try target.run(RawSpan(_unsafeStart: start.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(bitPattern: 8)!, byteCount: count))  // never read from where there are no bytes
     } catch {
@@ -24,4 +26,12 @@ func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         fatalError("\(target.name): \(error)")
     }
     return 0
+}
+
+private func write(_ seeds: [[UInt8]], to folder: String) {
+    for (index, seed) in seeds.enumerated() {
+        guard let file = fopen("\(folder)/seed-\(index)", "w") else { continue }
+        fwrite(seed, 1, seed.count, file)
+        fclose(file)
+    }
 }
