@@ -21,7 +21,7 @@ package struct FuzzTarget: Sendable {
     }
 
     /// Those that need only the deterministic core.
-    package static let core: [FuzzTarget] = [.frames, .record, .session, .log, .replay, .checkpoint, .pattern, .policy]
+    package static let core: [FuzzTarget] = [.frames, .record, .session, .log, .replay, .checkpoint, .pattern, .policy, .filter]
 }
 
 /// A broken invariant, in a sentence.

@@ -22,7 +22,7 @@ extension SessionScript {
         }
     }
 
-    private func name(_ names: [String]) -> String {
+    func name(_ names: [String]) -> String {
         let choice = input.choice(names.count + 2)
         if choice < names.count { return names[choice] }
         return choice == names.count ? "a.dead" : "new.\(input.u8() & 7)"
@@ -74,7 +74,7 @@ extension SessionScript {
     }
 
     /// Tokens of leases that there are or were, some of them not quite right.
-    private func chosenTokens() -> [DeliveryToken] {
+    func chosenTokens() -> [DeliveryToken] {
         let count = Int(input.u8() & 7)
         return (0..<count).map { _ in
             let choice = input.u8()

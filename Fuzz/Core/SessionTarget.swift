@@ -59,10 +59,10 @@ final class SessionScript {
 
     private func step() throws {
         let code = input.u8()
-        switch code & 0x1F {
+        switch code & 0x3F {
         case 0: clients.count < Self.sessionsMax ? _ = connect(principal: input.bool() ? 0 : nil) : try turn()
         case 1: rawFrame()
-        case 2...17: try request(Int(code & 0x1F) - 2)
+        case 2...17: try request(Int(code & 0x3F) - 2)
         case 18: shell.now += UInt64(1) << UInt64(input.u8() % 40)
         case 19: disconnect(input.choice(8))
         case 20: shell.isStalled.toggle()
@@ -73,6 +73,7 @@ final class SessionScript {
         case 25: shell.storage.disk.capacity = input.bool() ? 0 : .max
         case 26: answerVerification()
         case 27: shell.isUnreadable.toggle()
+        case 28...43: try administer(Int(code & 0x3F) - 28)
         default: try turn()
         }
     }

@@ -20,7 +20,7 @@ func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     // -1: an input that is not to be kept.
     guard let target, count <= target.inputBytesMax else { return -1 }
     do {
-        try target.run(RawSpan(_unsafeStart: start.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(bitPattern: 8)!, byteCount: count))  // never read from where there are no bytes
+        try target.run(UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count).bytes)
     } catch {
         // A broken invariant ends the process as a trap does, so that the input is kept.
         fatalError("\(target.name): \(error)")

@@ -82,7 +82,8 @@ private struct EventScript {
 
     private mutating func cursor() -> TopicCursor {
         let code = input.u8()
-        return TopicCursor(epoch: code & 0x40 == 0 ? epoch : input.number(), offset: code & 0x80 == 0 ? offset &- UInt64(code & 0x3F) : input.number())
+        return TopicCursor(
+            epoch: code & 0x40 == 0 ? epoch : input.number(), offset: code & 0x80 == 0 ? offset &- UInt64(code & 0x3F) : input.number())
     }
 
     private mutating func element(ahead: Bool) -> FeedElement {
