@@ -30,7 +30,7 @@ extension SessionScript {
             send(client, .redrive) { request.encode(into: &$0) }
         case 9:
             let request = BulkRequest(
-                action: BulkRequest.Action.allCases[input.choice(BulkRequest.Action.allCases.count)], job: UInt64(input.u8() & 7), queue: queue,
+                BulkRequest.Action.allCases[input.choice(BulkRequest.Action.allCases.count)], job: UInt64(input.u8() & 7), queue: queue,
                 target: name(NodeShell.queues), delayMilliseconds: min(input.number(), WireLimits.durationMillisecondsMax),
                 messagesMax: UInt32(input.u8()), ratePerSecond: UInt32(input.u8()), reason: reason, filter: filter())
             send(client, .bulk) { request.encode(into: &$0) }

@@ -3,7 +3,10 @@ internal import SpindleCluster
 
 extension FuzzTarget {
     /// The description of a cluster: any text gives a configuration, or sentences that say what is wrong and where.
-    static let configuration = FuzzTarget("configuration", inputBytesMax: 8192) { input in
+    static let configuration = FuzzTarget(
+        "configuration", inputBytesMax: 8192,
+        seeds: { ["cluster: a\nbrokers: [{name: b}]\n", "a: &x [1]\nb: [*x, *x]\n", "{", "? [a]\n: b\n", "\u{FEFF}a: 1"].map { Array($0.utf8) } }
+    ) { input in
         guard let text = input.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) else { return }
         do {
             let configuration = try ClusterConfiguration.parse(yaml: text, fileName: "f")

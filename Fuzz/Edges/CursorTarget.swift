@@ -5,7 +5,7 @@ internal import SpindleClient
 
 extension FuzzTarget {
     /// What stands in URLs, headers and event streams: cursors and tokens as text, events and JSON of any text.
-    static let cursor = FuzzTarget("cursor", inputBytesMax: 1024) { input in
+    static let cursor = FuzzTarget("cursor", inputBytesMax: 1024, seeds: { ["1:ff", "+1:2", "ab.7", "", "a\r\nb\n\nid: 1", "\u{0}\u{1}\"\\"].map { Array($0.utf8) } }) { input in
         let bytes = input.withUnsafeBytes { [UInt8]($0) }
         let text = String(decoding: bytes, as: UTF8.self)
         if let cursor = TopicCursor(text) {

@@ -3,7 +3,10 @@ internal import SpindleWorker
 
 extension FuzzTarget {
     /// The body of a task, as producers in other languages write it.
-    static let envelope = FuzzTarget("envelope", inputBytesMax: 4096) { input in
+    static let envelope = FuzzTarget(
+        "envelope", inputBytesMax: 4096,
+        seeds: { [#"{"taskType":"a","taskId":7,"payload":{"x":[1,2.5,null,true,"y"]}}"#, #"{"taskType":"a","z":1e999}"#, "[[[[", "{}"].map { Array($0.utf8) } }
+    ) { input in
         let body = input.withUnsafeBytes { [UInt8]($0) }
         guard let envelope = try? TaskEnvelope(decoding: body) else { return }
         let encoded = envelope.encoded()

@@ -4,7 +4,9 @@ internal import SpindleClient
 
 extension FuzzTarget {
     /// Event streams: clients that come, lag, leave and come back with any cursor, over a feed that goes on, breaks off and begins anew.
-    static let events = FuzzTarget("events", inputBytesMax: 1024) { input in
+    static let events = FuzzTarget(
+        "events", inputBytesMax: 1024, seeds: { (0..<16).map { seed in (0..<200).map { UInt8(truncatingIfNeeded: ($0 * 31 + 7) * (seed + 3) >> 2) } } }
+    ) { input in
         var script = EventScript(FuzzBytes(input))
         try script.run()
     }
@@ -90,8 +92,8 @@ private struct EventScript {
         let code = input.u8()
         if ahead { offset &+= UInt64(1 + code & 3) }
         let place = code & 0x80 == 0 && ahead ? TopicCursor(epoch: epoch, offset: offset) : cursor()
-        if code & 0x70 == 0x70 { return .gap(place, reason: "g") }
-        return .event(topic: code & 4 == 0 ? "t" : "u", place, body: [UInt8](repeating: 0x61, count: code & 8 == 0 ? 10 : 100))
+        if code & 0x70 == 0x70 { return .gap(cursor: place, reason: "g") }
+        return .event(topic: code & 4 == 0 ? "t" : "u", cursor: place, body: [UInt8](repeating: 0x61, count: code & 8 == 0 ? 10 : 100))
     }
 
     private mutating func connect() throws {

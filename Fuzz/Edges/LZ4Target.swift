@@ -3,7 +3,7 @@ internal import SpindleClient
 
 extension FuzzTarget {
     /// Compressed bodies: a block with a size that somebody announces, and our own blocks back again.
-    static let lz4 = FuzzTarget("lz4", inputBytesMax: 4096) { input in
+    static let lz4 = FuzzTarget("lz4", inputBytesMax: 4096, seeds: { [[0, 0, 0, 0], [10, 0, 0, 0, 0x50] + "hello".utf8, Array("aaaabcabcabcabcabcabcabcabcabcabc".utf8)] }) { input in
         var bytes = FuzzBytes(input)
         let announced = Int(bytes.u32())
         let block = bytes.rest()

@@ -4,7 +4,10 @@ internal import MCMSFiles
 
 extension FuzzTarget {
     /// A path that an add-in reports. What is taken lies below the root on both systems, and is taken again as it is written then.
-    static let path = FuzzTarget("path", inputBytesMax: 2048) { input in
+    static let path = FuzzTarget(
+        "path", inputBytesMax: 2048,
+        seeds: { ["a/b.nc", "W:\\a\\b.nc", "../a", "a/./b", "\\\\?\\C:\\a", "w:/가/나.nc", "COM1.txt", "a:b", "a.", "e\u{301}"].map { Array($0.utf8) } }
+    ) { input in
         let text = input.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         guard let path = try? LogicalPath(text) else { return }
         try must(!path.parts.isEmpty && path.parts.count <= LogicalPath.partsMax, "a path of \(path.parts.count) parts is taken")

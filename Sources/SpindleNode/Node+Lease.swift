@@ -142,7 +142,8 @@ extension Node {
     private mutating func serve(_ queue: UInt32, now: UInt64) {
         let index = Int(queue)
         while let waiter = waiters[index].first {
-            guard sessions[waiter.session] != nil else {
+            // Nor to one that is closing: what it were given would be lost to all until the lease ends.
+            guard !isClosing(waiter.session) else {
                 waiters[index].removeFirst()
                 waiting[index] -= 1
                 continue
@@ -179,7 +180,7 @@ extension Node {
             guard low < waiters[index].count, waiters[index][low].number == first.number else { continue }
             let waiter = waiters[index].remove(at: low)
             waiting[index] -= 1
-            guard sessions[waiter.session] != nil else { continue }
+            guard !isClosing(waiter.session) else { continue }
             sessions[waiter.session]?.inFlight -= 1
             deliver([], to: waiter)
         }

@@ -133,7 +133,7 @@ extension Node {
     }
 
     /// It was told its last word, or is gone.
-    private func isClosing(_ session: SessionID) -> Bool {
+    func isClosing(_ session: SessionID) -> Bool {
         switch sessions[session]?.state {
         case .closing, nil: true
         case .awaitingHello, .awaitingAuthentication, .authenticating, .open: false
@@ -142,6 +142,10 @@ extension Node {
 
     private mutating func close(_ session: SessionID) {
         sessions[session]?.state = .closing
+        if sessions[session]?.subscriptions.isEmpty == false {
+            sessions[session]?.subscriptions = []
+            subscribers.removeAll { $0 == session }
+        }
         outbox.effects.append(.close(session))
     }
 

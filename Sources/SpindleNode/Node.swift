@@ -126,7 +126,7 @@ package struct Node: ~Copyable {
     }
 
     private mutating func release(_ reply: PendingReply) {
-        guard sessions[reply.session] != nil else { return }
+        guard !isClosing(reply.session) else { return }
         sessions[reply.session]?.inFlight -= 1
         outbox.release(reply)
     }
