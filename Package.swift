@@ -139,6 +139,17 @@ let package = Package(
         // Every decoder of the wire, for tests and fuzzing.
         .target(name: "WireDecoders", dependencies: ["SpindleWire"], path: "Tests/WireDecoders", swiftSettings: settings + spans),
 
+        // What is fuzzed, and what must hold: see Fuzz/README.md. The fuzzers themselves are built by `./dev fuzz` only.
+        .target(
+            name: "FuzzCore",
+            dependencies: ["SpindleSimulator", "SpindleNode", "SpindleQueue", "SpindleLog", "SpindleWire", "WireDecoders"], path: "Fuzz/Core",
+            swiftSettings: settings + spans),
+
+        .target(
+            name: "FuzzEdges",
+            dependencies: ["FuzzCore", "SpindleClient", "SpindleCluster", "SpindleBroker", "SpindleBridge", "SpindleWorker", "MCMSFiles"],
+            path: "Fuzz/Edges", swiftSettings: settings + spans),
+
         // A scripted peer that speaks frames, for the tests of clients.
         .target(
             name: "FakeBroker", dependencies: ["SpindleWire", .nioCore, .nioPosix], path: "Tests/FakeBroker", swiftSettings: settings + spans),
@@ -151,6 +162,7 @@ let package = Package(
         tests("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),
         tests("SpindleNodeTests", ["SpindleSimulator", "SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         tests("SpindleSimulatorTests", ["SpindleSimulator"]),
+        tests("FuzzTests", ["FuzzCore", "FuzzEdges"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleCertificates", "SpindleObservability", .yams, .logging, .metrics, .tracing, .lifecycle,
@@ -171,3 +183,12 @@ let package = Package(
         tests("SpindleIntegrationTests", ["SpindleClient", .httpClient]),
     ] + plantedBugs
 )
+
+// `./dev fuzz` builds these with libFuzzer, whose `main` they need.
+if Context.environment["SPINDLE_FUZZ"] != nil {
+    package.targets += [
+        .executableTarget(name: "fuzz-core", dependencies: ["FuzzCore"], path: "Fuzz/CoreRunner", swiftSettings: settings + spans),
+        .executableTarget(
+            name: "fuzz-edges", dependencies: ["FuzzCore", "FuzzEdges"], path: "Fuzz/EdgesRunner", swiftSettings: settings + spans),
+    ]
+}

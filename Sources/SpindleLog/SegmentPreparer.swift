@@ -53,7 +53,13 @@ package struct SegmentPreparer<Storage: LogStorage>: Sendable {
                 try publish(.spent(spent.number), as: number)
             } else {
                 let free = try storage.freeBytes()
-                let taken = directory.preparing?.size ?? 0
+                var preparing = directory.preparing
+                if let left = preparing, left.size > segmentBytes {
+                    // Nothing of ours grows it so far; as a segment it would stop the next start.
+                    try storage.remove(.preparing)
+                    preparing = nil
+                }
+                let taken = preparing?.size ?? 0
                 #if PLANTED_BUGS
                 if plantedBug == .fullDiskWipes, free < freeBytesKept + segmentBytes - min(taken, segmentBytes), let oldest = directory.segments.first {
                     try storage.remove(.segment(oldest.number))
@@ -61,7 +67,7 @@ package struct SegmentPreparer<Storage: LogStorage>: Sendable {
                 }
                 #endif
                 guard free >= freeBytesKept + segmentBytes - min(taken, segmentBytes) else { return .diskFull(freeBytes: free) }
-                if directory.preparing == nil { try storage.create(.preparing) }
+                if preparing == nil { try storage.create(.preparing) }
                 try storage.reserve(.preparing, byteCount: segmentBytes)
                 try writeZeros(to: .preparing)
                 try writeHeader(number, isRecycled: false, to: .preparing)

@@ -159,7 +159,8 @@ extension Node {
     private mutating func serve(_ queue: UInt32, now: UInt64) {
         let index = Int(queue)
         while let waiter = waiters[index].first {
-            guard sessions[waiter.session] != nil else {
+            // Nor to one that is closing: what it were given would be lost to all until the lease ends.
+            guard !isClosing(waiter.session) else {
                 waiters[index].removeFirst()
                 waiting[index] -= 1
                 continue
@@ -186,7 +187,7 @@ extension Node {
     mutating func endWaits(now: UInt64) {
         while let first = waiterDeadlines.min, first.deadline <= now {
             waiterDeadlines.removeMin()
-            guard let waiter = take(first.number, of: first.queue), sessions[waiter.session] != nil else { continue }
+            guard let waiter = take(first.number, of: first.queue), !isClosing(waiter.session) else { continue }
             sessions[waiter.session]?.waitingLeases -= 1
             sessions[waiter.session]?.inFlight -= 1
             deliver([], to: waiter)

@@ -39,6 +39,7 @@ extension Node {
 
     /// The bytes of this session can't be taken apart into frames: it is told why, and closed.
     package mutating func framingFailed(_ session: SessionID, error: WireError, now: UInt64) {
+        guard !isClosing(session) else { return }
         refuse(session, opcode: 0, correlationID: 0, error, blastRadius: .connection)
     }
 
@@ -133,12 +134,24 @@ extension Node {
 
     /// Cuts a session for a reason that the node can't see, after telling it (a missed heartbeat, a full output buffer, a limit).
     package mutating func cut(_ session: SessionID, error: WireError) {
-        guard sessions[session] != nil else { return }
+        guard !isClosing(session) else { return }
         refuse(session, opcode: 0, correlationID: 0, error, blastRadius: .connection)
+    }
+
+    /// It was told its last word, or is gone.
+    func isClosing(_ session: SessionID) -> Bool {
+        switch sessions[session]?.state {
+        case .closing, nil: true
+        case .awaitingHello, .awaitingAuthentication, .authenticating, .open: false
+        }
     }
 
     private mutating func close(_ session: SessionID) {
         sessions[session]?.state = .closing
+        if sessions[session]?.subscriptions.isEmpty == false {
+            sessions[session]?.subscriptions = []
+            subscribers.removeAll { $0 == session }
+        }
         outbox.effects.append(.close(session))
     }
 

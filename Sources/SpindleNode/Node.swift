@@ -168,7 +168,7 @@ package struct Node: ~Copyable {
     }
 
     private mutating func release(_ reply: PendingReply) {
-        guard sessions[reply.session] != nil else { return }
+        guard !isClosing(reply.session) else { return }
         sessions[reply.session]?.inFlight -= 1
         if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
         if case .browse(let browse) = reply.content { return continueBrowse(browse) }

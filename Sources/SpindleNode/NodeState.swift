@@ -13,6 +13,10 @@ package struct NodeState: Sendable {
     var topics: TopicStore
     var jobs = JobTable()
     var results = ResultStore()
+    /// Where the records end that were replayed last: addresses only rise.
+    private var replayedRecordsEnd: UInt64 = 0
+    /// No entry is of a later time, milliseconds: it keeps every sum of a time and a duration far from overflow.
+    private static let timeMax = UInt64.max / 4
     /// Time of the last entry, milliseconds; the node's time never falls below it.
     package internal(set) var time: UInt64 = 0
     /// Set while a damaged log is replayed: entries between may be missing.
@@ -53,7 +57,9 @@ package struct NodeState: Sendable {
             }
             var head = WireReader(payload.extracting(0..<headBytes))
             _ = try head.u32("head bytes")
-            set(time: try head.u64("time"))
+            let time = try head.u64("time")
+            guard time <= Self.timeMax else { throw .malformed("the entry is of the time \(time), which no clock shows") }
+            set(time: time)
             let records = payload.extracting(headBytes..<payload.byteCount)
             while !head.isAtEnd { try apply(&head, records: records, recordsAddress: payloadAddress + UInt64(headBytes)) }
         } catch {
@@ -78,6 +84,8 @@ package struct NodeState: Sendable {
             guard isKnown || (kind == .publish ? mendQueue(target) : mendTopic(target)) else { throw .malformed("\(kind == .publish ? "queue" : "topic") \(target) is not there") }
             let stored = Stored(
                 target: target, producer: producer, firstSequence: sequence, count: count, address: recordsAddress + UInt64(offset))
+            guard stored.address >= replayedRecordsEnd else { throw .malformed("records at \(stored.address) are stored a second time") }
+            replayedRecordsEnd = stored.address + UInt64(byteCount)
             let span = records.extracting(offset..<(offset + byteCount))
             if kind == .publish { try store(stored, records: span) } else { try storeEvents(stored, records: span) }
         case .grant:

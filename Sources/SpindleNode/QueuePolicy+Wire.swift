@@ -8,6 +8,12 @@ extension QueuePolicy {
         var policy = self
         try Self.set(&policy.leaseMillisecondsMax, fields.leaseMillisecondsMax, "leaseDurationMax", 1000...WireLimits.durationMillisecondsMax)
         try Self.set(&policy.leaseMilliseconds, fields.leaseMilliseconds, "leaseDuration", 1...policy.leaseMillisecondsMax)
+        // Checked where only the limit was named, too: the log keeps both, and a replay must not refuse what was accepted.
+        guard policy.leaseMilliseconds <= policy.leaseMillisecondsMax else {
+            throw WireError(
+                .invalidArgument,
+                "leaseDuration is \(policy.leaseMilliseconds), over leaseDurationMax (\(policy.leaseMillisecondsMax)): set both together")
+        }
         try Self.set(&policy.attemptsMax, fields.attemptsMax, "attemptsMax", 0...1_000_000)
         if let kind = fields.backoffKind {
             guard let known = UInt8(exactly: kind).flatMap(BackoffKind.init(rawValue:)) else {

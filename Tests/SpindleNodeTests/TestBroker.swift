@@ -98,6 +98,9 @@ final class TestBroker {
         return session
     }
 
+    /// Ends a session as the shell does when its output is full.
+    func cutForTest(_ session: SessionID) { node.cut(session, error: WireError(.slowReader, "test")) }
+
     func disconnect(_ session: SessionID) { node.disconnected(session, now: now) }
 
     /// Sends one frame; returns its correlation id.

@@ -91,16 +91,20 @@ package struct TokenStore: Sendable {
         var bytes = [UInt8](repeating: 0, count: tokenBytesMax + 2)
         let count = Glibc.read(descriptor, &bytes, bytes.count)
         guard count >= 0 else { throw failure("read", path) }
-        guard let text = String(validating: bytes[..<count], as: UTF8.self) else {
-            throw BrokerStartError(.tokens, "\(path) holds no text: delete it, and a new token is made at the next start")
-        }
-        let token = text.split(whereSeparator: \.isWhitespace)
-        guard token.count == 1, (tokenBytesMin...tokenBytesMax).contains(token[0].utf8.count) else {
+        guard let token = token(in: bytes[..<count]) else {
             throw BrokerStartError(
                 .tokens,
-                "\(path) must hold one token of \(tokenBytesMin) to \(tokenBytesMax) characters: delete it, and a new one is made at the next start")
+                "\(path) must hold one token of \(tokenBytesMin) to \(tokenBytesMax) characters of text: delete it, and a new one is made at the next start")
         }
-        return (String(token[0]), status.st_mode & (S_IROTH | S_IWOTH) != 0)
+        return (token, status.st_mode & (S_IROTH | S_IWOTH) != 0)
+    }
+
+    /// The one word of UTF-8 that a token file holds; nil where it holds none, several, or one of a wrong length.
+    package static func token(in bytes: some Collection<UInt8>) -> String? {
+        guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
+        let words = text.split(maxSplits: 2, whereSeparator: \.isWhitespace)
+        guard words.count == 1, (tokenBytesMin...tokenBytesMax).contains(words[0].utf8.count) else { return nil }
+        return String(words[0])
     }
 
     private static func randomText() -> String {

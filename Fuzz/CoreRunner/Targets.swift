@@ -1,0 +1,2 @@
+internal import FuzzCore
+let runnerTargets = FuzzTarget.core

@@ -1,0 +1,1 @@
+../CoreRunner/Fuzzer.swift

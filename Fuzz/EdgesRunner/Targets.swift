@@ -1,0 +1,3 @@
+internal import FuzzCore
+internal import FuzzEdges
+let runnerTargets = FuzzTarget.edges
