@@ -8,6 +8,7 @@ struct ErasedLogStorage: LogStorage {
 
     func list() throws(LogStorageError) -> [LogFile] { try base.list() }
     func create(_ file: LogFileName) throws(LogStorageError) { try base.create(file) }
+    func reserve(_ file: LogFileName, byteCount: UInt64) throws(LogStorageError) { try base.reserve(file, byteCount: byteCount) }
     func write(_ file: LogFileName, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws(LogStorageError) {
         try base.write(file, at: offset, bytes)
     }
