@@ -55,7 +55,7 @@ import Testing
         let cycles = Machine.count("SPINDLE_BROKER_KILLS", 500)
         let broker = try LoneBroker()
         try await broker.start()
-        let load = try broker.load()
+        let load = try broker.load(.init(batch: 1...100))
         let totals = try await load.run {
             for _ in 0..<cycles {
                 try await load.progress()

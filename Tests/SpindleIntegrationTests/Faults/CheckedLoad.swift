@@ -11,6 +11,8 @@ final class CheckedLoad: Sendable {
 
     struct Options: Sendable {
         var hands = 3
+        /// Messages that are published at once.
+        var batch = 1...30
         /// Bytes of a body, at random.
         var bodyBytes = 0...300
         /// Messages that may wait; above it, hands work instead of publishing.
@@ -27,6 +29,7 @@ final class CheckedLoad: Sendable {
     private let endpoint: ClientConfiguration.Endpoint
     private let token: String
     private let phase = Mutex(Phase.publishing)
+    private let lastError = Mutex("none")
     private static let filler = (0..<1 << 16).map { _ in UInt8.random(in: 33...126) }
 
     private enum Phase { case publishing, draining, ended }
@@ -74,9 +77,16 @@ final class CheckedLoad: Sendable {
         let wanted = checker.totals.confirmed + count
         let end = ContinuousClock.now + deadline
         while checker.totals.confirmed < wanted {
-            guard ContinuousClock.now < end else { throw NoProgress(description: "not \(count) publishes were confirmed within \(deadline)") }
+            guard ContinuousClock.now < end else { throw NoProgress(description: "not \(count) publishes were confirmed within \(deadline); backlog \(checker.backlog), last error: \(lastError.withLock { $0 })") }
             // The load is others' work: it is looked at until the deadline.
             try await Task.sleep(for: .milliseconds(3))
+        }
+    }
+
+    /// The exit code of a broker that ends of itself because of what the load makes it do.
+    func end(of broker: LoneBroker, within deadline: Duration = .seconds(60)) async throws -> Int32 {
+        do { return try await broker.end(within: deadline) } catch {
+            throw NoProgress(description: "\(error)\nbacklog \(checker.backlog), last error: \(lastError.withLock { $0 })")
         }
     }
 
@@ -103,7 +113,7 @@ final class CheckedLoad: Sendable {
     private static var deadPolicy: QueuePolicy {
         var policy = QueuePolicy()
         policy.attemptsMax = 0
-        policy.lease = .seconds(10)
+        policy.lease = lease
         return policy
     }
 
@@ -119,18 +129,24 @@ final class CheckedLoad: Sendable {
                 if now == .publishing, checker.backlog < options.backlogMax, Int.random(in: 0..<3) > 0 {
                     try await publish(client)
                 } else {
-                    try await work(client)
+                    // Dead letters hold the log's segments as all messages do.
+                    if Int.random(in: 0..<4) == 0 { try await bury(client) }
+                    try await work(client, wait: now == .publishing ? .zero : .milliseconds(100))
                 }
             } catch let error as SpindleError where error.isRetryable || error.code == .timedOut || error.code == .outcomeUnknown {
                 // No answer in time: nobody knows, and the checker was told nothing.
-                continue
+                lastError.withLock { $0 = "\(error)" }
+                if error.code == .noSpace { checker.refused() }
+            } catch {
+                lastError.withLock { $0 = "a hand ended: \(error)" }
+                throw error
             }
         }
         await client.close()
     }
 
     private func publish(_ client: SpindleClient) async throws {
-        let numbers = checker.issue(Int.random(in: 1...30))
+        let numbers = checker.issue(Int.random(in: options.batch))
         var items = numbers.map { (number: $0, copy: 0) }
         // One in fifty has a key; a second copy of it follows at once or later in the same batch.
         for number in numbers where Self.isKeyed(number) { items.append((number, 1)) }
@@ -155,8 +171,8 @@ final class CheckedLoad: Sendable {
         return (number, try #require(Int(String(decoding: words[1], as: UTF8.self))))
     }
 
-    private func work(_ client: SpindleClient) async throws {
-        let deliveries = try await client.lease(from: Self.queue, max: 200, duration: Self.lease, wait: .milliseconds(100))
+    private func work(_ client: SpindleClient, wait: Duration) async throws {
+        let deliveries = try await client.lease(from: Self.queue, max: 200, duration: Self.lease, wait: wait)
         var acks: [(Int, DeliveryToken)] = []
         var nacks: [(Int, NegativeAcknowledgement)] = []
         var settled: [(Int, DeliveryToken)] = []
@@ -191,7 +207,13 @@ final class CheckedLoad: Sendable {
 
     private func negativeAcknowledge(_ items: [(number: Int, nack: NegativeAcknowledgement)], _ client: SpindleClient) async throws {
         // Before the answer: the message may be delivered to another hand as soon as the broker has it.
-        for item in items where item.nack.disposition == .release { checker.released(item.number) }
+        for item in items {
+            switch item.nack.disposition {
+            case .release: checker.released(item.number)
+            case .dead: checker.condemned(item.number)
+            case .retry: break
+            }
+        }
         do {
             let outcomes = try await client.negativeAcknowledge(items.map(\.nack))
             for (item, outcome) in zip(items, outcomes) where item.nack.disposition == .dead {
@@ -221,24 +243,29 @@ final class CheckedLoad: Sendable {
 
     // MARK: The end
 
-    /// The hands work until nothing is left; then the dead letters are looked through.
+    /// The hands work until nothing is left, in the queue and in that of its dead letters.
     private func drain(_ client: SpindleClient) async throws {
         let end = ContinuousClock.now + .seconds(120)
         while true {
-            let figures = try #require(try await client.statistics(matching: Self.queue).first)
-            if figures.ready + figures.leased + figures.delayed == 0 { break }
-            try #require(ContinuousClock.now < end, "the queue does not drain: \(figures)")
+            let figures = try await client.statistics(matching: Self.queue + "*")
+            if figures.allSatisfy({ $0.ready + $0.leased + $0.delayed == 0 }) { break }
+            try #require(ContinuousClock.now < end, "the queues do not drain: \(figures)")
             // The hands' work is looked at until the deadline.
             try await Task.sleep(for: .milliseconds(20))
         }
-        while true {
-            let deliveries = try await client.lease(from: Self.deadQueue, max: 500)
-            guard !deliveries.isEmpty else { break }
-            for delivery in deliveries {
-                checker.foundDead(try Self.parse(delivery.message.body).number)
-                #expect(delivery.deadLetter?.originQueue == Self.queue)
-            }
-            for outcome in try await client.acknowledge(deliveries.map(\.token)) { #expect(outcome.isDone) }
+    }
+
+    /// Looks at some dead letters, and acknowledges them. False: there were none.
+    @discardableResult
+    private func bury(_ client: SpindleClient) async throws -> Bool {
+        let deliveries = try await client.lease(from: Self.deadQueue, max: 500)
+        guard !deliveries.isEmpty else { return false }
+        let numbers = try deliveries.map { delivery in
+            #expect(delivery.deadLetter?.originQueue == Self.queue)
+            return try Self.parse(delivery.message.body).number
         }
+        for number in numbers { checker.foundDead(number) }
+        for (number, outcome) in zip(numbers, try await client.acknowledge(deliveries.map(\.token))) where outcome.isDone { checker.buried(number) }
+        return true
     }
 }

@@ -9,7 +9,7 @@ import Synchronization
 /// - a message has one id for ever, and of several with one deduplication key one is accepted;
 /// - a settlement happens whole or not at all.
 ///
-/// Messages are numbered from 0. Sixteen bytes are kept for each.
+/// Messages are numbered from 0. Twenty-four bytes are kept for each.
 final class ConfirmationChecker: Sendable {
     struct Totals: Sendable {
         var confirmed = 0
@@ -26,7 +26,7 @@ final class ConfirmationChecker: Sendable {
     }
 
     private struct Facts: OptionSet {
-        let rawValue: UInt8
+        let rawValue: UInt16
         static let confirmed = Facts(rawValue: 1)
         static let acknowledged = Facts(rawValue: 2)
         /// Its ack's answer got lost or came too late: it may come again, and need not.
@@ -35,6 +35,10 @@ final class ConfirmationChecker: Sendable {
         static let seenDead = Facts(rawValue: 16)
         static let released = Facts(rawValue: 32)
         static let delivered = Facts(rawValue: 64)
+        /// A worker asked for its death; the answer may still be on its way.
+        static let condemned = Facts(rawValue: 128)
+        /// Its dead letter was acknowledged, and that was confirmed.
+        static let buried = Facts(rawValue: 256)
     }
 
     private struct Entry {
@@ -93,12 +97,17 @@ final class ConfirmationChecker: Sendable {
             case .duplicate(let id):
                 state.totals.duplicates += 1
                 let known = state.entries[number].id
+                // 0: a second copy in one batch with the first, whose id the broker can't tell.
+                guard id.rawValue != 0 else { return Self.confirm(number, &state) }
                 if known != 0, known != id.rawValue { Self.report("\(number) is told to be \(id.rawValue), and is \(known)", &state) }
                 Self.confirm(number, id, &state)
             case .refused: state.totals.refused += 1
             }
         }
     }
+
+    /// A whole request was refused.
+    func refused() { change { $0.totals.refused += 1 } }
 
     /// By a settlement, whose answer names no id.
     func published(_ number: Int) { change { Self.confirm(number, &$0) } }
@@ -173,6 +182,8 @@ final class ConfirmationChecker: Sendable {
         }
     }
 
+    func condemned(_ number: Int) { change { $0.entries[number].facts.insert(.condemned) } }
+
     func released(_ number: Int) { change { $0.entries[number].facts.insert(.released) } }
 
     /// A settlement that acknowledged one and published another has no answer.
@@ -186,11 +197,14 @@ final class ConfirmationChecker: Sendable {
         change { state in
             guard state.entries.indices.contains(number) else { return Self.report("the dead letter \(number) was never published", &state) }
             let facts = state.entries[number].facts
-            if facts.isDisjoint(with: [.dead, .maybeSettled]) { Self.report("\(number) is a dead letter, and nobody made it one", &state) }
+            if !facts.contains(.condemned) { Self.report("\(number) is a dead letter, and nobody made it one", &state) }
             if facts.contains(.acknowledged) { Self.report("\(number) was acknowledged, and is a dead letter", &state) }
-            if !state.entries[number].facts.insert(.seenDead).inserted { Self.report("\(number) is a dead letter twice", &state) }
+            if facts.contains(.buried) { Self.report("\(number) is a dead letter again after its ack was confirmed", &state) }
+            state.entries[number].facts.insert(.seenDead)
         }
     }
+
+    func buried(_ number: Int) { change { $0.entries[number].facts.insert(.buried) } }
 
     // MARK: The end
 

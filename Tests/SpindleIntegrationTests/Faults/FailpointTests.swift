@@ -34,7 +34,7 @@ import Testing
                     for named in [Self.prelude(of: point), point].compactMap(\.self) {
                         try await broker.kill()
                         try broker.launch(failpoint: "\(named.rawValue):\(Self.pass(of: named))")
-                        let code = try await broker.end(within: .seconds(60))
+                        let code = try await load.end(of: broker)
                         #expect(code == 128 + SIGKILL, "the broker ends of itself at \(named.rawValue): \(broker.errors.suffix(1000))")
                         try broker.launch()
                     }

@@ -18,7 +18,7 @@ import Testing
         [
             Case(call: "fdatasync", error: error, files: [".segment"], ends: true),
             Case(call: "pwrite64", error: error, files: [".segment"], ends: true),
-            Case(call: "renameat", error: error, files: [".prepared", ".segment"], ends: true),
+            Case(call: "renameat", error: error, files: ["/log"], ends: true),
             Case(call: "fsync", error: error, files: ["/log"], ends: true),
             Case(call: "pwrite64", error: error, files: ["checkpointing.temp", "preparing.temp"], ends: false),
             Case(call: "fdatasync", error: error, files: ["checkpointing.temp", "preparing.temp"], ends: false),
@@ -55,7 +55,7 @@ import Testing
                 let when = item.ends ? "\(Int.random(in: 1...6))" : "2+3"
                 try broker.launch(prefix: Self.strace(item, log, when: when))
                 if item.ends {
-                    let code = try await broker.end(within: .seconds(60))
+                    let code = try await load.end(of: broker)
                     // A failure in the recovery or in the start is told by a sentence and 1.
                     #expect(code == 74 || code == 1, "\(item): \(code) \(broker.errors.suffix(1000))")
                     ended += 1
