@@ -180,7 +180,7 @@ let package = Package(
         ]),
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
         tests("MCMSTests", ["MCMS", "SpindleWorker", "MCMSFiles", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
-        tests("SpindleIntegrationTests", ["SpindleClient", .httpClient]),
+        tests("SpindleIntegrationTests", ["SpindleClient", "SpindleDisk", .httpClient]),
     ] + plantedBugs
 )
 

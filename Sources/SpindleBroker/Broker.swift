@@ -59,7 +59,7 @@ package final class Broker: Service, Sendable {
             directory: configuration.tokenDirectory, principals: configuration.principals.map(\.principal.name))
         for path in tokens.tooOpen { parts.logger.warning("others on this machine can read a token: chmod 600", metadata: ["file": "\(path)"]) }
         let directory = try PrincipalDirectory(principals: configuration.principals, tokens: tokens)
-        let shard = try await parts.openShard(configuration, storage, directory, hooks.stopProcess)
+        let shard = try await parts.openShard(configuration, storage, directory, hooks)
         var ports: [Int] = []
         for listener in configuration.listeners {
             let channel = try await ClientListener.open(listener, shard: shard)
@@ -119,6 +119,8 @@ package final class Broker: Service, Sendable {
 package struct BrokerHooks: Sendable {
     /// Opens the log's directory.
     package var openStorage: @Sendable (String) throws -> any LogStorage
+    /// Called when the log was recovered: what happens to its files from then on is the broker's own work.
+    package var recovered: @Sendable () -> Void
     /// Ends the process after the log failed; the sentence says why and was logged.
     package var stopProcess: @Sendable (String) -> Void
     /// Appended to what `/metrics` answers.
@@ -126,10 +128,12 @@ package struct BrokerHooks: Sendable {
 
     package init(
         openStorage: @escaping @Sendable (String) throws -> any LogStorage = { try DiskLogStorage(path: $0) },
+        recovered: @escaping @Sendable () -> Void = {},
         stopProcess: @escaping @Sendable (String) -> Void = { _ in ProcessEnd.logFailed() },
         furtherMetrics: @escaping @Sendable () -> String = { "" }
     ) {
         self.openStorage = openStorage
+        self.recovered = recovered
         self.stopProcess = stopProcess
         self.furtherMetrics = furtherMetrics
     }

@@ -38,13 +38,14 @@ final class BrokerParts: Sendable {
     /// Opens the shard on its loop; done when what the configuration declares is durable.
     func openShard(
         _ configuration: BrokerConfiguration, _ storage: any LogStorage, _ directory: PrincipalDirectory,
-        _ stopProcess: @escaping @Sendable (String) -> Void
+        _ hooks: BrokerHooks
     ) async throws(BrokerStartError) -> NIOLoopBound<Shard> {
         let loop = group.next()
         let opened = loop.submit { [threads, status, logger] in
             let shard = try Shard.open(
                 loop: loop, configuration: configuration, storage: storage, threads: threads, directory: directory, status: status,
-                logger: logger, stopProcess: stopProcess)
+                logger: logger, stopProcess: hooks.stopProcess)
+            hooks.recovered()
             return (NIOLoopBound(shard, eventLoop: loop), try shard.begin(configuration.queues))
         }
         do {

@@ -48,9 +48,14 @@ actor RunningRoles {
         try await waitUntil("the web server is ready") { try await self.http("GET", "/readyz").status == 200 }
     }
 
-    func start(_ role: String) throws {
-        processes[role] = try SpindleProcess(try #require(commands[role]))
+    /// `name`: of a second process of the role.
+    func start(_ role: String, as name: String? = nil) throws {
+        processes[name ?? role] = try SpindleProcess(try #require(commands[role]))
     }
+
+    func send(_ signal: Int32, to name: String) throws { try #require(processes[name]).send(signal) }
+
+    func errors(of name: String) -> String { processes[name]?.errors ?? "" }
 
     /// kill -9, and a new process as soon as the old one has let go of its files.
     func killAndRestart(_ role: String) async throws {
@@ -69,7 +74,7 @@ actor RunningRoles {
 
     /// SIGTERM to all but the broker, then to the broker.
     func stop() async throws {
-        for role in ["addin", "worker", "bridge", "broker"] {
+        for role in ["addin", "addin-2", "worker", "bridge", "broker"] {
             guard let process = processes.removeValue(forKey: role) else { continue }
             process.send(SIGTERM)
             #expect(try await process.exitCode(within: Spindle.deadline) == 0, "\(role) stops with 0: \(process.errors.suffix(2000))")

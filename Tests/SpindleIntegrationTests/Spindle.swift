@@ -45,7 +45,8 @@ final class SpindleProcess: Sendable {
     private let directory: TemporaryDirectory
     private let ended: AsyncStream<Int32>
 
-    init(_ arguments: [String], input: String? = nil, environment: [String: String] = [:]) throws {
+    /// `prefix`: a command that runs `spindle` in its own place, such as `ip netns exec NAME`.
+    init(_ arguments: [String], input: String? = nil, environment: [String: String] = [:], prefix: [String] = []) throws {
         directory = try TemporaryDirectory()
         let (ended, end) = AsyncStream.makeStream(of: Int32.self)
         self.ended = ended
@@ -53,8 +54,8 @@ final class SpindleProcess: Sendable {
         for (name, text) in [("output", ""), ("errors", ""), ("input", input ?? "")] {
             try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
         }
-        process.executableURL = Spindle.executable
-        process.arguments = arguments
+        process.executableURL = prefix.isEmpty ? Spindle.executable : URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = prefix.isEmpty ? arguments : prefix + [Spindle.executable.path] + arguments
         process.currentDirectoryURL = URL(fileURLWithPath: path)
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle(forReadingAtPath: "\(path)/input")
@@ -72,6 +73,18 @@ final class SpindleProcess: Sendable {
     var output: String { (try? String(contentsOfFile: "\(directory.path)/output", encoding: .utf8)) ?? "" }
     var errors: String { (try? String(contentsOfFile: "\(directory.path)/errors", encoding: .utf8)) ?? "" }
     var isRunning: Bool { process.isRunning }
+    var identifier: Int32 { process.processIdentifier }
+
+    /// Whether all of its threads stand still by SIGSTOP.
+    var isStopped: Bool {
+        let tasks = "/proc/\(identifier)/task"
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+        return !threads.isEmpty && threads.allSatisfy { thread in
+            // The state stands behind the name, which is in parentheses.
+            let text = (try? String(contentsOfFile: "\(tasks)/\(thread)/stat", encoding: .utf8)) ?? ""
+            return text.split(separator: ")").last?.split(separator: " ").first.map { $0 == "T" || $0 == "t" } ?? false
+        }
+    }
 
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 

@@ -55,6 +55,7 @@ package struct BrokerConfiguration: Sendable, Equatable {
     /// Nil: no TLS port is opened.
     package var tls: TLSConfiguration?
     package var limits: BrokerLimits
+    package var log: BrokerLogConfiguration
     /// Nil: one shard per two cores.
     package var shards: Int?
     /// True: the plaintext port may be opened beyond loopback.
@@ -95,6 +96,16 @@ package struct BrokerLimits: Sendable, Equatable {
     package var inFlight: Int
     /// Bytes that may wait for a client that reads slowly; past it, the connection is closed.
     package var outputBuffer: Int
+}
+
+/// The write-ahead log's files. Bytes; nil: the broker's own default.
+package struct BrokerLogConfiguration: Sendable, Equatable {
+    /// Of one file of the log. Takes effect when the log is made.
+    package var segment: Int?
+    /// A checkpoint is written when the log has grown by this much.
+    package var checkpointEvery: Int?
+    /// Of the disk, not taken for further segments.
+    package var keepFree: Int?
 }
 
 /// Who may connect, and what they may do there. Patterns are over queue names and topic names.

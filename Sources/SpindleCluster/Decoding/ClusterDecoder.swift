@@ -59,6 +59,7 @@ struct ClusterDecoder {
         let dataDirectory = reader.required("dataDirectory", .path)
         let tls = reader.mapping("tls", shape: "tls", required: false).map(self.tls)
         let limits = self.limits(reader.mapping("limits", shape: "limits", required: true))
+        let log = self.log(reader.mapping("log", shape: "log", required: false))
         let shards = reader.optional("shards", .number(1...64))
         let allowPlaintext = reader.optional("allowPlaintext", .bool) ?? false
 
@@ -75,7 +76,7 @@ struct ClusterDecoder {
                 at: reader.place(of: "listen"))
         }
         return BrokerConfiguration(
-            name: name, host: host, ports: ports.value, listen: listen, dataDirectory: dataDirectory, tls: tls, limits: limits,
+            name: name, host: host, ports: ports.value, listen: listen, dataDirectory: dataDirectory, tls: tls, limits: limits, log: log,
             shards: shards, allowPlaintext: allowPlaintext)
     }
 
@@ -115,6 +116,16 @@ struct ClusterDecoder {
             frameBytes: reader.required("frameBytes", .bytes(4096...(256 << 20))),
             inFlight: reader.required("inFlight", .number(1...10_000_000)),
             outputBuffer: reader.required("outputBuffer", .bytes(4096...(4 << 30))))
+    }
+
+    private func log(_ reader: MappingReader?) -> BrokerLogConfiguration {
+        defer { reader?.finish() }
+        let segment = ScalarType(expected: "a multiple of 4 KiB such as 64 MiB, from 256 KiB to 1 GiB", placeholder: 64 << 20) { scalar in
+            Units.bytes(scalar.text).flatMap { (256 << 10...1 << 30).contains($0) && $0.isMultiple(of: 4096) ? $0 : nil }
+        }
+        return BrokerLogConfiguration(
+            segment: reader?.optional("segment", segment), checkpointEvery: reader?.optional("checkpointEvery", .bytes(64 << 10...1 << 40)),
+            keepFree: reader?.optional("keepFree", .bytes(0...1 << 40)))
     }
 
     // MARK: Topics

@@ -1,7 +1,9 @@
 import ArgumentParser
+import Foundation
 import Logging
 import SpindleBroker
 import SpindleCluster
+import SpindleDisk
 import SpindleObservability
 
 struct BrokerCommand: AsyncParsableCommand {
@@ -20,7 +22,7 @@ struct BrokerCommand: AsyncParsableCommand {
         let description = try Self.find(role.name, in: cluster)
         let process = RoleProcess(name: description.name, options: role)
         let configuration = try BrokerSetup(cluster: cluster, broker: description, logger: process.logger).configuration()
-        let hooks = BrokerHooks(furtherMetrics: { process.metrics.render() })
+        let hooks = try Self.hooks(process)
         let broker: Broker
         do {
             try DataDirectory(path: cluster.dataDirectory).make()
@@ -29,6 +31,21 @@ struct BrokerCommand: AsyncParsableCommand {
             throw CommandFailure("\(error)", advice: Self.advice(error, cluster))
         }
         try await process.run([broker])
+    }
+
+    /// What is put around the broker: this process's metrics, and for tests a failpoint that the environment names.
+    private static func hooks(_ process: RoleProcess) throws -> BrokerHooks {
+        var hooks = BrokerHooks(furtherMetrics: { process.metrics.render() })
+        guard let text = ProcessInfo.processInfo.environment[ArmedFailpoint.variable] else { return hooks }
+        do {
+            let armed = try ArmedFailpoint(text)
+            process.logger.warning("a failpoint is armed: this process will end, or stand still, of itself", metadata: ["point": "\(text)"])
+            hooks.openStorage = { FailpointStorage(try DiskLogStorage(path: $0), armed) }
+            hooks.recovered = { armed.recoveryEnded() }
+        } catch {
+            throw CommandFailure("\(error)", advice: "Only tests need it: leave it unset.")
+        }
+        return hooks
     }
 
     private static func find(_ name: String?, in cluster: ClusterConfiguration) throws -> SpindleCluster.BrokerConfiguration {

@@ -1,6 +1,7 @@
 import Logging
 import SpindleBroker
 import SpindleCluster
+import SpindleLog
 import SpindleNode
 import SpindleWire
 
@@ -21,9 +22,26 @@ struct BrokerSetup {
             dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits, queues: try queues(),
             principals: cluster.principals.map(principal))
         configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0) }
+        try setLog(&configuration)
         configuration.topicEventsMax = cluster.topicDefaults.count ?? configuration.topicEventsMax
         if let age = cluster.topicDefaults.age { configuration.topicRetentionMilliseconds = Self.milliseconds(age) }
         return configuration
+    }
+
+    private func setLog(_ configuration: inout SpindleBroker.BrokerConfiguration) throws {
+        if let segment = broker.log.segment {
+            configuration.log.segmentBytes = UInt64(segment)
+            configuration.log.entryBytesMax = min(configuration.log.entryBytesMax, EntryHeader.payloadBytesLimit(segmentBytes: UInt64(segment)))
+        }
+        if let interval = broker.log.checkpointEvery { configuration.checkpointIntervalBytes = UInt64(interval) }
+        if let free = broker.log.keepFree { configuration.log.freeBytesKept = UInt64(free) }
+        // What one frame asks for is one entry of the log, and a little more than the frame.
+        let frameBytesMax = configuration.log.entryBytesMax / 5 * 4
+        guard broker.limits.frameBytes <= frameBytesMax else {
+            throw CommandFailure(
+                "the broker “\(broker.name)” would take frames of \(broker.limits.frameBytes) bytes, and its log has room for \(frameBytesMax).",
+                advice: "Make limits.frameBytes smaller, or log.segment larger.")
+        }
     }
 
     private var listeners: [BrokerListener] {

@@ -20,6 +20,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
     static let faults: [Fault] = [
         Fault(find: "    address: 127.0.0.1", replace: "    adress: 127.0.0.1", lineOffset: 0, column: 5, path: "hosts[0].adress",
             problem: "found the unknown key \"adress\", expected one of: name, address", suggestion: "address"),
+        Fault(find: "      outputBuffer: 8 MiB", replace: "      outputBuffer: 8 MiB\n    log: {segment: 5000 B}", lineOffset: 1, column: 20, path: "brokers[0].log.segment",
+            problem: "found \"5000 B\", expected a multiple of 4 KiB such as 64 MiB, from 256 KiB to 1 GiB"),
         Fault(find: "    leaseDuration: 60s", replace: "    leaseDuration: 60", lineOffset: 0, column: 20, path: "defaults.queue.leaseDuration",
             problem: "found 60, expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 100ms to 3650d"),
         Fault(find: "    leaseDuration: 60s", replace: "    leaseDuration: 13h", lineOffset: 0, column: 20, path: "defaults.queue.leaseDuration",

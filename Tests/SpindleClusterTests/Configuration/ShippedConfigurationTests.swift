@@ -38,6 +38,7 @@ import Yams
         #expect(broker.ports.plain == 7400 && broker.ports.tls == nil && broker.ports.operations == 7403)
         #expect(broker.listen.plain == "127.0.0.1")
         #expect(broker.limits.frameBytes == 16 << 20)
+        #expect(broker.log.segment == nil && broker.log.checkpointEvery == nil && broker.log.keepFree == nil)
         #expect(poc.web?.port == 7402)
         let generation = try #require(poc.queues.first { $0.name == "esprit-gen" }?.policy)
         #expect(generation.leaseDuration == .seconds(300))
@@ -53,6 +54,12 @@ import Yams
         #expect(poc.resolve("broker") == "spindle-data/broker")
         #expect(poc.resolve("broker", dataDirectory: "/d") == "/d/broker")
         #expect(poc.resolve("/abs") == "/abs")
+    }
+
+    @Test func theIntranetSaysWhatTheLogsDefaultsAre() throws {
+        let intranet = try ClusterConfiguration.load(file: Repository.root.appendingPathComponent("cluster-config/intranet.yaml").path)
+        let log = try #require(intranet.brokers.first?.log)
+        #expect(log.segment == 64 << 20 && log.checkpointEvery == 256 << 20 && log.keepFree == 64 << 20)
     }
 
     // MARK: The schema
