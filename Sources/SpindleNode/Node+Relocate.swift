@@ -6,6 +6,9 @@ package import SpindleWire
 package struct Straggler: Equatable, Sendable {
     package enum Owner: Equatable, Sendable {
         case message(id: UInt64, queue: UInt32, group: UInt32)
+        case event(offset: UInt64)
+        /// Of the message with that id.
+        case result(id: UInt64)
     }
 
     package var owner: Owner
@@ -27,6 +30,12 @@ extension NodeState {
         var found = engine.stragglers(below: address, max: max).map {
             Straggler(owner: .message(id: $0.id, queue: $0.queue, group: $0.group), address: $0.address, byteCount: Int($0.byteCount))
         }
+        found += topics.stragglers(below: address, max: max).map {
+            Straggler(owner: .event(offset: $0.offset), address: $0.address, byteCount: Int($0.byteCount))
+        }
+        found += results.stragglers(below: address, max: max).map {
+            Straggler(owner: .result(id: $0.id), address: $0.address, byteCount: Int($0.byteCount))
+        }
         found.sort { $0.address < $1.address }
         if found.count > max { found.removeLast(found.count - max) }
         return found
@@ -37,6 +46,8 @@ extension NodeState {
         switch straggler.owner {
         case .message(let id, let queue, let group):
             Int(queue) < engine.queues.count && engine.view(id, in: queue, group: group)?.address == straggler.address
+        case .event(let offset): topics.address(of: offset) == straggler.address
+        case .result(let id): results.find(id)?.address == straggler.address
         }
     }
 
@@ -59,6 +70,8 @@ extension NodeState {
                 case .message(let id, let queue, let group):
                     transaction.relocate(
                         id, in: queue, group: group, from: straggler.address, offset: offset, byteCount: UInt32(straggler.byteCount))
+                case .event(let event): transaction.relocateEvent(event, place: offset, byteCount: straggler.byteCount)
+                case .result(let id): transaction.relocateResult(id, place: offset, byteCount: straggler.byteCount)
                 }
                 moved.append((straggler, offset))
             }
@@ -75,6 +88,12 @@ extension NodeState {
             switch straggler.owner {
             case .message(let id, let queue, let group):
                 relocations.append(Relocation(id: id, queue: queue, group: group, from: straggler.address, to: base + UInt64(offset)))
+            case .event(let event):
+                let isMoved = topics.relocate(offset: event, to: base + UInt64(offset))
+                precondition(isMoved, "it was in place a moment ago")
+            case .result(let id):
+                let isMoved = results.relocate(id, to: base + UInt64(offset))
+                precondition(isMoved, "it was in place a moment ago")
             }
             relocated.records += 1
             relocated.bytes += UInt64(straggler.byteCount)

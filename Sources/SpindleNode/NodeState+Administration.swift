@@ -105,10 +105,10 @@ extension NodeState {
     mutating func applyJob(_ kind: OperationKind, _ head: inout WireReader) throws(WireError) {
         if kind == .jobBegin {
             let job = try Job(&head, beganAt: time)
-            guard Int(job.queue) < engine.queues.count, jobs.begin(job) else { throw .malformed("job \(job.id) behind job \(jobs.lastID)") }
+            if Int(job.queue) >= engine.queues.count || !jobs.begin(job) { try missing("job \(job.id) behind job \(jobs.lastID)") }
         } else {
             let step = try JobTable.Step(&head)
-            guard jobs.step(step, now: time) else { throw .malformed("job \(step.job) took a step and does not run") }
+            if !jobs.step(step, now: time) { try missing("job \(step.job) took a step and does not run") }
         }
     }
 }

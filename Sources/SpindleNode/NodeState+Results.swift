@@ -20,8 +20,8 @@ extension NodeState {
         let place = Int(try head.u32("records offset"))
         let byteCount = Int(try head.u32("bytes"))
         guard place + byteCount <= records.byteCount else { throw .malformed("records \(place)+\(byteCount) of \(records.byteCount)") }
-        guard results.relocate(id, to: recordsAddress + UInt64(place)) else {
-            throw .malformed("the result of message \(id) was moved and is not there to be")
+        if !results.relocate(id, to: recordsAddress + UInt64(place)) {
+            try missing("the result of message \(id) was moved and is not there to be")
         }
     }
 

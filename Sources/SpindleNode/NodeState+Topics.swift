@@ -13,11 +13,11 @@ extension NodeState {
     mutating func applyTrim(_ head: inout WireReader) throws(WireError) {
         let events = Int(try head.u32("events"))
         let results = Int(try head.u32("results"))
-        guard topics.dropEnded(now: time, max: events) == events else {
-            throw .malformed("the time of \(events) events was over, and they are not there")
+        if topics.dropEnded(now: time, max: events) != events {
+            try missing("the time of \(events) events was over, and they are not there")
         }
-        guard self.results.dropEnded(now: time, max: results) == results else {
-            throw .malformed("the time of \(results) results was over, and they are not there")
+        if self.results.dropEnded(now: time, max: results) != results {
+            try missing("the time of \(results) results was over, and they are not there")
         }
     }
 
@@ -26,8 +26,8 @@ extension NodeState {
         let place = Int(try head.u32("records offset"))
         let byteCount = Int(try head.u32("bytes"))
         guard place + byteCount <= records.byteCount else { throw .malformed("records \(place)+\(byteCount) of \(records.byteCount)") }
-        guard topics.relocate(offset: offset, to: recordsAddress + UInt64(place)) else {
-            throw .malformed("the event at \(offset) was moved and is not there to be")
+        if !topics.relocate(offset: offset, to: recordsAddress + UInt64(place)) {
+            try missing("the event at \(offset) was moved and is not there to be")
         }
     }
 }

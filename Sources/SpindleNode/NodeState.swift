@@ -40,9 +40,9 @@ package struct NodeState: Sendable {
     /// Makes ready what is due: that is not logged, so a state that lived and one that was recovered may differ by it.
     package mutating func promote(now: UInt64) { _ = engine.promote(now: now) }
 
-    /// Bytes of the records that are still needed: messages in any state, and retained events.
+    /// Bytes of the records that are still needed: messages in any state, retained events, and results.
     package var liveBytes: UInt64 {
-        engine.queues.reduce(topics.events.reduce(0) { $0 + UInt64($1.byteCount) }) { $0 + $1.counts.bytes }
+        engine.queues.reduce(topics.byteCount + results.byteCount) { $0 + $1.counts.bytes }
     }
 
     // MARK: Replay

@@ -66,6 +66,8 @@ package struct ResultStore: Sendable {
     package init(countMax: Int = 1_000_000) { self.countMax = countMax }
 
     package var count: Int { slotByID.count }
+    /// Of the results' records.
+    package private(set) var byteCount: UInt64 = 0
 
     package func find(_ id: UInt64) -> Result? { slotByID[id].map { results[Int($0)] } }
 
@@ -74,6 +76,7 @@ package struct ResultStore: Sendable {
     /// A message ended. One that ended before, and was brought back, is remembered by its newest end.
     package mutating func store(_ result: Result, now: UInt64) {
         remove(result.id)
+        byteCount += UInt64(result.byteCount)
         if let slot = free.popLast() {
             results[Int(slot)] = result
             slotByID[result.id] = slot
@@ -119,6 +122,7 @@ package struct ResultStore: Sendable {
     private mutating func remove(_ id: UInt64) {
         guard let slot = slotByID.removeValue(forKey: id) else { return }
         free.append(slot)
+        byteCount -= UInt64(results[Int(slot)].byteCount)
     }
 
     private mutating func nextEnd() -> End? {
@@ -171,6 +175,7 @@ package struct ResultStore: Sendable {
         guard slotByID[result.id] == nil, result.byteCount == 0 || result.address > places.last?.address ?? 0 else { return false }
         slotByID[result.id] = Int32(results.count)
         results.append(result)
+        byteCount += UInt64(result.byteCount)
         ends.insert(End(at: result.expiresAt, id: result.id))
         if result.byteCount > 0 { places.append(Place(address: result.address, id: result.id)) }
         return true

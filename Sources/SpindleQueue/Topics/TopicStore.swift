@@ -198,6 +198,12 @@ package struct TopicStore: Sendable {
 
     package var oldestLiveAddress: UInt64? { history.oldestAddress }
 
+    /// Where the record of the event at `offset` lies now; nil where there is no such event.
+    package func address(of offset: UInt64) -> UInt64? { history.find(offset).map { _ in history.address(of: offset) } }
+
+    /// Of the retained events' records.
+    package var byteCount: UInt64 { topics.reduce(0) { $0 + $1.byteCount } }
+
     // MARK: Looking
 
     /// The event that an entry of the history stands for.
