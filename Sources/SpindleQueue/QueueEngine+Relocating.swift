@@ -67,11 +67,13 @@ extension PackedMessages {
     mutating func relocate(_ moves: [Relocation], _ found: (Int) -> Void) {
         var start = 0
         while start < moves.count {
-            guard mayContain(moves[start].id) else {
+            if relocateFirst(moves[start]) {
+                found(start)
                 start += 1
                 continue
             }
             let chunk = chunkIndex(of: moves[start].id)
+            guard count > 1, chunk < chunks.count else { return }
             let end = chunks[chunk].tail.end
             var last = start
             while last < moves.count, moves[last].id < end { last += 1 }

@@ -23,7 +23,7 @@ package struct PackedMessages: Sendable {
     /// The first message, while there is one: so a lane with one message has no chunk.
     private var head = Message(id: 0, address: 0, byteCount: 0, storedAt: 0)
     /// The others. None is empty, but for one that waits to be used again.
-    private var chunks: Deque<PackedChunk> = []
+    private(set) var chunks: Deque<PackedChunk> = []
     package private(set) var count = 0
     /// Bytes of the records.
     package private(set) var byteCount: UInt64 = 0
@@ -150,6 +150,13 @@ package struct PackedMessages: Sendable {
             moved.address = to
             return moved
         }
+        return true
+    }
+
+    /// The same, where it is the first message.
+    mutating func relocateFirst(_ move: Relocation) -> Bool {
+        guard let first, first.id == move.id, first.address == move.from else { return false }
+        head.address = move.to
         return true
     }
 
