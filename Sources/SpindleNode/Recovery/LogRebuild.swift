@@ -144,10 +144,12 @@ extension NodeState {
     func place(of straggler: Straggler) -> String {
         switch straggler.owner {
         case .message(_, let queue, _): "queue \(engine.queues[Int(queue)].name)"
+        case .event(let offset): topics.name(at: offset).map { "topic \($0)" } ?? "a topic"
+        case .result: "results"
         }
     }
 
-    /// Leaves out a message or event whose record is lost. False where it is not there.
+    /// Leaves out a message, event or result whose record is lost. False where it is not there.
     mutating func forget(_ straggler: Straggler) -> Bool {
         switch straggler.owner {
         case .message(let id, let queue, let group):
@@ -155,6 +157,8 @@ extension NodeState {
                 return engine.view(id, in: queue, group: group) == nil
             }
             return engine.end(id, .released, reason: "its record is lost", next: .removed, now: time)
+        case .event(let offset): return topics.lose(offset)
+        case .result(let id): return results.lose(id)
         }
     }
 }

@@ -119,6 +119,14 @@ package struct ResultStore: Sendable {
         skipStale()
     }
 
+    /// Forgets a result whose record is lost. False where it is not there.
+    package mutating func lose(_ id: UInt64) -> Bool {
+        guard find(id) != nil else { return false }
+        remove(id)
+        skipStale()
+        return true
+    }
+
     private mutating func remove(_ id: UInt64) {
         guard let slot = slotByID.removeValue(forKey: id) else { return }
         free.append(slot)

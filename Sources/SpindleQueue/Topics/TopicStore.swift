@@ -145,8 +145,21 @@ package struct TopicStore: Sendable {
 
     private mutating func dropOldest(of index: Int) {
         guard let offset = topics[index].events.popFirst(), let event = history.drop(offset) else { return }
+        dropped(event, of: index)
+    }
+
+    /// Lets go of an event whose record is lost, wherever it is: who reads from before it is told of a gap. False where it is not there.
+    package mutating func lose(_ offset: UInt64) -> Bool {
+        guard let event = history.drop(offset) else { return false }
+        let index = Int(event.topic)
+        topics[index].events.removeAll { $0 == offset }
+        dropped(event, of: index)
+        return true
+    }
+
+    private mutating func dropped(_ event: TopicHistory.Entry, of index: Int) {
         topics[index].byteCount -= UInt64(event.byteCount)
-        topics[index].lastDropped = offset
+        topics[index].lastDropped = max(topics[index].lastDropped, event.offset)
         if let next = topics[index].events.first, let place = history.find(next) { topics[index].oldestAt = history.entries[place].storedAt }
     }
 
@@ -200,6 +213,9 @@ package struct TopicStore: Sendable {
 
     /// Where the record of the event at `offset` lies now; nil where there is no such event.
     package func address(of offset: UInt64) -> UInt64? { history.find(offset).map { _ in history.address(of: offset) } }
+
+    /// The name of the topic of the event at `offset`; nil where there is no such event.
+    package func name(at offset: UInt64) -> String? { history.find(offset).map { topics[Int(history.entries[$0].topic)].name } }
 
     /// Of the retained events' records.
     package var byteCount: UInt64 { topics.reduce(0) { $0 + $1.byteCount } }
