@@ -197,7 +197,10 @@ private struct SalvageAnswer: Encodable {
         keptBytes = result.bytes
         lostRecords = result.lost.count
         lost = result.lost.prefix(Self.lostShown).map { lost in
-            let id = switch lost.straggler.owner { case .message(let id, _, _): id }
+            let id =
+                switch lost.straggler.owner {
+                case .message(let id, _, _), .event(let id), .result(let id): id
+                }
             return Lost(place: lost.place, id: hexadecimal(id), address: hexadecimal(lost.straggler.address), reason: lost.reason)
         }
         mayRepeat = report.mayRepeat
@@ -218,7 +221,7 @@ private struct SalvageAnswer: Encodable {
                 }
             Output.line("LSN \(damage.firstLsn) to \(damage.endLsn) (\(damage.file), byte \(damage.offset)): \(damage.reason); \(what)")
         }
-        for lost in lost { Output.line("lost: message \(lost.id) in \(lost.place): \(lost.reason)") }
+        for lost in lost { Output.line("lost: \(lost.id) in \(lost.place): \(lost.reason)") }
         if lostRecords > lost.count { Output.line("… and \(lostRecords - lost.count) more") }
         for reason in leftOut { Output.line("left out: \(reason)") }
         if operationsLeftOut > UInt64(leftOut.count) { Output.line("… and \(operationsLeftOut - UInt64(leftOut.count)) more") }
