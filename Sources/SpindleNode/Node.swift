@@ -171,12 +171,10 @@ package struct Node: ~Copyable {
         guard !isClosing(reply.session) else { return }
         sessions[reply.session]?.inFlight -= 1
         if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
-        if case .browse(let browse) = reply.content { return continueBrowse(browse) }
-        outbox.release(reply)
-        if case .awaited(let queue, let ids) = reply.content {
-            answerAwait(reply, queue: queue, ids: ids)
-        } else {
-            outbox.release(reply)
+        switch reply.content {
+        case .browse(let browse): continueBrowse(browse)
+        case .awaited(let queue, let ids): answerAwait(reply, queue: queue, ids: ids)
+        default: outbox.release(reply)
         }
     }
 

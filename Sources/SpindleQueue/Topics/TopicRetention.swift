@@ -28,18 +28,23 @@ package struct TopicRetentionRules: Equatable, Sendable {
         package let pattern: String
         package var retention: TopicRetention
         let bytes: [UInt8]
+        /// Characters besides stars.
+        private let literalCount: Int
 
         package init(pattern: String, retention: TopicRetention) {
             self.pattern = pattern
             self.retention = retention
             bytes = Array(pattern.utf8)
+            literalCount = bytes.reduce(0) { $0 + ($1 == Wildcard.star ? 0 : 1) }
         }
 
         func matches(_ name: String) -> Bool { bytes == [Wildcard.star] || Wildcard.matches(bytes, Array(name.utf8)) }
 
-        /// The longer pattern goes first; of equally long ones the first in the order of their bytes.
+        /// The more a pattern says the earlier it goes: by its characters besides stars, then by fewer stars, so that a name goes before
+        /// every pattern that covers it; of equals the first in the order of their bytes.
         func precedes(_ other: Rule) -> Bool {
-            bytes.count != other.bytes.count ? bytes.count > other.bytes.count : bytes.lexicographicallyPrecedes(other.bytes)
+            if literalCount != other.literalCount { return literalCount > other.literalCount }
+            return bytes.count != other.bytes.count ? bytes.count < other.bytes.count : bytes.lexicographicallyPrecedes(other.bytes)
         }
     }
 

@@ -52,7 +52,7 @@ struct TopicDeclareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "declare", abstract: "Say how much history topics keep.",
         discussion: """
-            For every topic, present or future, whose name matches; of several declarations the one with the longest pattern holds. Settings
+            For every topic, present or future, whose name matches; of several declarations the one with the most characters besides '*' holds. Settings
             that are not given stay as they are. A limit of 0 is none.
 
             Example:
