@@ -77,7 +77,7 @@ extension Node {
             guard let message = state.engine.grant(
                 queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder,
                 session: waiter.session.rawValue, now: state.time)
-            else { preconditionFailure("the next ready message can be leased") }
+            else { continue } // named twice by a damaged checkpoint: it is held already
             if namesGroups { transaction.message(message.id, group: message.group) } else { transaction.writer.u64(message.id) }
             granted.append(message)
         }

@@ -127,7 +127,7 @@ package struct QueueEngine: Sendable {
 
     /// Keeps a message by itself from now on.
     mutating func hold(_ message: HeldMessage) {
-        held.insert(message)
+        guard held.insert(message) else { return }
         queues[Int(message.queue)].heldCount += 1
         entered(message)
     }
@@ -188,14 +188,14 @@ package struct QueueEngine: Sendable {
 
     private mutating func grant(
         packed: PackedMessages.Message, group: UInt32, priority: UInt8, queue: UInt32, _ lease: HeldMessage.Lease
-    ) -> Granted {
+    ) -> Granted? {
         var message = HeldMessage(
             id: packed.id, byteCount: packed.byteCount, queue: queue, storedAt: packed.storedAt, priority: priority, state: .leased(lease))
         message.address = packed.address
         message.group = group
         message.epoch = 1
         message.attempts = 1
-        held.insert(message)
+        guard held.insert(message) else { return nil }
         queues[Int(queue)].heldCount += 1
         queues[Int(queue)].granted(from: group, now: lease.leasedAt, held)
         return Granted(

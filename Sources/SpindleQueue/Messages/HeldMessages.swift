@@ -59,8 +59,10 @@ package struct HeldMessages: Sendable {
         return (milliseconds + step - 1) / step * step
     }
 
-    /// Adds a message that was not held. A leased one goes to the end of its duration's list.
-    package mutating func insert(_ message: HeldMessage) {
+    /// Adds a message. A leased one goes to the end of its duration's list. False where one with its id is held: only a damaged
+    /// checkpoint names a message twice.
+    @discardableResult
+    package mutating func insert(_ message: HeldMessage) -> Bool {
         let index: Int32
         if let reused = free.popLast() {
             index = reused
@@ -69,10 +71,15 @@ package struct HeldMessages: Sendable {
             index = Int32(slots.count)
             slots.append(Slot(message: message, isUsed: true))
         }
-        let previous = slotByID.updateValue(index, forKey: message.id)
-        precondition(previous == nil, "message \(message.id) is held already")
+        if let previous = slotByID.updateValue(index, forKey: message.id) {
+            slotByID[message.id] = previous
+            slots[Int(index)].isUsed = false
+            free.append(index)
+            return false
+        }
         count += 1
         link(index)
+        return true
     }
 
     /// Changes a held message in place and keeps the order of leases; nil if it isn't held.
