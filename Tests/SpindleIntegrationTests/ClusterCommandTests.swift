@@ -70,6 +70,37 @@ import Testing
         #expect(try await Spindle.run("log", "verify", cluster.data).exitCode == 0)
     }
 
+    @Test func workersAreSteeredByTheirLabels() async throws {
+        let cluster = try await RunningCluster.start()
+        func workers() async throws -> [[String: Any]] {
+            let listed = try await cluster.spindle("worker", "ls", "--json")
+            return try #require(try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]], "\(listed.errors)")
+        }
+        func wait(for what: String, until isSo: () async throws -> Bool) async throws {
+            let end = ContinuousClock.now + Spindle.deadline
+            while try await !isSo() { try #require(ContinuousClock.now < end, "not in time: \(what)") }
+        }
+        try await wait(for: "all are connected") { try await workers().count == 6 }
+        let labels = try await workers().first { $0["client"] as? String == "results-1" }?["labels"] as? [[String: String]]
+        let names = try #require(labels).compactMap { $0["name"] }
+        #expect(names == ["role", "group", "host", "pid"])
+        #expect(labels?.contains(["name": "group", "value": "results"]) == true)
+
+        let quiet = try await cluster.spindle("worker", "quiet", "--label", "group=results", "--json")
+        #expect(try quiet.json().first?["sessions_reached"] as? Int == 1)
+        #expect(try await workers().filter { $0["is_quiet"] as? Bool == true }.compactMap { $0["client"] as? String } == ["results-1"])
+        let terminate = try await cluster.spindle("worker", "terminate", "--label", "group=results", "--yes")
+        #expect(terminate.exitCode == 0, "\(terminate.errors)")
+        // It ends in order, its supervisor starts it again, and it works again.
+        try await wait(for: "the worker has ended and works again") {
+            try await workers().contains { $0["client"] as? String == "results-1" && $0["is_quiet"] as? Bool == false && $0["waits"] as? Bool == true }
+        }
+        let status = try #require(try await cluster.spindle("status", "--json").json().first)
+        let process = try #require((status["processes"] as? [[String: Any]])?.first { $0["name"] as? String == "results-1" })
+        #expect(process["restarts"] as? Int == 1)
+        try await cluster.down()
+    }
+
     @Test func aFailedGenerationIsShownAndCanBeExpected() async throws {
         let cluster = try await RunningCluster.start("--without", "addin")
         let addin = try SpindleProcess([

@@ -48,7 +48,7 @@ struct AddinCommand: AsyncParsableCommand {
         }
         let process = RoleProcess(name: role.name ?? "addin", options: role)
         let client = try await BrokerLink(cluster: cluster, host: description.host, principal: description.principal)
-            .client(name: process.name, logger: process.logger)
+            .client(name: process.name, labels: [("role", "addin")], logger: process.logger)
         let behaviour = AddinBehaviour(
             workDuration: slow?.duration ?? description.workDuration, failureRatio: fail ? 1 : description.failureRatio, answersTwice: answerTwice,
             death: dieAfter.map { AddinDeath(percent: $0, marker: "\(cluster.dataDirectory)/run/\(process.name).died") })

@@ -29,7 +29,8 @@ struct BridgeCommand: AsyncParsableCommand {
         let cluster = try role.cluster.load()
         guard let web = cluster.web else { throw CommandFailure("the description has no web server.", advice: "Add `web:`, as in `spindle config show`.") }
         let process = RoleProcess(name: role.name ?? "web", options: role)
-        let client = try await BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(name: process.name, logger: process.logger)
+        let client = try await BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(
+            name: process.name, labels: [("role", "web")], logger: process.logger)
         let store = try DomainStore.open(cluster, web)
         try makeShare(cluster.resolve(web.shareRoot))
         let hub = EventHub(source: client, logger: process.logger)

@@ -17,8 +17,11 @@ struct BrokerLink {
     private static let tokenWait = Duration.seconds(30)
     private static let tokenPollInterval = Duration.milliseconds(50)
 
-    func client(name: String, logger: Logger) async throws -> SpindleClient {
-        SpindleClient(configuration: try await configuration(name: name, logger), logger: logger)
+    /// - Parameter labels: what operators see of the process, and may choose it by, besides its host and its process id.
+    func client(name: String, labels: [(name: String, value: String)], logger: Logger) async throws -> SpindleClient {
+        var configuration = try await configuration(name: name, logger)
+        configuration.labels = (labels + [("host", host), ("pid", "\(getpid())")]).map { .init(name: $0.name, value: $0.value) }
+        return SpindleClient(configuration: configuration, logger: logger)
     }
 
     /// The token of a principal, as soon as it is there.

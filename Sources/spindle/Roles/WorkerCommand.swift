@@ -45,7 +45,8 @@ struct WorkerRunCommand: AsyncParsableCommand {
             throw CommandFailure("the description has no web server, so no database to work on.", advice: "Add `web:` with its `database:`.")
         }
         let process = RoleProcess(name: role.name ?? "worker-\(first.name)", options: role)
-        let client = try await BrokerLink(cluster: cluster, host: first.host, principal: first.principal).client(name: process.name, logger: process.logger)
+        let client = try await BrokerLink(cluster: cluster, host: first.host, principal: first.principal).client(
+            name: process.name, labels: [("role", "worker")] + groups.map { ("group", $0.name) }, logger: process.logger)
         let store = try DomainStore.open(cluster, web)
         let worker = SpindleWorker(
             client: client,
