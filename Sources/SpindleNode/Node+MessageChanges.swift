@@ -37,7 +37,7 @@ extension Node {
     mutating func cancelMessage(_ message: MessageView, reason: String) -> QueueEngine.Cancelled? {
         guard let cancelled = state.engine.cancel(message.id, in: message.queue, group: message.group, reason: reason) else { return nil }
         transaction.message(message.id, group: message.group)
-        if case .removed = cancelled { noteEnd(message.id, in: message.queue, .cancelled, result: Array(reason.utf8)) }
+        if case .removed = cancelled { noteEnd(message.id, in: message.queue, .cancelled) }
         statistics.messagesCancelled += 1
         // A later one of its group may have waited for it.
         becameReady(message.queue)

@@ -68,8 +68,7 @@ extension Script {
         case "unreadable":
             broker.isLogUnreadable = words[1] == "on"
             return "ok"
-        default:
-            throw WireError(.invalidArgument, "no such command: \(words)")
+        default: return try attend(words)
         }
     }
 

@@ -24,6 +24,8 @@ final class Script {
     var operatorName = "admin"
     var tokens: [String: DeliveryToken] = [:]
     private var waiting: [String: UInt32] = [:]
+    /// By client: its last AWAIT.
+    var awaiting: [String: UInt32] = [:]
     private var producerSequence: UInt64 = 0
     private var previousToken: [String: DeliveryToken] = [:]
 
@@ -110,6 +112,7 @@ final class Script {
             case "window": policy.deduplicationWindowMilliseconds = Self.milliseconds(pair[1])
             case "delay": policy.delayMilliseconds = Self.milliseconds(pair[1])
             case "dead": policy.deadLetterQueue = pair[1]
+            case "results": policy.resultRetentionMilliseconds = Self.milliseconds(pair[1])
             case "groups": policy.orderedGroups = UInt64(pair[1])
             default: throw WireError(.invalidArgument, "no such option: \(option)")
             }

@@ -70,7 +70,7 @@ extension Node {
     }
 
     private static func stepBytesMax(_ job: Job) -> Int {
-        let end = job.action == .cancel ? endByteCountMax + 64 + job.reason.utf8.count : 0
+        let end = job.action == .cancel ? endByteCountMax : 0
         return 4096 + job.reason.utf8.count + jobChangesMax * (32 + end)
     }
 
