@@ -172,11 +172,11 @@ extension Node {
         }
     }
 
-    /// Messages of `queue` have gone that left nothing behind: AWAITs that waited only for such are answered.
+    /// Messages of `queue` have gone that left nothing behind: nobody waits for them any more.
     mutating func reviewAwaits(of queue: UInt32) {
-        for number in awaiters.keys.sorted() {
-            guard let awaiter = awaiters[number], awaiter.queue == queue, !awaiter.ids.contains(where: { isPending($0, in: queue) }) else { continue }
-            finish(number)
+        for id in awaitersByMessage.keys.sorted() {
+            guard let number = awaitersByMessage[id]?.first, awaiters[number]?.queue == queue, !isPending(id, in: queue) else { continue }
+            ended(id)
         }
     }
 

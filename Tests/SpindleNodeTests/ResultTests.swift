@@ -83,7 +83,6 @@ import Testing
             redrive q.dead ids=a            -> job 1
             work 20
             await s q 10s a                 -> wait
-            lease w q 1 30s                 -> e#2
             lease w q 1 30s                 -> a#1
             done w a=again                  -> ok
             taken s                         -> acknowledged(again)

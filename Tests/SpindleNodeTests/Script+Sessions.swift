@@ -81,7 +81,7 @@ extension Script {
         try rows { row in
             let facts = [row.held > 0 ? "\(row.held)" : nil, row.waits ? "waits" : nil, row.isQuiet ? "quiet" : nil].compactMap(\.self)
             return facts.isEmpty ? nil : "\(row.id == 0 ? "gone" : row.clientName)(\(facts.joined(separator: ",")))"
-        }
+        }.orNone
     }
 
     private func leases(_ name: String) throws -> String {
@@ -92,6 +92,10 @@ extension Script {
                 return message + (lease.percent == ExtendRequest.Item.noPercent ? "" : "@\(lease.percent)")
             }.sorted().joined(separator: " ")
         }
-        return found.isEmpty ? "none" : found
+        return found.orNone
     }
+}
+
+extension String {
+    fileprivate var orNone: String { isEmpty ? "none" : self }
 }

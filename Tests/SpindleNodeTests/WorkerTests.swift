@@ -18,6 +18,8 @@ import Testing
             lease w q 1 30s 60s        -> wait
             workers                    -> w(2,waits) v(1)
             nack w policy d            -> ok
+            leases w                   -> b
+            reconnect w
             tick 31s
             workers                    -> none
             """)
@@ -32,7 +34,7 @@ import Testing
             workers                    -> gone(2)
             leases gone                -> a b
             extend w 30s a             -> ok
-            workers                    -> gone(1) w(1)
+            workers                    -> w(1) gone(1)
             leases gone                -> b
             crash
             workers                    -> gone(2)
@@ -51,7 +53,7 @@ import Testing
             lease w q 1 30s 60s        -> wait
             control quiet w            -> 1
             wished w                   -> quiet: why
-            workers                    -> w(1,quiet)
+            workers                    -> w(1,waits,quiet)
             publish q b
             take w                     -> wait
             ack w a                    -> ok
