@@ -12,8 +12,7 @@ import Testing
 /// credit s 5 -> gap b:2                    what comes for it
 /// take s                                   what has come
 /// stats a.* -> a.x=2/900                   events held / published in all
-/// addresses -> 3                           how many events lie where they were not stored
-/// move 2                                   moves the oldest two events forward in the log
+/// move -> 3                                all that is held is appended again at the log's end
 /// tick 30s | crash | restart | checkpoint | disconnect s
 /// ```
 final class TopicScript {
@@ -78,6 +77,7 @@ final class TopicScript {
         case "disconnect":
             if let session = sessions.removeValue(forKey: words[1]) { broker.disconnect(session) }
             return "ok"
+        case "move": return "\(try broker.move())"
         default: throw WireError(.invalidArgument, "no such command: \(words)")
         }
     }

@@ -107,6 +107,36 @@ import Testing
             """)
     }
 
+    @Test func aMoveInTheLogChangesNothingThatSubscribersSee() throws {
+        try TopicScript.run("""
+            event a 1 2
+            event b 1
+            mark here
+            event a 3 4
+            subscribe s * earliest 2             -> a:1 a:2
+            move                                 -> 5
+            credit s 9                           -> b:1 a:3 a:4
+            event b 2
+            take s                               -> b:2
+            crash
+            subscribe t * earliest 9             -> a:1 a:2 b:1 a:3 a:4 b:2
+            subscribe u a here 9                 -> a:3 a:4
+            move                                 -> 6
+            retention a events=1                 -> created
+            subscribe v * earliest 9             -> b:1 a:4 b:2
+            subscribe w * here 9                 -> gap a:4 b:2
+            move                                 -> 3
+            checkpoint
+            restart
+            event a 5
+            stats *                              -> a=1/5 b=2/2
+            subscribe x * earliest 9             -> b:1 b:2 a:5
+            move                                 -> 3
+            crash
+            subscribe y * earliest 9             -> b:1 b:2 a:5
+            """)
+    }
+
     @Test(arguments: [("", "INVALID_ARGUMENT"), ("a,b", "INVALID_ARGUMENT"), ("a b", "INVALID_ARGUMENT"), (String(repeating: "x", count: 256), "INVALID_ARGUMENT")])
     func whatIsNoPatternIsRefused(_ pattern: String, _ error: String) throws {
         let broker = try TestBroker()
