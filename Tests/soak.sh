@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# What `./dev soak` does: faults on real processes, for as long as one likes.
+
+# One kind of fault, for a while: runs its test, and adds what the test counted to the file. The test prints one line:
+# `WHAT: N cycles, N confirmed publishes, N confirmed acks, …`.
+soak_one() {
+    local file=$1 filter=$2 began status=ok line log
+    shift 2
+    log=$(mktemp)
+    began=$(date +%s)
+    env "$@" swift test -c release --skip-build --disable-xctest --filter "$filter" >"$log" 2>&1 || status=FAILED
+    while IFS= read -r line; do
+        printf '%s\t%s\t%s\t%s\t%s\n' "$(date -u +%FT%TZ)" "$(git describe --always --dirty)" "$status" "$(($(date +%s) - began))" \
+            "$(sed -E 's/^(.*): ([0-9]+) cycles, ([0-9]+) confirmed publishes, ([0-9]+) confirmed acks.*/\1\t\2\t\3\t\4/' <<<"$line")" >>"$file"
+        echo "$line"
+    done < <(grep -E '^[^:]+: [0-9]+ cycles, [0-9]+ confirmed publishes' "$log")
+    if [ $status = FAILED ]; then
+        printf '%s\t%s\tFAILED\t%s\t%s\t0\t0\t0\n' "$(date -u +%FT%TZ)" "$(git describe --always --dirty)" "$(($(date +%s) - began))" "$filter" >>"$file"
+        cp "$log" ".build/soak-failure-$(date -u +%H%M%S).log"
+        echo "FAILED: $filter; its output is in .build/soak-failure-*.log"
+    fi
+    rm -f "$log"
+}
+
+# Everything that was ever counted here, by kind of fault and commit.
+soak_table() {
+    awk -F '\t' '{
+        key = $5 "\t" $2
+        if (!(key in runs)) order[++kinds] = key
+        runs[key]++; cycles[key] += $6; published[key] += $7; acknowledged[key] += $8; seconds[key] += $4
+        if ($3 != "ok") failed[key]++
+    } END {
+        printf "%-42s %-12s %6s %8s %12s %12s %8s %7s\n", "fault", "commit", "runs", "cycles", "confirmed", "acks", "seconds", "failed"
+        for (i = 1; i <= kinds; i++) {
+            split(order[i], part, "\t"); key = order[i]
+            printf "%-42s %-12s %6d %8d %12d %12d %8d %7d\n", part[1], part[2], runs[key], cycles[key], published[key], acknowledged[key], seconds[key], failed[key]
+        }
+    }' "$1"
+}
+
+# Real processes and faults for so many minutes. What was counted is kept in .build/soak.tsv, so that runs add up.
+soak() {
+    local file=.build/soak.tsv end
+    [[ $1 =~ ^[0-9]+$ ]] || fail "'$1' is no number of minutes: ./dev soak 60"
+    end=$(($(date +%s) + 60 * $1))
+    while [ "$(date +%s)" -lt "$end" ]; do
+        soak_one $file 'KillTests/aConfirmedPublish' SPINDLE_BROKER_KILLS=500
+        soak_one $file 'PowerLossTests/whatWasConfirmed' SPINDLE_POWER_SECONDS=60
+        soak_one $file 'FailpointTests/everyPoint' SPINDLE_FAILPOINT_ROUNDS=3
+        soak_one $file InjectionTests SPINDLE_INJECTION_ROUNDS=2
+        soak_one $file StandstillTests SPINDLE_LONG_OUTAGE_SECONDS=17
+        soak_one $file 'FullDiskTests|ReadOnlyDiskTests'
+    done
+    soak_table $file
+}
