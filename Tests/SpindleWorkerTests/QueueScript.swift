@@ -6,10 +6,10 @@ import Synchronization
 
 /// What a worker told the fake broker about its messages.
 enum Settled: Sendable, Equatable {
-    case acknowledged(UInt64)
+    case acknowledged(UInt64, result: String = "")
     case givenBack(UInt64, NackItem.Disposition, delayMilliseconds: UInt64, reason: String)
     /// A SETTLE: acknowledged ids, and `destination: body` of what it published.
-    case settled([UInt64], [String])
+    case settled([UInt64], [String], result: String = "")
     case extended(UInt64, percent: UInt8, note: String)
 }
 
@@ -22,6 +22,9 @@ final class QueueScript: Sendable {
 
     /// Recorded before it is answered: whoever has the answer finds the record.
     let settled = Recorder<Settled>()
+    /// Who asked for messages, once for each LEASE.
+    let asked = Recorder<FakePeer>()
+    private let leaseAction = Mutex<(@Sendable () -> Void)?>(nil)
     private let state: Mutex<State>
     private let leaseMilliseconds: UInt32
     private let refuses: @Sendable (FakeFrame) -> ErrorCode?
@@ -33,6 +36,9 @@ final class QueueScript: Sendable {
         self.refuses = refuses
     }
 
+    /// Called at each LEASE.
+    func onLease(_ action: @escaping @Sendable () -> Void) { leaseAction.withLock { $0 = action } }
+
     func start() async throws -> FakeServer {
         try await FakeServer.start { peer, frame in try? self.answer(peer, frame) }
     }
@@ -41,6 +47,8 @@ final class QueueScript: Sendable {
         let refusal = refuses(frame)
         switch frame.opcode {
         case .lease:
+            asked.record(peer)
+            leaseAction.withLock { $0 }?()
             if let refusal { return peer.refuse(frame, WireError(refusal, "scripted")) }
             let max = Int(try frame.read { span throws(WireError) in try LeaseRequest(span).messagesMax })
             let given = state.withLock { state in
@@ -51,8 +59,14 @@ final class QueueScript: Sendable {
             guard let first = given.first else { return } // waits, like a long poll that nothing ends
             peer.grant(frame, given.map(\.body), firstID: first.id, leaseMilliseconds: leaseMilliseconds)
         case .ack:
-            let tokens = try frame.read { span throws(WireError) in try AckRequest(span).tokens }
-            for token in tokens { settled.record(.acknowledged(token.messageID)) }
+            let (tokens, results) = try frame.read { span throws(WireError) in
+                let request = try AckRequest(span)
+                return (request.tokens, request.results)
+            }
+            for (index, token) in tokens.enumerated() {
+                let result = results.first { $0.index == index }?.bytes ?? []
+                settled.record(.acknowledged(token.messageID, result: String(decoding: result, as: UTF8.self)))
+            }
             peer.status(frame, count: tokens.count, refusal.map { ItemStatus($0) } ?? .ok)
         case .nack:
             let items = try frame.read { span throws(WireError) in try NackRequest(span).items }
@@ -88,7 +102,9 @@ final class QueueScript: Sendable {
                         offset += length
                     }
                 }
-                return (Settled.settled(request.acks.map(\.messageID), published), request.groups.count)
+                let result = request.results.first?.bytes ?? []
+                return (
+                    Settled.settled(request.acks.map(\.messageID), published, result: String(decoding: result, as: UTF8.self)), request.groups.count)
             }
             settled.record(event)
             peer.reply(frame) { SettleReply(firstIDs: [UInt64](repeating: 1, count: groups)).encode(into: &$0) }

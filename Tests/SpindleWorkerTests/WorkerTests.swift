@@ -61,6 +61,16 @@ import Testing
         (TaskOutcome.done, Settled.acknowledged(1)),
         (.cancelled, .acknowledged(1)),
         (.doneAndPublish([]), .acknowledged(1)),
+        (.doneWithResult(Array("42".utf8)), .acknowledged(1, result: "42")),
+        (
+            .doneWithResult(Array("42".utf8), publish: [OutgoingMessage(to: .queue("next"), Message(text: "a"))]),
+            .settled([1], ["queue next [corr-1]: a"], result: "42")
+        ),
+        (
+            .doneWithResult([UInt8](repeating: 0, count: 4097)),
+            .givenBack(
+                1, .dead, delayMilliseconds: policy, reason: "its result has 4097 bytes: at most 4096 are kept, store larger ones elsewhere")
+        ),
         (.retry(after: .milliseconds(1500), reason: "later"), .givenBack(1, .retry, delayMilliseconds: 1500, reason: "later")),
         (.retry(reason: "again"), .givenBack(1, .retry, delayMilliseconds: policy, reason: "again")),
         (.dead(reason: "never"), .givenBack(1, .dead, delayMilliseconds: policy, reason: "never")),
@@ -199,6 +209,36 @@ import Testing
         await run.value
         #expect(script.settled.all == [.givenBack(1, .release, delayMilliseconds: Self.policy, reason: "the worker stopped")])
         never.record(())
+        await server.stop()
+    }
+
+    @Test func anOperatorQuietsResumesAndEndsIt() async throws {
+        let script = QueueScript([#"{"taskType":"T"}"#, #"{"taskType":"T"}"#])
+        let server = try await script.start()
+        let worker = server.worker()
+        script.onLease { if worker.isQuiet { Issue.record("a quiet worker asks for messages") } }
+        let began = Recorder<Void>()
+        let mayEnd = Recorder<Void>()
+        worker.on("T") { _ in
+            began.record(())
+            try await mayEnd.wait()
+            return .done
+        }
+        let run = Task { await worker.run() }
+        try await began.wait()
+        let peer = try await script.asked.wait()[0]
+        peer.push(.quiet) { QuietNotice(action: .quiet, graceMilliseconds: 0, reason: "service").encode(into: &$0) }
+        let end = ContinuousClock.now + .seconds(20)
+        while !worker.isQuiet, ContinuousClock.now < end { await Task.yield() }
+        #expect(worker.isQuiet)
+        mayEnd.record(())
+        try await script.settled.wait()
+        #expect(script.settled.all == [.acknowledged(1)])
+        peer.push(.quiet) { QuietNotice(action: .resume, graceMilliseconds: 0, reason: "").encode(into: &$0) }
+        try await script.settled.wait(2)
+        #expect(script.settled.all == [.acknowledged(1), .acknowledged(2)])
+        peer.push(.quiet) { QuietNotice(action: .terminate, graceMilliseconds: 1000, reason: "").encode(into: &$0) }
+        await run.value
         await server.stop()
     }
 

@@ -19,6 +19,8 @@ extension SpindleClient {
 /// `NO_SUCH_QUEUE` or `PERMISSION_DENIED`.
 public final class Consumer: AsyncSequence, Sendable {
     public typealias Element = Delivery
+    /// Most bytes of a result that an acknowledgement leaves behind.
+    public static let resultBytesMax = WireLimits.resultBytesMax
 
     public struct Configuration: Sendable {
         /// Deliveries held at once.

@@ -6,6 +6,9 @@ public enum TaskOutcome: Sendable {
     case done
     /// Acknowledged and, in the same log entry of the broker, these messages published: all of it or nothing.
     case doneAndPublish([OutgoingMessage])
+    /// As ``done`` or ``doneAndPublish(_:)``, and leaves a result of at most ``SpindleClient/Consumer/resultBytesMax`` bytes for whoever
+    /// awaits the message, as long as its queue keeps results.
+    case doneWithResult([UInt8], publish: [OutgoingMessage] = [])
     /// Another attempt after this long (nil: by the queue's back-off); dead at the queue's attempt limit.
     case retry(after: Duration? = nil, reason: String)
     /// To the dead-letter queue: no later attempt would do better.
@@ -16,7 +19,7 @@ public enum TaskOutcome: Sendable {
     /// For metrics and spans.
     var name: String {
         switch self {
-        case .done, .doneAndPublish: "done"
+        case .done, .doneAndPublish, .doneWithResult: "done"
         case .retry: "retry"
         case .dead: "dead"
         case .cancelled: "cancelled"

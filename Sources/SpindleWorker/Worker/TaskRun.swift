@@ -134,6 +134,12 @@ struct TaskRun: Sendable {
             return conclude(await consumer.acknowledge(delivery), .cancelled, context.logger)
         case .doneAndPublish(let messages):
             return await publish(messages, context)
+        case .doneWithResult(let result, let messages):
+            guard result.count <= Consumer.resultBytesMax else {
+                let reason = "its result has \(result.count) bytes: at most \(Consumer.resultBytesMax) are kept, store larger ones elsewhere"
+                return await settle(.dead(reason: reason), context)
+            }
+            return await publish(messages, result: result, context)
         case .retry(let delay, let reason):
             context.logger.info("task given back", metadata: ["reason": "\(reason)"])
             return await giveBack(.retry, delay: delay, reason: reason, end: .retry, logger: context.logger)
@@ -143,11 +149,11 @@ struct TaskRun: Sendable {
         }
     }
 
-    private func publish(_ messages: [OutgoingMessage], _ context: TaskContext) async -> End {
-        guard !messages.isEmpty else { return await settle(.done, context) }
+    private func publish(_ messages: [OutgoingMessage], result: [UInt8]? = nil, _ context: TaskContext) async -> End {
+        guard !messages.isEmpty else { return conclude(await consumer.acknowledge(delivery, result: result), .done, context.logger) }
         do {
             let (publishes, events) = Self.batches(of: messages, correlationID: context.correlationID)
-            try await consumer.settle(delivery, publishes: publishes, events: events)
+            try await consumer.settle(delivery, publishes: publishes, events: events, result: result)
             return .done
         } catch let error as SpindleError where error.code == .leaseLost || error.code == .outcomeUnknown {
             // Its effects are there exactly once or not at all, and in the second case the task comes back by itself.
