@@ -112,7 +112,7 @@ import Testing
             let message = try TaskEnvelope.make(taskType: "Next", payload: ["n": 1], taskId: "t-10")
             return .doneAndPublish([OutgoingMessage(to: .queue("next"), message)])
         }
-        guard case .settled([1], let published) = settled, let text = published.first else { Issue.record("\(settled)"); return }
+        guard case .settled([1], let published, _) = settled, let text = published.first else { Issue.record("\(settled)"); return }
         #expect(text.hasPrefix("queue next [t-9]: "))
         #expect(text.contains(#""correlationId":"t-9""#))
     }
