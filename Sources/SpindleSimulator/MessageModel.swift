@@ -27,6 +27,8 @@ struct MessageModel {
     }
 
     var id: UInt64 = 0
+    /// The highest id that was given out before it was first sent: its own is higher.
+    var idsBefore: UInt64 = 0
     var recordCRC: UInt32 = 0
     var recordByteCount: UInt32 = 0
     /// Index of its home queue.
@@ -41,8 +43,8 @@ struct MessageModel {
     /// Deliveries that count, before the next: at least and at most.
     var attemptsLow: UInt32 = 0
     var attemptsHigh: UInt32 = 0
-    /// Its place's count of grants that nobody saw, when the message was last seen.
-    var unseenGrants: UInt32 = 0
+    /// LEASEs that had been lost when what was last seen of it was done.
+    var lossesBefore: UInt32 = 0
     /// What it asks for itself, or its queue for it, milliseconds.
     var delay: UInt64 = 0
     /// Not to be delivered earlier.
@@ -71,9 +73,9 @@ struct QueueModel {
     /// How long a deduplication key is remembered, milliseconds.
     let windowLow: UInt64
     let windowHigh: UInt64
-    /// LEASE requests of which no answer came, and which may have leased anything: at home, among the dead.
-    var unseenGrants: UInt32 = 0
-    var unseenDeadGrants: UInt32 = 0
+    /// LEASEs of which no answer came, by their numbers, rising: at home, among the dead.
+    private var lostAtHome: [UInt32] = []
+    private var lostAmongDead: [UInt32] = []
     /// Deduplication keys: tags of the messages that have or may have them, oldest first.
     var holdersByKey: [UInt16: [Int]] = [:]
 
@@ -84,6 +86,20 @@ struct QueueModel {
         attemptsMost = attemptsMax
         windowLow = window
         windowHigh = window
+    }
+
+    mutating func lost(_ number: UInt32, isDead: Bool) {
+        if isDead { lostAmongDead.append(number) } else { lostAtHome.append(number) }
+    }
+
+    /// How many of those behind the first `number` may have leased one message.
+    func lostLeases(after number: UInt32, isDead: Bool) -> UInt32 {
+        var count: UInt32 = 0
+        for lost in (isDead ? lostAmongDead : lostAtHome).reversed() {
+            guard lost > number else { break }
+            count += 1
+        }
+        return count
     }
 
     mutating func setAttempts(_ attempts: UInt32) {

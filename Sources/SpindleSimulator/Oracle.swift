@@ -13,10 +13,12 @@ struct Oracle {
     var violation: Violation? { failure.violation }
     var step = 0
     /// The highest id that was confirmed: ids only rise.
-    private var idMax: UInt64 = 0
+    private(set) var idMax: UInt64 = 0
     /// SETTLEs of which no answer came: what hangs together.
     private var settles: [(acknowledged: [Int], published: Range<Int>, events: Range<Int>)] = [([], 0..<0, 0..<0)]
     private(set) var checks: UInt64 = 0
+    /// LEASEs of which no answer came, and which may have leased anything.
+    private(set) var losses: UInt32 = 0
 
     /// Apart from the rest, so that a sentence about the rest can be made while it changes.
     private final class Failure {
@@ -82,7 +84,11 @@ struct Oracle {
         let holders = key == 0 ? [] : queues[queue].holdersByKey[key] ?? []
         let isOthers = id != 0 && holders.contains { $0 != tag && messages[$0].id == id }
         if messages[tag].fate != .absent, !isOthers {
-            // The same batch again.
+            // The same batch again; or one of another, of whose publish no answer came either.
+            if messages[tag].fate.contains(.absent), key != 0, !maybeHolders(of: key, queue, id, at: arrivedAt, except: tag).isEmpty { return }
+            if messages[tag].fate.contains(.absent), id != 0, id <= messages[tag].idsBefore {
+                fail(6, "\(name(tag)) was answered as a duplicate of \(id), which is older, and nobody's who has its key")
+            }
             if messages[tag].fate.contains(.absent) {
                 confirm(tag, id: id)
             } else if id != 0, messages[tag].id != id {
@@ -96,14 +102,27 @@ struct Oracle {
         }
         if !messages[tag].fate.contains(.absent) { fail(6, "\(name(tag)) was stored, and then answered as a duplicate of another, \(id)") }
         messages[tag].fate = .absent
-        for holder in holders where holder != tag && messages[holder].fate != .absent && (messages[holder].id == id || messages[holder].id == 0) {
-            if messages[holder].id != 0, arrivedAt >= messages[holder].storedUntil + queues[queue].windowHigh {
+        let window = queues[queue].windowHigh
+        // The one with this id, if it is known.
+        if let holder = holders.last(where: { $0 != tag && messages[$0].id == id && id != 0 && messages[$0].fate != .absent }) {
+            if arrivedAt >= messages[holder].storedUntil + window {
                 fail(6, "\(name(tag)) was refused as a duplicate of \(name(holder)), whose window is over")
             }
             if messages[holder].fate.contains(.absent) { confirm(holder, id: id) }
             return
         }
-        fail(6, "\(name(tag)) was answered as a duplicate of \(id), and no such message has its key")
+        // Else one of those of whose publish no answer came.
+        let candidates = maybeHolders(of: key, queue, id, at: arrivedAt, except: tag)
+        if candidates.isEmpty { fail(6, "\(name(tag)) was answered as a duplicate of \(id), and no message whose window is open has its key") }
+        if candidates.count == 1 { confirm(candidates[0], id: id) }
+    }
+
+    /// Messages with the deduplication key of whose publish no answer came, and that may be `id`.
+    private func maybeHolders(of key: UInt16, _ queue: Int, _ id: UInt64, at time: UInt64, except tag: Int) -> [Int] {
+        (queues[queue].holdersByKey[key] ?? []).filter {
+            $0 != tag && messages[$0].id == 0 && messages[$0].fate != .absent && (id == 0 || id > messages[$0].idsBefore)
+                && time < messages[$0].storedUntil + queues[queue].windowHigh
+        }
     }
 
     /// It is known now that the message was stored.
@@ -128,6 +147,8 @@ struct Oracle {
         var from: UInt64
         var until: UInt64
         var duration: UInt64
+        /// LEASEs that were lost before this one came to the node.
+        var lossesBefore: UInt32
     }
 
     mutating func delivered(_ tag: Int, _ delivery: Delivery) {
@@ -162,7 +183,7 @@ struct Oracle {
         seen.lease = .held(from: delivery.from + delivery.duration, until: delivery.until + delivery.duration)
         seen.attemptsLow = delivery.attempt
         seen.attemptsHigh = delivery.attempt
-        seen.unseenGrants = delivery.isDead ? queues[delivery.queue].unseenDeadGrants : queues[delivery.queue].unseenGrants
+        seen.lossesBefore = delivery.lossesBefore
         seen.notBefore = 0
         seen.maybeKilled = false
         messages[tag] = seen
@@ -176,7 +197,7 @@ struct Oracle {
         let unseen: UInt32
         if delivery.isDead, model.fate.contains(.home) {
             // It died since it was last seen.
-            let unseenHome = queue.unseenGrants - min(queue.unseenGrants, model.unseenGrants)
+            let unseenHome = queue.lostLeases(after: model.lossesBefore, isDead: false)
             let mayBeDead = model.fate.contains(.dead)
             if !mayBeDead, !model.maybeKilled, queue.attemptsLeast == 0 || high + unseenHome < queue.attemptsLeast {
                 fail(5, "\(name(tag)) is dead after \(high) of \(queue.attemptsLeast) attempts")
@@ -186,10 +207,9 @@ struct Oracle {
             }
             low = 0
             high = 0
-            unseen = queue.unseenDeadGrants
+            unseen = queue.lostLeases(after: 0, isDead: true)
         } else {
-            let count = delivery.isDead ? queue.unseenDeadGrants : queue.unseenGrants
-            unseen = count - min(count, model.unseenGrants)
+            unseen = queue.lostLeases(after: model.lossesBefore, isDead: delivery.isDead)
         }
         if delivery.attempt < low + 1 || delivery.attempt > high + 1 + unseen {
             fail(5, "\(name(tag)) was delivered as attempt \(delivery.attempt), after \(low)…\(high) counted ones and \(unseen) unseen requests")
@@ -239,20 +259,23 @@ struct Oracle {
         messages[token.tag].lease = .over
     }
 
-    /// A SETTLE was refused: nothing of it happened.
-    mutating func settleRefused(_ tokens: [HeldToken], isLeaseLost: Bool, at time: UInt64) {
+    /// A SETTLE was refused: nothing of it happened. A refusal leaves at once, so what came before it may not be answered yet: it is judged
+    /// where no such request names its messages.
+    mutating func settleRefused(_ tokens: [HeldToken], isLeaseLost: Bool, isAlone: Bool, at time: UInt64) {
         checks += 1
-        if isLeaseLost, tokens.allSatisfy({ holdsSurely($0, at: time) }) {
+        if isLeaseLost, isAlone, tokens.allSatisfy({ holdsSurely($0, at: time) }) {
             fail(2, "a SETTLE of \(tokens.map { name($0.tag) }) was refused as LEASE_LOST while all its leases held")
         }
     }
 
-    mutating func negativelyAcknowledged(_ token: HeldToken, _ nack: PendingRequest.Nack, accepted: Bool, at time: UInt64) {
+    mutating func negativelyAcknowledged(_ token: HeldToken, _ nack: PendingRequest.Nack, accepted: Bool, at time: UInt64, lossesBefore: UInt32) {
         guard judge(token, accepted: accepted, at: time, "the nack") else { return }
-        end(token, nack, at: time, isCertain: true)
+        end(token, nack, at: time, lossesBefore: lossesBefore)
     }
 
-    private mutating func end(_ token: HeldToken, _ nack: PendingRequest.Nack, at time: UInt64, isCertain: Bool) {
+    /// `lossesBefore`: LEASEs that were lost before the request came to the node; nil: nobody knows what became of it.
+    private mutating func end(_ token: HeldToken, _ nack: PendingRequest.Nack, at time: UInt64, lossesBefore: UInt32?) {
+        let isCertain = lossesBefore != nil
         var model = messages[token.tag]
         let queue = queues[Int(model.queue)]
         model.lease = isCertain ? .over : .maybe
@@ -261,7 +284,7 @@ struct Oracle {
             let next: MessageModel.Fate = token.isDead ? .gone : .dead
             model.fate = isCertain ? next : model.fate.union(next)
             model.maybeKilled = model.maybeKilled || !isCertain
-            if isCertain, !token.isDead { died(&model) }
+            if isCertain, !token.isDead { died(&model, lossesBefore) }
         case .release(let delay):
             model.attemptsLow -= min(model.attemptsLow, 1)
             if isCertain {
@@ -276,7 +299,7 @@ struct Oracle {
                 if isCertain, queue.attemptsLow == queue.attemptsHigh, model.attemptsLow >= queue.attemptsHigh {
                     model.fate = .dead
                     model.notBefore = 0
-                    died(&model)
+                    died(&model, lossesBefore)
                 } else {
                     model.fate.insert(.dead)
                     model.notBefore = 0
@@ -286,10 +309,10 @@ struct Oracle {
         messages[token.tag] = model
     }
 
-    private func died(_ model: inout MessageModel) {
+    private func died(_ model: inout MessageModel, _ lossesBefore: UInt32?) {
         model.attemptsLow = 0
         model.attemptsHigh = 0
-        model.unseenGrants = queues[Int(model.queue)].unseenDeadGrants
+        model.lossesBefore = lossesBefore ?? model.lossesBefore
     }
 
     mutating func extended(_ token: HeldToken, duration: UInt64, accepted: Bool, at time: UInt64) {
@@ -307,14 +330,15 @@ struct Oracle {
         case .publish(_, let tags, _, _):
             for tag in tags { maybeStored(tag, at: time) }
         case .lease(let queue, let isDead, _, _, _):
-            if isDead { queues[queue].unseenDeadGrants += 1 } else { queues[queue].unseenGrants += 1 }
+            losses += 1
+            queues[queue].lost(losses, isDead: isDead)
         case .acknowledge(let tokens):
             for token in tokens where mayHold(token) {
                 messages[token.tag].fate.insert(.gone)
                 messages[token.tag].lease = .maybe
             }
         case .negativeAcknowledge(let tokens, let nack):
-            for token in tokens where mayHold(token) { end(token, nack, at: time, isCertain: false) }
+            for token in tokens where mayHold(token) { end(token, nack, at: time, lossesBefore: nil) }
         case .extend(let tokens, let duration):
             for token in tokens where mayHold(token) {
                 if case .held(let from, let until) = messages[token.tag].lease {
@@ -332,7 +356,11 @@ struct Oracle {
     mutating func declared(_ queue: Int, attemptsMax: UInt32) { queues[queue].setAttempts(attemptsMax) }
 
     private mutating func maybeStored(_ tag: Int, at time: UInt64) {
-        guard messages[tag].fate == .absent else { return }
+        guard messages[tag].fate == .absent else {
+            // Sent again, and again without an answer: each time may have been the one.
+            if messages[tag].fate.contains(.absent) { messages[tag].storedUntil = max(messages[tag].storedUntil, time) }
+            return
+        }
         messages[tag].fate = [.absent, .home]
         messages[tag].storedFrom = time
         messages[tag].storedUntil = time

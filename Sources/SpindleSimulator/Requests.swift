@@ -36,4 +36,14 @@ struct PendingRequest {
     var session: UInt64
     /// When it came to the node, node time; nil while it is on its way.
     var arrivedAt: UInt64?
+    /// LEASEs that had been lost then.
+    var lossesBefore: UInt32 = 0
+
+    /// Messages that it acknowledges, gives back or holds on to.
+    var tokens: [HeldToken] {
+        switch kind {
+        case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _), .settle(let tokens, _, _, _, _): tokens
+        case .connect, .publish, .lease, .declare, .topicPublish, .subscribe, .stats: []
+        }
+    }
 }

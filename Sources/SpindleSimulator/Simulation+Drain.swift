@@ -29,7 +29,6 @@ extension Simulation {
             }
             if !drainOnce() {
                 now = max(now + 1, broker.node.nextDeadline ?? now + 60_000)
-                broker.now = now
                 settleDown()
             }
             broker.beginCheckpoint()

@@ -36,7 +36,7 @@ extension Simulation {
             pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: nil)
             clients[client].uplink.append((opcode, correlation, writer.array()))
         } else {
-            pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: now)
+            pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: now, lossesBefore: oracle.losses)
             arrived(kind)
             broker.received(SessionID(rawValue: session), opcode, correlation, writer.span)
         }
@@ -46,7 +46,12 @@ extension Simulation {
         let tags: Range<Int>
         switch kind {
         case .publish(_, let published, _, false): tags = published
-        case .settle(_, _, let published, _, _): tags = published
+        case .settle(_, _, let published, _, let events):
+            tags = published
+            for event in events { oracle.topics.arrived(event) }
+        case .topicPublish(_, let events, _, false):
+            tags = 0..<0
+            for event in events { oracle.topics.arrived(event) }
         case _: return
         }
         for tag in tags where oracle.messages[tag].delay > 0 && oracle.messages[tag].notBefore == 0 && oracle.messages[tag].fate == .absent {
@@ -59,6 +64,7 @@ extension Simulation {
         guard !clients[client].uplink.isEmpty, clients[client].session != 0 else { return }
         let frame = clients[client].uplink.removeFirst()
         pending[frame.correlationID]?.arrivedAt = now
+        pending[frame.correlationID]?.lossesBefore = oracle.losses
         if let request = pending[frame.correlationID] { arrived(request.kind) }
         broker.received(SessionID(rawValue: clients[client].session), frame.opcode, frame.correlationID, frame.body.span.bytes)
     }
@@ -167,6 +173,11 @@ extension Simulation {
     /// The whole request was refused: it changed nothing.
     private func refused(_ request: PendingRequest, _ error: ErrorReply, client: Int?) {
         switch request.kind {
+        case .topicPublish(_, let events, _, _), .settle(_, _, _, _, let events):
+            for event in events { oracle.topics.notStored(event) }
+        case _: break
+        }
+        switch request.kind {
         case .publish(_, _, let producer, let isRepeated), .topicPublish(_, _, let producer, let isRepeated):
             guard let client, client == producerClient(producer), !isRepeated else { return }
             producers[producer].isWaiting = false
@@ -175,7 +186,11 @@ extension Simulation {
         case .lease(_, _, _, _, let worker):
             if client != nil { workers[worker].waits -= min(1, workers[worker].waits) }
         case .settle(let tokens, _, _, _, _):
-            oracle.settleRefused(tokens, isLeaseLost: error.code == ErrorCode.leaseLost.rawValue, at: request.arrivedAt ?? now)
+            let isAlone = !pending.values.contains { other in
+                other.arrivedAt != nil && other.tokens.contains { token in tokens.contains { $0.tag == token.tag } }
+            }
+            oracle.settleRefused(
+                tokens, isLeaseLost: error.code == ErrorCode.leaseLost.rawValue, isAlone: isAlone, at: request.arrivedAt ?? now)
             guard let client else { return }
             for token in tokens { workers[client - profile.producers].discard(token) }
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _):
@@ -199,7 +214,7 @@ extension Simulation {
             publishedEvents(events, runs)
             if client != nil, !isRepeated { finishBatch(producer) }
         case .lease(let queue, let isDead, let max, let waits, let worker):
-            try leased(queue, isDead, max, worker, from: at, until: waits ? now : at, body, client: client)
+            try leased(queue, isDead, max, worker, from: at, until: waits ? now : at, lossesBefore: request.lossesBefore, body, client: client)
         case .acknowledge(let tokens):
             let statuses = try StatusReply(body).statuses(expected: tokens.count)
             note("answer \(correlation): acks of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")
@@ -208,7 +223,9 @@ extension Simulation {
         case .negativeAcknowledge(let tokens, let nack):
             let statuses = try StatusReply(body).statuses(expected: tokens.count)
             note("answer \(correlation): nacks (\(nack)) of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")
-            for (token, status) in zip(tokens, statuses) { oracle.negativelyAcknowledged(token, nack, accepted: status == .ok, at: at) }
+            for (token, status) in zip(tokens, statuses) {
+                oracle.negativelyAcknowledged(token, nack, accepted: status == .ok, at: at, lossesBefore: request.lossesBefore)
+            }
             if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
         case .extend(let tokens, let duration):
             let reply = try ExtendReply(body)

@@ -29,6 +29,7 @@ extension Simulation {
         for _ in 0..<count {
             let tag = oracle.messages.count
             var model = MessageModel(queue: UInt8(queue))
+            model.idsBefore = oracle.idMax
             var record = MessageRecord(body: Self.body(tag, bytes: random.chance(1, in: 20) ? random.below(3_000) : random.below(60)))
             if features.contains(.deduplication), random.chance(1, in: 5) {
                 let key = UInt16(1 + random.below(12))
@@ -57,7 +58,7 @@ extension Simulation {
         let first = oracle.topics.events.count
         records.removeAll()
         for _ in 0..<count {
-            var event = TopicOracle.Event(topic: topic)
+            var event = TopicOracle.Event(topic: topic, bornFrom: now)
             let (crc, byteCount) = encode(MessageRecord(body: Self.body(oracle.topics.events.count, bytes: random.below(60))))
             event.recordCRC = crc
             event.recordByteCount = UInt32(byteCount)

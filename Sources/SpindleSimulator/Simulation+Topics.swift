@@ -36,7 +36,10 @@ extension Simulation {
     func subscribed(_ subscriber: Int, session: UInt64, cursor: UInt64) {
         guard clients[subscriberClient(subscriber)].session == session else { return }
         oracle.topics.subscribers[subscriber].isActive = true
-        if !subscribers[subscriber].goesOn { oracle.topics.subscribers[subscriber].cursor = cursor }
+        if !subscribers[subscriber].goesOn {
+            oracle.topics.subscribers[subscriber].cursor = cursor
+            oracle.topics.beginAtEarliest(subscriber, now: now)
+        }
     }
 
     func credit(_ subscriber: Int) {

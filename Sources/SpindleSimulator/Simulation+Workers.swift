@@ -23,7 +23,7 @@ extension Simulation {
     }
 
     func leased(
-        _ queue: Int, _ isDead: Bool, _ max: Int, _ worker: Int, from: UInt64, until: UInt64, _ body: RawSpan, client: Int?
+        _ queue: Int, _ isDead: Bool, _ max: Int, _ worker: Int, from: UInt64, until: UInt64, lossesBefore: UInt32, _ body: RawSpan, client: Int?
     ) throws(WireError) {
         var reader = WireReader(body)
         let head = try LeaseReplyHead(&reader)
@@ -40,7 +40,8 @@ extension Simulation {
                 tag,
                 .init(
                     id: item.token.messageID, epoch: item.token.epoch, attempt: item.attempt, isDead: isDead, queue: queue, recordCRC: crc,
-                    recordByteCount: item.recordByteCount, from: from, until: until, duration: UInt64(head.leaseMilliseconds)))
+                    recordByteCount: item.recordByteCount, from: from, until: until, duration: UInt64(head.leaseMilliseconds),
+                    lossesBefore: lossesBefore))
             guard client != nil, oracle.violation == nil else { continue }
             workers[worker].tokens.append(
                 HeldToken(tag: tag, id: item.token.messageID, epoch: item.token.epoch, duration: UInt64(head.leaseMilliseconds), isDead: isDead))

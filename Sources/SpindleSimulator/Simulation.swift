@@ -35,11 +35,17 @@ package final class Simulation {
     let configuration: NodeConfiguration
     var storage: SimulatedDisk
     var broker: SimulatedBroker
-    var now: UInt64 = 1_000_000
+    /// Node time: the broker's is the same.
+    var now: UInt64 = 1_000_000 {
+        didSet { broker.now = now }
+    }
     /// Steps for which the clock stands still.
     var frozen = 0
     /// State, as a checkpoint would hold it, and position at a moment when all was durable, to compare with what a recovery makes of it.
     var snapshot: (state: [UInt8], lsn: LSN)?
+    /// The sync of a start failed, and the process began again: what that start discarded is gone from the cache and may still be on the
+    /// disk. After a loss of power it is found again, and discarded again. The segment in which that is; nil: there is no such one.
+    var cachedTail: UInt64?
     /// Faults are over: the end of the run.
     var isCalm = false
 
@@ -59,12 +65,15 @@ package final class Simulation {
     var plannedFault = 0
     var records = WireWriter(capacity: 4096)
 
+    static let topicRetentionMilliseconds: UInt64 = 3_600_000
+
     package init(seed: UInt64, features: Features = .all) throws {
         self.features = features
         random = SeededGenerator(seed: seed)
         profile = Profile(&random, features)
         result = SimulationResult(seed: seed)
-        configuration = SimulatedBroker.nodeConfiguration(topicEventsMax: profile.topicEventsMax, topicRetentionMilliseconds: 3_600_000)
+        configuration = SimulatedBroker.nodeConfiguration(
+            topicEventsMax: profile.topicEventsMax, topicRetentionMilliseconds: Self.topicRetentionMilliseconds)
         storage = SimulatedDisk()
         storage.recordsTrace = false
         broker = SimulatedBroker(
@@ -76,6 +85,7 @@ package final class Simulation {
         subscribers = Array(repeating: SubscriberState(), count: profile.subscribers)
         oracle.topics = TopicOracle(topics: profile.topics)
         oracle.topics.eventsMax = profile.topicEventsMax
+        oracle.topics.retentionMilliseconds = Self.topicRetentionMilliseconds
         oracle.topics.subscribers = Array(repeating: .init(wants: Array(repeating: false, count: profile.topics)), count: profile.subscribers)
         oracle.queues = profile.queues.map { QueueModel(attemptsMax: $0.attemptsMax, window: $0.window) }
         attach()
@@ -131,7 +141,6 @@ package final class Simulation {
 
     private func step() {
         if frozen > 0 { frozen -= 1 } else { now += UInt64(random.below(12)) }
-        broker.now = now
         let action = profile.table[random.below(profile.table.count)]
         perform(action)
         broker.turn()
@@ -197,7 +206,6 @@ package final class Simulation {
         case let kind: now += UInt64(kind * random.below(6_000))
         }
         note("time jumps")
-        broker.now = now
     }
 
     /// One tick before, at or behind the next thing that time does.
@@ -205,7 +213,6 @@ package final class Simulation {
         guard let deadline = broker.node.nextDeadline else { return }
         now = max(now, deadline + UInt64(random.below(3)) - min(1, deadline))
         note("time goes to the next deadline")
-        broker.now = now
     }
 
     // MARK: Background work

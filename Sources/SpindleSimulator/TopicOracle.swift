@@ -8,7 +8,11 @@ struct TopicOracle {
         var recordByteCount: UInt32 = 0
         var mayBeAbsent = true
         var mayBePresent = false
-        var storedAt: UInt64 = 0
+        /// The node has it, and has not answered.
+        var isUnanswered = false
+        /// It is not older, and not younger.
+        var bornFrom: UInt64 = 0
+        var storedUntil: UInt64 = .max
     }
 
     struct Subscriber {
@@ -17,6 +21,8 @@ struct TopicOracle {
         var cursor: UInt64 = 0
         var credit: UInt64 = 0
         var isActive = false
+        /// By topic: events up to here may have been dropped before it asked for what there is.
+        var forgottenThrough: [UInt64] = []
     }
 
     var events: [Event] = []
@@ -46,7 +52,12 @@ struct TopicOracle {
 
     // MARK: Publishing
 
-    mutating func maybeStored(_ event: Int) { events[event].mayBePresent = true }
+    mutating func arrived(_ event: Int) { events[event].isUnanswered = true }
+
+    mutating func maybeStored(_ event: Int) {
+        events[event].mayBePresent = true
+        events[event].isUnanswered = false
+    }
 
     mutating func resolve(_ event: Int, happened: Bool) {
         if happened { events[event].mayBeAbsent = false } else if events[event].offset == 0 { events[event].mayBePresent = false }
@@ -60,6 +71,7 @@ struct TopicOracle {
 
     /// The event is known to be stored at this offset.
     private mutating func learn(_ event: Int, _ offset: UInt64, now: UInt64) {
+        events[event].isUnanswered = false
         if events[event].offset != 0 {
             if events[event].offset != offset { fail(7, "event \(event) is there twice, at \(events[event].offset) and \(offset)") }
             return
@@ -67,7 +79,7 @@ struct TopicOracle {
         events[event].offset = offset
         events[event].mayBeAbsent = false
         events[event].mayBePresent = true
-        events[event].storedAt = now
+        events[event].storedUntil = min(events[event].storedUntil, now)
         let topic = events[event].topic
         let at = Self.firstAfter(offset, in: offsets[topic])
         offsets[topic].insert((offset, event), at: at)
@@ -83,7 +95,11 @@ struct TopicOracle {
     mutating func refused(_ event: Int) {
         if !events[event].mayBeAbsent { fail(6, "event \(event) was refused when it was sent again, and it had been stored") }
         events[event].mayBePresent = false
+        events[event].isUnanswered = false
     }
+
+    /// The whole request was refused: this time it was not stored.
+    mutating func notStored(_ event: Int) { events[event].isUnanswered = false }
 
     private static func firstAfter(_ offset: UInt64, in list: [(offset: UInt64, event: Int)]) -> Int {
         var low = 0
@@ -120,17 +136,45 @@ struct TopicOracle {
     private mutating func checkNoneBetween(_ subscriber: Int, _ offset: UInt64) {
         let cursor = subscribers[subscriber].cursor
         for topic in offsets.indices where subscribers[subscriber].wants[topic] {
-            let next = Self.firstAfter(cursor, in: offsets[topic])
+            let forgotten = subscribers[subscriber].forgottenThrough
+            let next = Self.firstAfter(max(cursor, topic < forgotten.count ? forgotten[topic] : 0), in: offsets[topic])
             if next < offsets[topic].count, offsets[topic][next].offset < offset {
                 fail(7, "subscriber \(subscriber) got the event at \(offset) after \(cursor), and never the one at \(offsets[topic][next].offset): a silent gap")
             }
         }
     }
 
-    /// The subscriber was told that events up to `offset` are gone: one of them must be.
+    // MARK: Retention
+
+    /// Up to where the events of a topic may have been dropped at `now`: those behind which there may be as many as are kept, and old ones.
+    func mayBeForgotten(_ topic: Int, now: UInt64) -> UInt64 {
+        let list = offsets[topic]
+        // Events of which no answer came may be there as well.
+        let unknown = events.reduce(0) { $0 + ($1.topic == topic && $1.offset == 0 && ($1.mayBePresent || $1.isUnanswered) ? 1 : 0) }
+        var through: UInt64 = 0
+        for index in list.indices {
+            let behind = list.count - 1 - index + unknown
+            let event = events[list[index].event]
+            guard behind >= eventsMax || now >= event.bornFrom + retentionMilliseconds else { break }
+            through = list[index].offset
+        }
+        return through
+    }
+
+    /// The subscriber asked for what there is, and was answered.
+    mutating func beginAtEarliest(_ subscriber: Int, now: UInt64) {
+        subscribers[subscriber].forgottenThrough = offsets.indices.map { mayBeForgotten($0, now: now) }
+    }
+
+    /// The subscriber was told that events up to `offset` are gone: something that it wants must have been dropped behind its cursor. It
+    /// may lie behind `offset`, where the broker no longer knows of which topics the events before it were.
     mutating func gap(_ subscriber: Int, to offset: UInt64, now: UInt64) {
         let cursor = subscribers[subscriber].cursor
+        let wants = subscribers[subscriber].wants
         if offset < cursor { fail(7, "subscriber \(subscriber) was told of a gap up to \(offset), behind its cursor \(cursor)") }
+        let isPossible = offsets.indices.contains { wants[$0] && mayBeForgotten($0, now: now) > cursor }
+            || events.contains { $0.offset == 0 && ($0.mayBePresent || $0.isUnanswered) && wants[$0.topic] }
+        if !isPossible { fail(7, "subscriber \(subscriber) was told of a gap from \(cursor) to \(offset), and nothing that it wants can be missing") }
         subscribers[subscriber].cursor = max(cursor, offset)
     }
 
