@@ -34,6 +34,8 @@ final class SessionScript {
 
     var input: FuzzBytes
     private(set) var shell = NodeShell()
+    /// Since the last restart.
+    private var isDraining = false
     var clients: [Client] = []
     private var nextSession: UInt64 = 1
     private var nextCorrelation: UInt32 = 1
@@ -69,13 +71,18 @@ final class SessionScript {
         case 21: try restart(crash: input.bool())
         case 22: try checkpoint()
         case 23: lateFrame()
-        case 24: shell.node.drain(graceMilliseconds: 10, reason: "fuzz", now: shell.now)
+        case 24: drain(shell)
         case 25: shell.storage.disk.capacity = input.bool() ? 0 : .max
         case 26: answerVerification()
         case 27: shell.isUnreadable.toggle()
         case 28...43: try administer(Int(code & 0x3F) - 28)
         default: try turn()
         }
+    }
+
+    private func drain(_ shell: NodeShell) {
+        shell.node.drain(graceMilliseconds: 10, reason: "fuzz", now: shell.now)
+        isDraining = true
     }
 
     // MARK: Connections
@@ -173,9 +180,11 @@ final class SessionScript {
         // Answers that are on their way are lost; clients see their connections end.
         if !crash {
             shell.isStalled = false
+            shell.isUnreadable = false
             try turn()
             try compareWithRecovery()
         }
+        isDraining = false
         let disk = crash
             ? shell.storage.disk.crashed(.init(
                 directoryChangesKept: shell.storage.disk.pendingChanges.count, sector: { _ in .lost }, sizeKept: { _ in false }))
@@ -211,8 +220,9 @@ final class SessionScript {
     /// What a restart would find is what is here.
     func compareWithRecovery() throws {
         let again = try NodeShell(recovering: shell.storage.disk, now: shell.now)
-        // Time makes delayed messages ready and ends leases, there as here.
+        // Time makes delayed messages ready, ends leases and lets jobs go on, there as here.
         again.now = shell.now
+        if isDraining { drain(again) }
         for _ in 0..<2 {
             try shell.turn()
             try again.turn()

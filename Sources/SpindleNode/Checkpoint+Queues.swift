@@ -54,7 +54,7 @@ extension NodeState {
         pause.reason = try reader.string("reason", bytesMax: WireLimits.sentenceBytesMax)
         engine.restore(pause: pause, rateTime: try reader.u64("rate time"), of: number)
         var values: [UInt64] = []
-        for _ in 0..<(try reader.u16("counters")) { values.append(try reader.u64("counter")) }
+        for _ in 0..<(try reader.u16("counters")) { values.append(try reader.rising("counter")) }
         guard values.count == 7 else { throw .malformed("\(values.count) counters of '\(name)': 7 are known") }
         var totals = QueueState.Totals()
         totals.published = values[0]
@@ -122,14 +122,14 @@ extension NodeState {
 
     private mutating func restoreGroups(_ reader: inout WireReader, of queue: UInt32) throws(WireError) {
         var table = GroupTable()
-        let turns = try reader.u64("turns")
+        let turns = try reader.rising("turns")
         var free: [UInt32] = []
         for _ in 0..<(try reader.count("free group numbers", itemBytesMin: 4)) { free.append(try reader.u32("group")) }
         var lanes: [(group: UInt32, priority: UInt8, packed: PackedMessages)] = []
         for _ in 0..<(try reader.count("groups", itemBytesMin: 23)) {
             let number = try reader.u32("group")
             let key = try reader.string("group key")
-            let turn = try reader.u64("turn")
+            let turn = try reader.rising("turn")
             let rateTime = try reader.u64("rate time")
             guard table.restore(number, key: key, turn: turn, rateTime: rateTime, numberMax: free.count) else {
                 throw .malformed("group \(number) of queue \(queue)")

@@ -70,7 +70,7 @@ extension NodeState {
     private mutating func restoreTopic(_ reader: inout WireReader) throws(WireError) {
         let number = topics.declare(try reader.string("topic"))
         let dropped = try reader.u64("last dropped")
-        let published = try reader.u64("published")
+        let published = try reader.rising("published")
         topics.restore(lastDropped: dropped, published: published, producers: try Self.producers(&reader), of: number)
     }
 

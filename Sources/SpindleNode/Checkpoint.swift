@@ -51,6 +51,7 @@ extension NodeState {
             var reader = WireReader(checkpoint)
             let version = try reader.u16("checkpoint version")
             let savedTime = try reader.u64("time")
+            guard savedTime <= Self.timeMax else { throw .malformed("the checkpoint is of the time \(savedTime), which no clock shows") }
             #if PLANTED_BUGS
             set(time: plantedBug == .timeFalls ? 0 : savedTime)
             #else

@@ -15,8 +15,8 @@ package struct NodeState: Sendable {
     var results = ResultStore()
     /// Where the records end that were replayed last: addresses only rise.
     private var replayedRecordsEnd: UInt64 = 0
-    /// No entry is of a later time, milliseconds: it keeps every sum of a time and a duration far from overflow.
-    private static let timeMax = UInt64.max / 4
+    /// No entry is of a later time, milliseconds: it keeps every sum of a time and a duration far from overflow, microseconds too.
+    static let timeMax = UInt64(1) << 50
     /// Time of the last entry, milliseconds; the node's time never falls below it.
     package internal(set) var time: UInt64 = 0
     /// Set while a damaged log is replayed: entries between may be missing.

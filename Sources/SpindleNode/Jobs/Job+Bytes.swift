@@ -59,17 +59,17 @@ extension Job {
     }
 
     fileprivate mutating func readProgress(_ reader: inout WireReader) throws(WireError) {
-        beganAt = try reader.u64("began at")
+        beganAt = try reader.rising("began at")
         cursor = try reader.u64("cursor")
-        matched = try reader.u64("matched")
-        done = try reader.u64("done")
-        failed = try reader.u64("failed")
-        nextStepAtMicroseconds = try reader.u64("next step at")
+        matched = try reader.rising("matched")
+        done = try reader.rising("done")
+        failed = try reader.rising("failed")
+        nextStepAtMicroseconds = try reader.rising("next step at")
         lastFailure = try reader.sentence("last failure")
         switch try reader.u8("state") {
         case 0: state = .running
-        case 1: state = .done(at: try reader.u64("ended at"))
-        case 2: state = .stopped(at: try reader.u64("ended at"))
+        case 1: state = .done(at: try reader.rising("ended at"))
+        case 2: state = .stopped(at: try reader.rising("ended at"))
         case let state: throw .malformed("state \(state) of job \(id)")
         }
     }
@@ -119,7 +119,7 @@ extension JobTable.Step {
         done = try reader.u32("done")
         failed = try reader.u32("failed")
         lastFailure = try reader.sentence("last failure")
-        nextStepAtMicroseconds = try reader.u64("next step at")
+        nextStepAtMicroseconds = try reader.rising("next step at")
         guard let ending = Ending(rawValue: try reader.u8("ending")) else { throw .malformed("ending of job \(job)") }
         self.ending = ending
     }

@@ -1,0 +1,10 @@
+internal import SpindleWire
+
+extension WireReader {
+    /// A count or a time of the state, which goes on rising. One so large that it could overflow is damage.
+    mutating func rising(_ field: StaticString) throws(WireError) -> UInt64 {
+        let value = try u64(field)
+        guard value <= UInt64.max / 4 else { throw .malformed("\(field) is \(value), to which nothing rises") }
+        return value
+    }
+}
