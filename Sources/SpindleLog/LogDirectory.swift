@@ -14,8 +14,16 @@ struct LogDirectory {
     private(set) var checkpointing: LogFile?
     private(set) var quarantined: [LogFileName] = []
 
+    /// No log has more segments in its life, so no position in it overflows: files of higher numbers are not of a log.
+    private static let segmentNumberMax = UInt64(1) << 63 / LogConfiguration.segmentBytesLimit - 2
+
     init(_ files: [LogFile]) {
         for file in files {
+            switch file.name {
+            case .segment(let number), .prepared(let number), .spent(let number):
+                if number > Self.segmentNumberMax { continue }
+            default: break
+            }
             switch file.name {
             case .segment(let number): segments.append(Numbered(number: number, size: file.size))
             case .prepared(let number): prepared.append(Numbered(number: number, size: file.size))

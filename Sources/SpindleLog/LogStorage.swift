@@ -83,9 +83,6 @@ package enum LogFileName: Hashable, Sendable, CustomStringConvertible {
     /// Put aside by recovery under a name of its own; nothing reads it.
     case quarantined(String)
 
-    /// No log has more segments in its life: so no position in it overflows.
-    private static let segmentNumberMax = UInt64(1) << 63 / LogConfiguration.segmentBytesLimit - 2
-
     private static let quarantineMark = ".quarantined-"
 
     /// The file's name in its directory.
@@ -111,7 +108,6 @@ package enum LogFileName: Hashable, Sendable, CustomStringConvertible {
             let parts = text.split(separator: ".", omittingEmptySubsequences: false)
             guard parts.count == 2, parts[0].count == 20, parts[0].allSatisfy(\.isASCIIDigit), let number = UInt64(parts[0])
             else { return nil }
-            guard parts[1] == "checkpoint" || number <= Self.segmentNumberMax else { return nil }
             switch parts[1] {
             case "segment": self = .segment(number)
             case "prepared": self = .prepared(number)
