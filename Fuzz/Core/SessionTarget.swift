@@ -268,7 +268,8 @@ final class SessionScript {
             do {
                 header = try FrameHeader(bytes.span.bytes.extracting(offset..<bytes.count), frameBytesMax: NodeShell.configuration.frameBytesMax)
             } catch {
-                throw FuzzFailure("the node sent a frame that no client takes: \(error.message)")
+                let opcode = Opcode(rawValue: UInt16(bytes[offset + 4]) | UInt16(bytes[offset + 5]) << 8)?.name ?? "no opcode"
+                throw FuzzFailure("the node sent a frame (\(opcode)) that no client takes: \(error.message)")
             }
             guard bytes.count - offset >= Int(header.length) else { break }
             let body = Array(bytes[(offset + FrameHeader.byteCount)..<(offset + Int(header.length))])

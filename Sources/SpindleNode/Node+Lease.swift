@@ -77,7 +77,11 @@ extension Node {
             guard let message = state.engine.grant(
                 queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder,
                 session: waiter.session.rawValue, now: state.time)
-            else { continue } // named twice by a damaged checkpoint: it is held already
+            else {
+                // A damaged checkpoint may name a message twice; the second is dropped here. Anything else would go on for ever.
+                precondition(state.engine.nextReady(in: queue, now: state.time)?.id != next.id, "the next ready message can be leased")
+                continue
+            }
             if namesGroups { transaction.message(message.id, group: message.group) } else { transaction.writer.u64(message.id) }
             granted.append(message)
         }

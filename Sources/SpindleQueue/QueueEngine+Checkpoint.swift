@@ -3,7 +3,7 @@ extension QueueEngine {
     /// Puts back a held message, with its history; `message.readyAt` says whether it is delayed. False where it can't be.
     package mutating func restore(_ message: HeldMessage, history: MessageHistory?) -> Bool {
         let index = Int(message.queue)
-        guard index < queues.count, !queues[index].isDeleted, held.find(message.id) == nil,
+        guard message.epoch <= .max / 2, message.attempts <= .max / 2, index < queues.count, !queues[index].isDeleted, held.find(message.id) == nil,
             Int(message.group) < queues[index].groups.slots.count, queues[index].groups.slots[Int(message.group)].isUsed
         else { return false }
         var message = message
