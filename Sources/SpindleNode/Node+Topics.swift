@@ -103,7 +103,8 @@ extension Node {
             gap(session, subscription, offset: subscription.scanned, reason: reason)
         }
         while true {
-            let steps = subscription.next(in: state.topics, durable: log.durable.rawValue, places: &places)
+            let bytesMax = min(Subscription.bytesPerFrameMax, configuration.frameBytesMax - Self.recordFrameMargin)
+            let steps = subscription.next(in: state.topics, durable: log.durable.rawValue, bytesMax: bytesMax, places: &places)
             guard !steps.isEmpty else { return }
             var items: [TopicStore.Event] = []
             for step in steps {

@@ -1,5 +1,6 @@
 internal import DequeModule
 internal import SpindleQueue
+internal import SpindleWire
 
 /// A session's interest in topics.
 struct Subscription: Sendable {
@@ -49,7 +50,8 @@ struct Subscription: Sendable {
 
     /// Goes on behind what was looked at: what is of interest and durable, events as many as there is credit for and one frame holds.
     /// Takes the credit. Nothing, where `places` are used up: there may be more.
-    mutating func next(in topics: TopicStore, durable: UInt64, places: inout Int) -> [Step] {
+    /// - Parameter bytesMax: of a frame's events with what stands beside their records. One event always goes.
+    mutating func next(in topics: TopicStore, durable: UInt64, bytesMax: Int, places: inout Int) -> [Step] {
         var steps: [Step] = []
         var missing: UInt64 = 0
         var newest: UInt64?
@@ -66,7 +68,7 @@ struct Subscription: Sendable {
         var index = topics.history.index(after: scanned)
         var events = 0
         var byteCount = 0
-        while index < topics.history.entries.count, places > 0, credit > 0, events < Self.eventsPerFrameMax, byteCount < Self.bytesPerFrameMax {
+        while index < topics.history.entries.count, places > 0, credit > 0, events < Self.eventsPerFrameMax {
             let entry = topics.history.entries[index]
             guard entry.offset < durable else { break }
             if entry.isHole {
@@ -74,11 +76,12 @@ struct Subscription: Sendable {
                     entry.topic == TopicHistory.severalTopics ? mayMiss() : wants(topic: entry.topic, in: topics)
                 { missing = entry.offset }
             } else if wants(topic: entry.topic, in: topics) {
+                byteCount += TopicEventsHead.itemByteCount(name: topics.topics[Int(entry.topic)].name) + Int(entry.byteCount)
+                guard byteCount <= bytesMax || events == 0 else { break }
                 if missing > 0 { steps.append(.gap(missing)) }
                 missing = 0
                 steps.append(.event(topics.event(entry)))
                 events += 1
-                byteCount += Int(entry.byteCount)
                 credit -= 1
             }
             scanned = entry.offset

@@ -176,7 +176,7 @@ final class TestBroker {
         var bytes = received[session, default: []][...]
         received[session] = []
         var frames: [Frame] = []
-        while bytes.count >= 12, let header = try? FrameHeader(Array(bytes.prefix(12)).span.bytes, frameBytesMax: 1 << 24), bytes.count >= Int(header.length) {
+        while bytes.count >= 12, let header = try? FrameHeader(Array(bytes.prefix(12)).span.bytes, frameBytesMax: configuration.frameBytesMax), bytes.count >= Int(header.length) {
             frames.append(Frame(header: header, body: Array(bytes.dropFirst(12).prefix(Int(header.length) - 12))))
             bytes = bytes.dropFirst(Int(header.length))
         }

@@ -107,6 +107,17 @@ import Testing
             """)
     }
 
+    @Test func aFrameOfEventsIsNoLargerThanAllowed() throws {
+        let script = TopicScript(try TestBroker())
+        let large = String(repeating: "x", count: 190_000)
+        let texts = ["1", "2", large, "3", large]
+        for text in texts { #expect(try script.perform(["event", "t", text]) == "ok") }
+        #expect(try script.perform(["subscribe", "s", "t", "earliest", "9"]) == texts.map { "t:\($0)" }.joined(separator: " "))
+        let name = String(repeating: "n", count: 255)
+        for _ in 0..<4 { #expect(try script.perform(["event", name] + (0..<256).map { "\($0)" }).hasPrefix("ok")) }
+        #expect(try script.perform(["subscribe", "u", name, "earliest", "9999"]).split(separator: " ").count == 1024)
+    }
+
     @Test func aMoveInTheLogChangesNothingThatSubscribersSee() throws {
         try TopicScript.run("""
             event a 1 2

@@ -169,6 +169,9 @@ package struct TopicEventsHead: Equatable, Sendable {
         self.items = items
     }
 
+    /// Bytes of an item beside its record.
+    package static func itemByteCount(name: String) -> Int { 22 + name.utf8.count }
+
     package func encode(into writer: inout WireWriter) {
         writer.u32(subscriptionID)
         writer.u64(epoch)
