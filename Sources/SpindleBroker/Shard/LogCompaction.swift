@@ -16,6 +16,8 @@ package struct LogCompaction: Sendable {
     package var stage: Stage = .idle
     /// Stragglers below this address are moved until there are none; nil: nothing is to do.
     package private(set) var boundary: UInt64?
+    /// Something was moved since the boundary was set.
+    private(set) var hasMoved = false
     /// Addresses of records that cannot be read, oldest first: they stay, and hold their segments.
     package private(set) var unreadable: [UInt64] = []
     /// Not before, milliseconds of the node's clock.
@@ -37,6 +39,7 @@ package struct LogCompaction: Sendable {
     ///   - liveBytes: bytes of all records that are needed.
     package mutating func decide(oldestLive: UInt64?, liveBytes: UInt64, end: LSN, segmentBytes: UInt64) {
         boundary = nil
+        hasMoved = false
         guard let oldestLive else { return }
         let segment = LSN(rawValue: oldestLive).segment(segmentBytes: segmentBytes)
         let (live, overflow) = liveBytes.multipliedReportingOverflow(by: policy.logPerLiveBytesMax)
@@ -55,6 +58,7 @@ package struct LogCompaction: Sendable {
 
     /// A step moved so many bytes, at `now`, and the log ends at `end`: sets when the next one may come.
     package mutating func moved(bytes: UInt64, now: UInt64, end: LSN) {
+        if bytes > 0 { hasMoved = true }
         let elapsed = max(1, now - min(now, stepAt))
         let logged = end.rawValue - min(loggedBefore.rawValue, end.rawValue)
         let others = logged - min(logged, bytes)

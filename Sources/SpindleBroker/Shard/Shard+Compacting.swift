@@ -21,9 +21,10 @@ extension Shard {
             below: min(boundary, node.log.durable.rawValue), max: upkeep.moveMessagesPerStep + compaction.unreadable.count)
         stragglers.removeAll { compaction.unreadable.contains($0.address) }
         guard !stragglers.isEmpty else {
+            // What cannot be read stays, and with it the log's oldest segment: nothing is gained by moving the rest. Where nothing was
+            // moved, looking again at once would find the same.
+            if compaction.unreadable.isEmpty, compaction.hasMoved { again(afterMilliseconds: 0) }
             compaction.finishedSegment()
-            // What cannot be read stays, and with it the log's oldest segment: nothing is gained by moving the rest.
-            if compaction.unreadable.isEmpty { again(afterMilliseconds: 0) }
             return
         }
         var bytes = 0
