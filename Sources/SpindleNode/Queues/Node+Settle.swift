@@ -6,7 +6,7 @@ internal import SpindleWire
 internal import PlantedBugs
 #endif
 
-// ACK, NACK, EXTEND, SETTLE, and leases that end by themselves.
+// ACK, NACK, EXTEND and SETTLE.
 extension Node {
     /// Most tokens in one request.
     static let tokensPerRequestMax = 65_536
@@ -127,7 +127,7 @@ extension Node {
         }
     }
 
-    private mutating func end(_ message: HeldMessage, _ ending: QueueEngine.Ending, reason: String, next: QueueEngine.Next) {
+    mutating func end(_ message: HeldMessage, _ ending: QueueEngine.Ending, reason: String, next: QueueEngine.Next) {
         // Whoever ends the lease of a cancelled message removes it.
         let next = message.isCancelled ? .removed : next
         transaction.end(message.id, ending, next: next, reason: reason)
@@ -158,12 +158,12 @@ extension Node {
         if case .dead(let queue) = next { becameReady(queue) }
     }
 
-    private mutating func noteTimeToLiveEnd(_ id: UInt64, in queue: UInt32) {
+    mutating func noteTimeToLiveEnd(_ id: UInt64, in queue: UInt32) {
         noteEnd(id, in: queue, .dead, result: Array(QueueEngine.timeToLiveReason.utf8))
     }
 
     /// Where a message goes whose attempt failed. `delay` nil: the queue's back-off.
-    private func afterFailure(_ message: HeldMessage, delay: UInt64?) -> QueueEngine.Next {
+    func afterFailure(_ message: HeldMessage, delay: UInt64?) -> QueueEngine.Next {
         let policy = state.engine.queues[Int(message.queue)].policy
         if policy.attemptsMax > 0, UInt64(message.attempts) >= policy.attemptsMax { return death(in: message.queue) }
         let wait = delay ?? policy.backoff(attempt: message.attempts, messageID: message.id)
@@ -171,7 +171,7 @@ extension Node {
     }
 
     /// Dead letters of `queue` go to its dead-letter queue, where it has one.
-    private func death(in queue: UInt32) -> QueueEngine.Next {
+    func death(in queue: UInt32) -> QueueEngine.Next {
         let name = state.engine.queues[Int(queue)].policy.deadLetterQueue
         #if PLANTED_BUGS
         if plantedBug == .lostAtAttemptLimit { return .dropped }
@@ -340,76 +340,5 @@ extension Node {
             address += UInt64(group.records.count)
         }
         answer(request.session, request.correlationID, .settled(SettleReply(firstIDs: firstIDs)))
-    }
-
-    // MARK: Leases that end
-
-    /// How many ends one entry may tell: a log with small segments takes fewer, and must not wait for room that never comes.
-    private func timersMax(bytesEach: Int) -> Int { min(Self.timersPerTurnMax, max(1, log.payloadBytesMax / bytesEach)) }
-
-    /// Ends the leases that are over, at most ``timersPerTurnMax`` at once.
-    mutating func endExpiredLeases(now: UInt64) {
-        guard state.engine.expiredLease(now: now) != nil else { return }
-        let bytesEach = 160 + Self.endByteCountMax
-        let countMax = timersMax(bytesEach: bytesEach)
-        guard log.canAppend(payloadCount: bytesEach * countMax) else {
-            retryTimersAt = now + Self.retryMilliseconds
-            return
-        }
-        beginTransaction(now: now)
-        var count = 0
-        while count < countMax, let id = state.engine.expiredLease(now: now), let message = state.engine.held.find(id) {
-            // The wait was the lease itself: it is ready at once, or dead.
-            let next = afterFailure(message, delay: 0)
-            #if PLANTED_BUGS
-            if plantedBug == .deadWorkersAttemptUncounted {
-                end(message, .released, reason: "the lease ended", next: next)
-                count += 1
-                continue
-            }
-            #endif
-            end(message, .expired, reason: "the lease ended", next: next)
-            count += 1
-        }
-        do throws(WireError) {
-            _ = try appendTransaction(.expire)
-        } catch {
-            preconditionFailure("the log had room for the ends of leases: \(error.message)")
-        }
-    }
-
-    /// Ends the times to live that are over, at most ``timersPerTurnMax`` at once: the messages die, or are dropped.
-    mutating func endTimesToLive(now: UInt64) {
-        guard retryTimersAt == nil, state.engine.nextOver(now: now) != nil else { return }
-        let bytesEach = 96 + Self.endByteCountMax
-        let countMax = timersMax(bytesEach: bytesEach)
-        guard log.canAppend(payloadCount: bytesEach * countMax) else {
-            retryTimersAt = now + Self.retryMilliseconds
-            return
-        }
-        beginTransaction(now: now)
-        var count = 0
-        var open: (queue: UInt32, next: QueueEngine.Next, countAt: Int, count: UInt32)?
-        while count < countMax, let over = state.engine.nextOver(now: now) {
-            if open?.queue != over.queue {
-                if let open { transaction.writer.patch(u32: open.count, at: open.countAt) }
-                let next = death(in: over.queue)
-                open = (over.queue, next, transaction.beginExpire(in: over.queue, next: next), 0)
-            }
-            guard let next = open?.next else { break }
-            transaction.message(over.id, group: over.group)
-            let expired = state.engine.expire(over.id, in: over.queue, group: over.group, next: next, now: state.time)
-            precondition(expired, "a message whose time is over is there")
-            noteTimeToLiveEnd(over.id, in: over.queue)
-            open?.count += 1
-            count += 1
-            if case .dead(let queue) = next { becameReady(queue) }
-        }
-        if let open { transaction.writer.patch(u32: open.count, at: open.countAt) }
-        do throws(WireError) {
-            _ = try appendTransaction(.expire)
-        } catch {
-            preconditionFailure("the log had room for the ends of times to live: \(error.message)")
-        }
     }
 }
