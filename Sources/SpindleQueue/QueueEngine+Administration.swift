@@ -113,6 +113,8 @@ extension QueueEngine {
                 message.isInAges = false
                 if message.hasHistory { histories[id]?.death = nil }
             }
+            // One that is due is ready, whether that was noticed or not: a replay doesn't notice it.
+            if case .delayed(let until) = message.state, until <= now { message.state = .ready }
             change(message, to: message.state)
             return true
         }

@@ -323,10 +323,13 @@ package struct QueueEngine: Sendable {
         if case .delayed(let until) = state { after.readyAt = until } else { after.readyAt = 0 }
         if after.queue != before.queue { after.isInAges = false }
         held.update(message.id) { $0 = after }
-        entered(after)
         if after.queue != before.queue {
+            // Before it comes to the other queue: its indexes are made anew by these counts.
             queues[Int(before.queue)].heldCount -= 1
             queues[Int(after.queue)].heldCount += 1
+        }
+        entered(after)
+        if after.queue != before.queue {
             queues[Int(before.queue)].counts.bytes -= UInt64(after.byteCount)
             queues[Int(after.queue)].counts.bytes += UInt64(after.byteCount)
             queues[Int(after.queue)].totals.published += 1

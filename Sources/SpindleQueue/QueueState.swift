@@ -116,6 +116,8 @@ package struct QueueState: Sendable {
         guard let key, policy.isKeyed, !key.isEmpty else { return 0 }
         let isFirst = !groups.hasKeys
         let number = groups.number(of: key)
+        // What it was put down for when it was last empty says nothing of what will be delivered from it.
+        groups.retiring.remove(number)
         if isFirst {
             // From now on group 0 takes turns like any other.
             refresh(0, held)

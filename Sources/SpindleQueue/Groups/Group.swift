@@ -77,7 +77,7 @@ package struct GroupTable: Sendable {
     var open = IndexedHeap<Turn>()
     /// Groups that could if their rate allowed it: from when it does, milliseconds.
     var limited = IndexedHeap<UInt64>()
-    /// Groups without a message whose rate still counts: until when, milliseconds.
+    /// Exactly the groups without a message, whose rate still counts: until when, milliseconds.
     var retiring = IndexedHeap<UInt64>()
     /// When the oldest packed message of a group was stored. May be too early, not too late.
     var oldest = IndexedHeap<UInt64>()

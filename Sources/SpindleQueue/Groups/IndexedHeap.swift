@@ -1,8 +1,12 @@
 /// A heap of small numbers with a key each, the least key first, in which an entry is changed or removed by its number.
+///
+/// Of equal keys the lowest number comes first: what is taken does not depend on how the heap came to be, which a restart changes.
 struct IndexedHeap<Key: Comparable & Sendable>: Sendable {
     private struct Entry: Sendable {
         var key: Key
         var number: UInt32
+
+        static func < (a: Entry, b: Entry) -> Bool { a.key < b.key || (a.key == b.key && a.number < b.number) }
     }
 
     private var entries: [Entry] = []
@@ -54,7 +58,7 @@ struct IndexedHeap<Key: Comparable & Sendable>: Sendable {
     private mutating func rise(from start: Int) {
         var at = start
         let entry = entries[at]
-        while at > 0, entry.key < entries[(at - 1) / 2].key {
+        while at > 0, entry < entries[(at - 1) / 2] {
             place(entries[(at - 1) / 2], at)
             at = (at - 1) / 2
         }
@@ -67,8 +71,8 @@ struct IndexedHeap<Key: Comparable & Sendable>: Sendable {
         while true {
             var child = 2 * at + 1
             guard child < entries.count else { break }
-            if child + 1 < entries.count, entries[child + 1].key < entries[child].key { child += 1 }
-            guard entries[child].key < entry.key else { break }
+            if child + 1 < entries.count, entries[child + 1] < entries[child] { child += 1 }
+            guard entries[child] < entry else { break }
             place(entries[child], at)
             at = child
         }
