@@ -12,7 +12,7 @@ extension QueueEngine {
         while let first = delayed.min, first.until <= now {
             delayed.removeMin()
             guard let message = held.find(first.id), message.state == .delayed(until: first.until) else { continue }
-            left(message)
+            left(.init(message))
             var ready = message
             ready.state = .ready
             _ = held.touch(message.id) { $0.state = .ready }
@@ -25,7 +25,11 @@ extension QueueEngine {
 
     /// The next message that `queue` would deliver at `now`.
     package mutating func nextReady(in queue: UInt32, now: UInt64) -> (id: UInt64, byteCount: UInt32, group: UInt32)? {
-        queues[Int(queue)].next(now: now, held).map { ($0.id, $0.byteCount, $0.group) }
+        switch queues[Int(queue)].nextPacked(now: now) {
+        case .message(let head): (head.id, head.byteCount, head.group)
+        case .nothing: nil
+        case .unknown: queues[Int(queue)].next(now: now, held).map { ($0.id, $0.byteCount, $0.group) }
+        }
     }
 
     /// When time alone lets a queue deliver what its rates hold back; nil: it is not that for which it waits.

@@ -115,14 +115,16 @@ package struct QueueEngine: Sendable {
             let window = queues[index].policy.deduplicationWindowMilliseconds
             queues[index].deduplication.insert(deduplicationKey, id: id, now: now, window: window)
         }
-        let stored = QueueState.Stored(
-            id: id, byteCount: byteCount, priority: priority, delay: delay, timeToLive: timeToLive, group: group, now: now)
-        if let message = queues[index].store(stored, held) {
+        let place = group == nil ? 0 : queues[index].group(of: group, held)
+        let stored = QueueState.Stored(id: id, byteCount: byteCount, priority: priority, delay: delay, timeToLive: timeToLive, now: now)
+        guard queues[index].store(stored, in: place) else {
+            let message = queues[index].kept(stored, in: place)
             hold(message)
             queues[index].refresh(message.group, held)
-        } else if queues[index].policy.timeToLiveMilliseconds > 0 {
-            age(packedOf: index, from: now)
+            return
         }
+        if queues[index].groups.hasKeys { queues[index].refresh(place, held) }
+        if queues[index].policy.timeToLiveMilliseconds > 0 { age(packedOf: index, from: now) }
     }
 
     /// Keeps a message by itself from now on.
@@ -145,9 +147,9 @@ package struct QueueEngine: Sendable {
         age(message)
     }
 
-    mutating func left(_ message: HeldMessage) {
+    mutating func left(_ message: HeldMessages.Place) {
         queues[Int(message.queue)].left(message)
-        if case .delayed = message.state { delayedCount -= 1 }
+        if message.state == .delayed { delayedCount -= 1 }
     }
 
     /// Lets go of the times of messages that are not delayed until then any more.
@@ -189,21 +191,16 @@ package struct QueueEngine: Sendable {
     private mutating func grant(
         packed: PackedMessages.Message, group: UInt32, priority: UInt8, queue: UInt32, _ lease: HeldMessage.Lease
     ) -> Granted? {
-        var message = HeldMessage(
-            id: packed.id, byteCount: packed.byteCount, queue: queue, storedAt: packed.storedAt, priority: priority, state: .leased(lease))
-        message.address = packed.address
-        message.group = group
-        message.epoch = 1
-        message.attempts = 1
-        guard held.insert(message) else { return nil }
+        guard held.insert(packed, .init(queue: queue, group: group, priority: priority, byteCount: packed.byteCount, state: .leased), lease)
+        else { return nil }
         queues[Int(queue)].heldCount += 1
-        queues[Int(queue)].granted(from: group, now: lease.leasedAt, held)
+        granted(from: group, of: Int(queue), now: lease.leasedAt)
         return Granted(
             id: packed.id, address: packed.address, epoch: 1, attempt: 1, storedAt: packed.storedAt, byteCount: packed.byteCount, group: group)
     }
 
     private mutating func grant(held message: HeldMessage, _ lease: HeldMessage.Lease) -> Granted? {
-        left(message)
+        left(.init(message))
         let granted = held.update(message.id) { message in
             message.epoch += 1
             message.attempts += 1
@@ -213,8 +210,14 @@ package struct QueueEngine: Sendable {
                 id: message.id, address: message.address, epoch: message.epoch, attempt: message.attempts, storedAt: message.storedAt,
                 byteCount: message.byteCount, group: message.group)
         }
-        queues[Int(message.queue)].granted(from: message.group, now: lease.leasedAt, held)
+        self.granted(from: message.group, of: Int(message.queue), now: lease.leasedAt)
         return granted
+    }
+
+    /// Handing on `held` costs as much as all the rest where there are no groups that take turns.
+    private mutating func granted(from group: UInt32, of index: Int, now: UInt64) {
+        queues[index].granted(from: group, now: now)
+        if queues[index].groups.hasKeys { queues[index].refresh(group, held) }
     }
 
     /// The queue of a message whose lease `epoch` holds; nil if that lease is over.
@@ -224,9 +227,9 @@ package struct QueueEngine: Sendable {
 
     /// The holder is done with the message: it is gone. False if it isn't leased.
     package mutating func acknowledge(_ id: UInt64) -> Bool {
-        guard let queue = held.leased(id)?.queue else { return false }
-        queues[Int(queue)].totals.acknowledged += 1
-        drop(id)
+        guard let message = held.takeLeased(id) else { return false }
+        queues[Int(message.queue)].totals.acknowledged += 1
+        dropped(id, message)
         return true
     }
 
@@ -317,7 +320,7 @@ package struct QueueEngine: Sendable {
     /// `message` (with whatever else changed of it) is in another state from now on.
     mutating func change(_ message: HeldMessage, to state: HeldMessage.State) {
         guard let before = held.find(message.id) else { return }
-        left(before)
+        left(.init(before))
         var after = message
         after.state = state
         if case .delayed(let until) = state { after.readyAt = until } else { after.readyAt = 0 }
@@ -370,7 +373,10 @@ package struct QueueEngine: Sendable {
 
     /// The message is gone.
     mutating func drop(_ id: UInt64) {
-        guard let message = held.remove(id) else { return }
+        if let message = held.take(id) { dropped(id, message) }
+    }
+
+    private mutating func dropped(_ id: UInt64, _ message: HeldMessages.Place) {
         left(message)
         let index = Int(message.queue)
         queues[index].heldCount -= 1

@@ -67,6 +67,7 @@ package struct QueueState: Sendable {
     }
 
     /// The priority that counts for a message that comes to `group`.
+    @inline(__always)
     func priority(_ priority: UInt8, group: UInt32) -> UInt8 {
         policy.priorities && (group == 0 || !policy.orderedGroups) ? priority : QueueEngine.priorityDefault
     }
@@ -80,30 +81,27 @@ package struct QueueState: Sendable {
         var priority: UInt8
         var delay: UInt64
         var timeToLive: UInt64
-        var group: String?
         var now: UInt64
     }
 
-    /// Counts and packs a message. nil if that did it; else what must be held.
-    mutating func store(_ message: Stored, _ held: HeldMessages) -> HeldMessage? {
+    /// Counts a message that comes to `group`, and packs it if that can be; else ``kept(_:in:)`` says what must be held.
+    mutating func store(_ message: Stored, in group: UInt32) -> Bool {
         totals.published += 1
         counts.bytes += UInt64(message.byteCount)
-        let group = group(of: message.group, held)
-        let priority = priority(message.priority, group: group)
+        guard message.delay == 0, policy.delayMilliseconds == 0, message.timeToLive == 0,
+            groups.slots[Int(group)].pack(
+                id: message.id, byteCount: message.byteCount, priority: priority(message.priority, group: group), storedAt: message.now)
+        else { return false }
+        counts.ready += 1
+        if groups.hasKeys, !groups.oldest.contains(group) { groups.oldest.set(group, to: message.now) }
+        return true
+    }
+
+    func kept(_ message: Stored, in group: UInt32) -> HeldMessage {
         let wait = message.delay > 0 ? message.delay : policy.delayMilliseconds
-        if wait == 0, message.timeToLive == 0,
-            groups.slots[Int(group)].pack(id: message.id, byteCount: message.byteCount, priority: priority, storedAt: message.now)
-        {
-            counts.ready += 1
-            if groups.hasKeys {
-                if !groups.oldest.contains(group) { groups.oldest.set(group, to: message.now) }
-                refresh(group, held)
-            }
-            return nil
-        }
         var held = HeldMessage(
-            id: message.id, byteCount: message.byteCount, queue: number, storedAt: message.now, priority: priority,
-            state: wait > 0 ? .delayed(until: message.now + wait) : .ready)
+            id: message.id, byteCount: message.byteCount, queue: number, storedAt: message.now,
+            priority: priority(message.priority, group: group), state: wait > 0 ? .delayed(until: message.now + wait) : .ready)
         held.group = group
         held.timeToLive = message.timeToLive
         held.liveFrom = message.now + wait
@@ -188,7 +186,7 @@ package struct QueueState: Sendable {
         }
     }
 
-    mutating func left(_ message: HeldMessage) {
+    mutating func left(_ message: HeldMessages.Place) {
         let slot = Int(message.group)
         switch message.state {
         case .ready:

@@ -43,4 +43,24 @@ import Testing
         #expect(given <= asked + asked / 8)
         #expect(HeldMessages.leaseDuration(given) == given, "a duration that was given is given again")
     }
+
+    /// Ids that meet in the table, come and go: each is found as long as it is there, and once only.
+    @Test(arguments: [1, 170, 1 << 32, 0x9E37_79B9_7F4A_7C15] as [UInt64])
+    func everyIDIsFoundHoweverTheyAreSpaced(_ spacing: UInt64) {
+        var held = HeldMessages()
+        var known: Set<UInt64> = []
+        var chance = EngineRun.Chance(state: spacing)
+        for _ in 0..<5000 {
+            let id = UInt64(chance.below(700)) &* spacing
+            if chance.percent(55) {
+                #expect(held.insert(Self.leased(id, at: 0, for: 32)) == known.insert(id).inserted)
+            } else {
+                #expect(held.remove(id) == (known.remove(id) != nil))
+            }
+            #expect(held.count == known.count)
+            let other = UInt64(chance.below(700)) &* spacing
+            #expect(held.find(other)?.id == (known.contains(other) ? other : nil))
+        }
+        #expect(held.all.map(\.id) == known.sorted())
+    }
 }

@@ -85,7 +85,7 @@ package struct GroupTable: Sendable {
     package init() {}
 
     /// Whether there is any group but number 0.
-    package var hasKeys: Bool { slots.count > 1 }
+    @inline(__always) package var hasKeys: Bool { slots.count > 1 }
 
     mutating func take(turn slot: Int) {
         turns += 1

@@ -106,6 +106,32 @@ extension QueueState {
         return nil
     }
 
+    /// What ``nextPacked(now:)`` found out.
+    enum Quick {
+        case message(Head)
+        case nothing
+        /// Held messages or groups have a say: ask ``next(now:_:)``.
+        case unknown
+    }
+
+    /// The same as ``next(now:_:)`` where no group takes turns and the next message is a packed one, which is nearly always: it takes
+    /// a tenth of the time. It changes nothing, but is made to be called in place: a call that only looks would copy the whole queue.
+    mutating func nextPacked(now: UInt64) -> Quick {
+        if groups.slots.count > 1 { return .unknown }
+        if isDeleted || pause.deliveries || counts.ready == 0 { return .nothing }
+        if policy.concurrencyMax > 0, counts.leased >= policy.concurrencyMax { return .nothing }
+        if policy.ratePerSecondMax > 0, Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecondMax) > now { return .nothing }
+        for lane in groups.slots[0].lanes.indices {
+            if groups.slots[0].lanes[lane].heldReady > 0 { return .unknown }
+            guard let first = groups.slots[0].lanes[lane].packed.first else { continue }
+            if policy.timeToLiveMilliseconds > 0, first.storedAt + policy.timeToLiveMilliseconds <= now { return .nothing }
+            return .message(Head(
+                id: first.id, byteCount: first.byteCount, group: 0, priority: groups.slots[0].lanes[lane].priority, liveFrom: first.storedAt,
+                timeToLive: 0))
+        }
+        return .unknown
+    }
+
     /// The message that the queue would deliver now, limits considered.
     mutating func next(now: UInt64, _ held: HeldMessages) -> Head? {
         guard let opens = opensAt(), opens <= now else { return nil }
@@ -145,16 +171,10 @@ extension QueueState {
     // MARK: Facts
 
     /// A message of the group was leased at `now`.
-    mutating func granted(from group: UInt32, now: UInt64, _ held: HeldMessages) {
+    mutating func granted(from group: UInt32, now: UInt64) {
         totals.delivered += 1
         counts.leased += 1
         groups.slots[Int(group)].leased += 1
-        delivered(from: group, now: now)
-        refresh(group, held)
-    }
-
-    /// Others are next.
-    private mutating func delivered(from group: UInt32, now: UInt64) {
         if policy.ratePerSecondMax > 0 { rateTime = Rate.delivered(time: rateTime, perSecond: policy.ratePerSecondMax, now: now) }
         guard groups.hasKeys else { return }
         groups.take(turn: Int(group))

@@ -12,6 +12,81 @@ package struct HeldMessages: Sendable {
         var list: Int32 = -1
         var previous: Int32 = -1
         var next: Int32 = -1
+
+        /// Field by field: nothing is made elsewhere and copied here.
+        mutating func lease(_ packed: PackedMessages.Message, _ place: Place, _ lease: HeldMessage.Lease) {
+            message.id = packed.id
+            message.address = packed.address
+            message.byteCount = packed.byteCount
+            message.queue = place.queue
+            message.storedAt = packed.storedAt
+            message.liveFrom = packed.storedAt
+            message.timeToLive = 0
+            message.readyAt = 0
+            message.priority = place.priority
+            message.group = place.group
+            message.isCancelled = false
+            message.hasHistory = false
+            message.isInAges = false
+            message.epoch = 1
+            message.attempts = 1
+            message.state = .leased(lease)
+            isUsed = true
+        }
+
+        mutating func link(in list: Int32, after: Int32, before: Int32, deadline: UInt64) {
+            self.list = list
+            self.deadline = deadline
+            previous = after
+            next = before
+        }
+
+        mutating func vacate() -> Place {
+            isUsed = false
+            var place = Place(
+                queue: message.queue, group: message.group, priority: message.priority, byteCount: message.byteCount, state: .ready,
+                hasHistory: message.hasHistory)
+            switch message.state {
+            case .ready: return place
+            case .delayed: place.state = .delayed
+            case .leased: place.state = .leased
+            }
+            message.state = .ready // lets go of the holder's name
+            return place
+        }
+    }
+
+    /// What its queue counts a message by.
+    struct Place: Sendable {
+        enum State: Sendable { case ready, delayed, leased }
+
+        var queue: UInt32
+        var group: UInt32
+        var priority: UInt8
+        var byteCount: UInt32
+        var state: State
+        var hasHistory: Bool
+
+        init(queue: UInt32, group: UInt32, priority: UInt8, byteCount: UInt32, state: State, hasHistory: Bool = false) {
+            self.queue = queue
+            self.group = group
+            self.priority = priority
+            self.byteCount = byteCount
+            self.state = state
+            self.hasHistory = hasHistory
+        }
+
+        init(_ message: HeldMessage) {
+            let state: State =
+                switch message.state {
+                case .ready: .ready
+                case .delayed: .delayed
+                case .leased: .leased
+                }
+            self.init(
+                queue: message.queue, group: message.group, priority: message.priority, byteCount: message.byteCount, state: state,
+                hasHistory: message.hasHistory)
+        }
     }
 
     private struct LeaseList: Sendable {
@@ -22,7 +97,7 @@ package struct HeldMessages: Sendable {
 
     private var slots: [Slot] = []
     private var free: [Int32] = []
-    private var slotByID: [UInt64: Int32] = [:]
+    private var slotByID = IDTable()
     private var lists: [LeaseList] = []
     package private(set) var count = 0
 
@@ -63,22 +138,30 @@ package struct HeldMessages: Sendable {
     /// checkpoint names a message twice.
     @discardableResult
     package mutating func insert(_ message: HeldMessage) -> Bool {
-        let index: Int32
-        if let reused = free.popLast() {
-            index = reused
+        let index = free.last ?? Int32(slots.count)
+        guard slotByID.insert(message.id, at: index) else { return false }
+        if free.popLast() != nil {
             slots[Int(index)] = Slot(message: message, isUsed: true)
         } else {
-            index = Int32(slots.count)
             slots.append(Slot(message: message, isUsed: true))
-        }
-        if let previous = slotByID.updateValue(index, forKey: message.id) {
-            slotByID[message.id] = previous
-            slots[Int(index)].isUsed = false
-            free.append(index)
-            return false
         }
         count += 1
         link(index)
+        return true
+    }
+
+    /// The same for a waiting message that is leased for the first time.
+    mutating func insert(_ packed: PackedMessages.Message, _ place: Place, _ lease: HeldMessage.Lease) -> Bool {
+        let index = free.last ?? Int32(slots.count)
+        guard slotByID.insert(packed.id, at: index) else { return false }
+        if free.popLast() != nil {
+            slots[Int(index)].lease(packed, place, lease)
+        } else {
+            slots.append(Slot(message: HeldMessage(id: 0, byteCount: 0, queue: 0, storedAt: 0, priority: 0, state: .ready), isUsed: true))
+            slots[slots.count - 1].lease(packed, place, lease)
+        }
+        count += 1
+        link(index, deadline: lease.deadline, duration: lease.duration)
         return true
     }
 
@@ -92,16 +175,24 @@ package struct HeldMessages: Sendable {
         return result
     }
 
+    /// Lets go of a message. False if it isn't held.
     @discardableResult
-    package mutating func remove(_ id: UInt64) -> HeldMessage? {
-        guard let index = slotByID.removeValue(forKey: id) else { return nil }
+    package mutating func remove(_ id: UInt64) -> Bool { take(id) != nil }
+
+    /// The same; what its queue counts it by.
+    mutating func take(_ id: UInt64) -> Place? { slotByID.remove(id).map { vacate($0) } }
+
+    /// The same for a leased one; nil if it isn't leased.
+    mutating func takeLeased(_ id: UInt64) -> Place? {
+        guard let index = slotByID[id], slots[Int(index)].list >= 0 else { return nil }
+        return take(id)
+    }
+
+    private mutating func vacate(_ index: Int32) -> Place {
         unlink(index)
-        let message = slots[Int(index)].message
-        slots[Int(index)].isUsed = false
-        slots[Int(index)].message.state = .ready // lets go of the holder's name
         free.append(index)
         count -= 1
-        return message
+        return slots[Int(index)].vacate()
     }
 
     /// The lease that ends first.
@@ -135,15 +226,16 @@ package struct HeldMessages: Sendable {
 
     private mutating func link(_ index: Int32) {
         guard case .leased(let lease) = slots[Int(index)].message.state else { return }
-        let list = listIndex(lease.duration)
-        slots[Int(index)].deadline = lease.deadline
+        link(index, deadline: lease.deadline, duration: lease.duration)
+    }
+
+    private mutating func link(_ index: Int32, deadline: UInt64, duration: UInt64) {
+        let list = listIndex(duration)
         // Almost always the end; a restored lease may belong further ahead.
         var after = lists[list].last
-        while after >= 0, slots[Int(after)].deadline > lease.deadline { after = slots[Int(after)].previous }
+        while after >= 0, slots[Int(after)].deadline > deadline { after = slots[Int(after)].previous }
         let before = after >= 0 ? slots[Int(after)].next : lists[list].first
-        slots[Int(index)].list = Int32(list)
-        slots[Int(index)].previous = after
-        slots[Int(index)].next = before
+        slots[Int(index)].link(in: Int32(list), after: after, before: before, deadline: deadline)
         if after >= 0 { slots[Int(after)].next = index } else { lists[list].first = index }
         if before >= 0 { slots[Int(before)].previous = index } else { lists[list].last = index }
     }

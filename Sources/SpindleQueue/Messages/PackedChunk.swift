@@ -75,13 +75,27 @@ package struct PackedChunk: Sendable {
         return .added
     }
 
+    @inline(__always)
     mutating func append(_ message: Message) {
         let before = bytes.count
-        Self.write(message.id &- tail.end, to: &bytes)
-        Self.write(UInt64(message.byteCount), to: &bytes)
-        Self.write(message.storedAt &- tail.time, to: &bytes)
+        let gap = message.id &- tail.end
+        let byteCount = UInt64(message.byteCount)
+        let since = message.storedAt &- tail.time
         let shift = message.address &- message.id
-        if isMoved { Self.write(Self.zigzag(shift &- tail.shift), to: &bytes) }
+        if !isMoved, gap < 1 << 14, byteCount < 1 << 21, since < 1 << 14 {
+            // Seven bytes at most, appended at once: nearly every message there is.
+            var word: UInt64 = 0
+            var count: UInt64 = 0
+            Self.write(gap, to: &word, &count)
+            Self.write(byteCount, to: &word, &count)
+            Self.write(since, to: &word, &count)
+            withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0.prefix(Int(truncatingIfNeeded: count))) }
+        } else {
+            Self.write(gap, to: &bytes)
+            Self.write(byteCount, to: &bytes)
+            Self.write(since, to: &bytes)
+            if isMoved { Self.write(Self.zigzag(shift &- tail.shift), to: &bytes) }
+        }
         used += bytes.count - before
         tail = Position(end: message.id + UInt64(message.byteCount), time: message.storedAt, shift: shift)
         count += 1
@@ -175,6 +189,19 @@ package struct PackedChunk: Sendable {
     }
 
     private static func unzigzag(_ value: UInt64) -> UInt64 { (value >> 1) ^ (0 &- (value & 1)) }
+
+    /// Appends to `count` bytes in a word that has room.
+    @inline(__always)
+    private static func write(_ value: UInt64, to word: inout UInt64, _ count: inout UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            word |= (rest & 0x7F | 0x80) &<< (8 &* count)
+            count &+= 1
+            rest &>>= 7
+        }
+        word |= rest &<< (8 &* count)
+        count &+= 1
+    }
 
     private static func write(_ value: UInt64, to bytes: inout [UInt8]) {
         var rest = value

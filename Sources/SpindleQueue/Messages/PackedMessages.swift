@@ -1,5 +1,3 @@
-package import DequeModule
-
 /// Waiting messages that nothing sets apart from their neighbours, in the order of their ids.
 ///
 /// A message takes three variable-length numbers, usually four bytes: the gap to the end of the one before, its size, and the
@@ -23,7 +21,7 @@ package struct PackedMessages: Sendable {
     /// The first message, while there is one: so a lane with one message has no chunk.
     private var head = Message(id: 0, address: 0, byteCount: 0, storedAt: 0)
     /// The others. None is empty, but for one that waits to be used again.
-    private(set) var chunks: Deque<PackedChunk> = []
+    private(set) var chunks = ChunkList()
     package private(set) var count = 0
     /// Bytes of the records.
     package private(set) var byteCount: UInt64 = 0
@@ -33,14 +31,14 @@ package struct PackedMessages: Sendable {
     package init() {}
 
     package var isEmpty: Bool { count == 0 }
-    package var first: Message? { count > 0 ? head : nil }
+    @inline(__always) package var first: Message? { count > 0 ? head : nil }
 
     /// Whether a message can be added: only behind the last one.
     package func accepts(id: UInt64, storedAt: UInt64) -> Bool {
         switch count {
         case 0: true
         case 1: id >= head.id + UInt64(head.byteCount) && storedAt >= head.storedAt
-        default: chunks[chunks.count - 1].accepts(id: id, storedAt: storedAt)
+        default: chunks[chunks.last].accepts(id: id, storedAt: storedAt)
         }
     }
 
@@ -67,7 +65,7 @@ package struct PackedMessages: Sendable {
             }
             chunks[0].append(message)
         default:
-            switch chunks[chunks.count - 1].add(message) {
+            switch chunks.addToLast(message) {
             case .added: break
             case .refused: return false
             case .full:
@@ -93,7 +91,7 @@ package struct PackedMessages: Sendable {
 
     /// The next one comes to the head.
     private mutating func advance() {
-        let isLast = chunks[0].popFirst(into: &head)
+        let isLast = chunks.popFirst(into: &head)
         // The last chunk's memory is kept: a queue that is nearly empty would ask for it again and again.
         guard isLast, chunks.count > 1 else { return }
         if chunks[0].isMoved { movedChunks -= 1 }
@@ -190,7 +188,7 @@ package struct PackedMessages: Sendable {
         guard count > 0 else { return nil }
         guard count > 1, head.address != head.id || movedChunks > 0 else { return head.address }
         var lowest = head.address
-        for chunk in chunks {
+        for chunk in chunks.all {
             lowest = min(lowest, chunk.isMoved ? chunk.lowestAddress : chunk.base.end)
             // Behind a chunk in which nothing was moved only moved ones can be lower.
             if !chunk.isMoved, movedChunks == 0 { break }
@@ -205,7 +203,7 @@ package struct PackedMessages: Sendable {
             guard body(head) else { return }
         }
         guard count > 1 else { return }
-        for chunk in chunks where chunk.lowestAddress < address {
+        for chunk in chunks.all where chunk.lowestAddress < address {
             guard chunk.forEach({ $0.address < address ? body($0) : true }) else { return }
         }
     }
@@ -213,7 +211,7 @@ package struct PackedMessages: Sendable {
     // MARK: Checkpoint
 
     /// What is behind the first message, as a checkpoint keeps it.
-    package var rest: Deque<PackedChunk> { count > 1 ? chunks : [] }
+    package var rest: ArraySlice<PackedChunk> { count > 1 ? chunks.all : [] }
 
     /// nil where the messages don't rise.
     package init?(first: Message, rest chunks: [PackedChunk]) {
