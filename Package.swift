@@ -129,7 +129,7 @@ let package = Package(
             name: "spindle",
             dependencies: [
                 "SpindleBroker", "SpindleCertificates", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster",
-                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleSimulator", "SpindleWire", "MCMS", "MCMSFiles", "MCMSServer", "Outbox",
+                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleWire", "MCMS", "MCMSFiles", "MCMSServer", "Outbox",
                 .arguments, .httpClient, .histogram, .hummingbird, .hummingbirdTLS, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],

@@ -171,7 +171,8 @@ extension Script {
                 _ = try reader.u32("length")
                 let note = try DeadLetterNote(&reader)
                 let attempts = note.attempts.map { "\($0.outcome) \($0.reason)" }.joined(separator: ", ")
-                return (note.originQueue.isEmpty ? "" : "\(note.originQueue): \(note.reason); ") + attempts
+                let death = note.originQueue.isEmpty ? "" : "\(note.originQueue): \(note.reason)"
+            return [death, attempts].filter { !$0.isEmpty }.joined(separator: "; ")
             }
             var text = Self.text(item)
             if !item.holder.isEmpty { text += " \(item.holder)" }

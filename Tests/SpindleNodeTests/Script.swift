@@ -5,7 +5,7 @@ import Testing
 /// A table test in a tiny language: a line does one thing, and what follows `->` is what must come back.
 ///
 /// ```
-/// queue q attempts=3 backoff=1s          declare
+/// queue q attempts=3 backoff=1s          declare; what is not named stays as it is
 /// publish q a b c       -> a b c         publish bodies; "=a" for a duplicate, "!QUEUE_FULL" for a refusal
 /// lease w1 q 2 30s      -> a#1 b#1       body#attempt of what is delivered; "wait" while there is none
 /// take w1               -> c#1           what has come for a waiting lease
@@ -55,7 +55,8 @@ final class Script {
 
     static func milliseconds(_ text: String) -> UInt64 {
         let number = UInt64(text.filter(\.isNumber)) ?? 0
-        return text.hasSuffix("ms") ? number : text.hasSuffix("s") ? number * 1000 : text.hasSuffix("m") ? number * 60_000 : number
+        let units: [(String, UInt64)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("d", 86_400_000), ("y", 365 * 86_400_000)]
+        return number * (units.first { text.hasSuffix($0.0) }?.1 ?? 1)
     }
 
     func perform(_ words: [String]) throws -> String {
@@ -63,7 +64,11 @@ final class Script {
         case "queue": return try declare(words)
         case "publish": return try publish(words, producer: 0, sequence: 0)
         case "produce": return try publish([words[0], words[2]] + words[3...], producer: 7, sequence: UInt64(words[1]) ?? 0)
+        case "flood":
+            let names = (1...(Int(words[3]) ?? 1)).map { "\(words[2])\($0)" + (words.count > 4 ? words[4] : "") }
+            return try publish([words[0], words[1]] + names, producer: 0, sequence: 0) == names.map { String($0.split(separator: "/")[0]) }.joined(separator: " ") ? "ok" : "refused"
         case "lease": return try lease(words)
+        case "count": return try countLeased(words)
         case "take": return try take(words[1])
         case "ack", "nack", "dead", "release", "extend": return try settle(words)
         case "tick":
@@ -114,6 +119,13 @@ final class Script {
             case "dead": policy.deadLetterQueue = pair[1]
             case "results": policy.resultRetentionMilliseconds = Self.milliseconds(pair[1])
             case "groups": policy.orderedGroups = UInt64(pair[1])
+            case "fair": policy.fairGroups = UInt64(pair[1])
+            case "priorities": policy.priorities = UInt64(pair[1])
+            case "concurrency": policy.concurrencyMax = UInt64(pair[1])
+            case "keyconcurrency": policy.concurrencyPerGroupMax = UInt64(pair[1])
+            case "rate": policy.ratePerSecondMax = UInt64(pair[1])
+            case "keyrate": policy.ratePerSecondPerGroupMax = UInt64(pair[1])
+            case "ttl": policy.timeToLiveMilliseconds = Self.milliseconds(pair[1])
             default: throw WireError(.invalidArgument, "no such option: \(option)")
             }
         }
@@ -122,7 +134,8 @@ final class Script {
         }
     }
 
-    /// Messages are written `body`, `body/p9` (priority), `body/d5s` (delay), `body/k:key` (deduplication key).
+    /// Messages are written `body`, `body/p9` (priority), `body/d5s` (delay), `body/l5s` (time to live), `body/g:key` (group),
+    /// `body/k:key` (deduplication key).
     private func publish(_ words: [String], producer: UInt64, sequence: UInt64) throws -> String {
         let bodies = words.dropFirst(2)
         var records = WireWriter()
@@ -133,6 +146,8 @@ final class Script {
             for option in parts.dropFirst() {
                 if option.hasPrefix("p") { record.priority = UInt8(option.dropFirst()) ?? 4 }
                 if option.hasPrefix("d") { record.delayMilliseconds = Self.milliseconds(String(option.dropFirst())) }
+                if option.hasPrefix("l") { record.timeToLiveMilliseconds = Self.milliseconds(String(option.dropFirst())) }
+                if option.hasPrefix("g:") { record.group = String(option.dropFirst(2)) }
                 if option.hasPrefix("t:") { record.taskType = String(option.dropFirst(2)) }
                 if option.hasPrefix("h:") {
                     let pair = option.dropFirst(2).split(separator: ":", maxSplits: 1).map(String.init)
@@ -179,6 +194,17 @@ final class Script {
         }
         broker.turn()
         return try take(words[1])
+    }
+
+    /// `count WORKER QUEUE MAX DURATION`
+    private func countLeased(_ words: [String]) throws -> String {
+        var counts: [(letter: Character, count: Int)] = []
+        for _ in 0..<(Int(words[3]) ?? 0) {
+            let text = try lease(["lease", words[1], words[2], "1", words[4]])
+            guard text != "none", let letter = text.first else { break }
+            if let known = counts.firstIndex(where: { $0.letter == letter }) { counts[known].count += 1 } else { counts.append((letter, 1)) }
+        }
+        return counts.map { "\($0.letter):\($0.count)" }.joined(separator: " ")
     }
 
     private func take(_ worker: String) throws -> String {

@@ -12,7 +12,7 @@ struct BenchCommand: AsyncParsableCommand {
             Example:
               spindle bench publish --size 1024 --count 200000 --batch 100 --window 16
             """,
-        subcommands: [BenchPublishCommand.self, BenchLeaseCommand.self, BenchRoundTripCommand.self, BenchDeliveryCommand.self, BenchQueuesCommand.self])
+        subcommands: [BenchPublishCommand.self, BenchLeaseCommand.self, BenchRoundTripCommand.self, BenchDeliveryCommand.self, BenchQueuesCommand.self, BenchEngineCommand.self])
 }
 
 /// What every measurement takes.
