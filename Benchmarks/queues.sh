@@ -27,10 +27,9 @@ mkdir -p "$work"
 start
 echo "— few queues: $(memory)"
 rates a
-began=$(date +%s%N)
-"$spindle" bench queues --count "$queues" --data "$work/data" --port-base "$port"
-echo "$queues queues declared, one message each, in $((($(date +%s%N) - began) / 1000000)) ms"
-echo "— $queues queues: $(memory)"
+"$spindle" bench queues --count "$queues" --lease --data "$work/data" --port-base "$port"
+"$spindle" bench queues --count "$queues" --data "$work/data" --port-base "$port" >/dev/null
+echo "— $queues queues with a message: $(memory)"
 rates b
 echo "memory after load: $(memory)"
 stop 9
