@@ -50,4 +50,13 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case lostAtAttemptLimit
     /// More is delivered than was asked for.
     case creditOvershoot
+
+    // Ours: the simulation found them.
+
+    /// An event whose record was moved is pushed before the move is durable: what is read there is not the record.
+    case movedEventPushedEarly
+    /// An AWAIT is answered with what the state says when the answer leaves, of which not all is durable.
+    case awaitAheadOfLog
+    /// A message whose delay is over is moved as a delayed one in a replay, and was moved as a ready one live.
+    case dueUnnoticedInReplay
 }

@@ -173,7 +173,7 @@ package struct Node: ~Copyable {
         if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
         switch reply.content {
         case .browse(let browse): continueBrowse(browse)
-        case .awaited(let queue, let ids): answerAwait(reply, queue: queue, ids: ids)
+        case .awaited(let answer): readResults(answer)
         default: outbox.release(reply)
         }
     }

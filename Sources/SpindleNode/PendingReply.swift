@@ -25,7 +25,7 @@ struct PendingReply: Sendable {
         case browse(Node.Browse)
         case topicDeclared(DeclareReply)
         /// What became of messages is looked up when the reply goes.
-        case awaited(queue: UInt32, ids: [UInt64])
+        case awaited(Node.AwaitAnswer)
     }
 }
 

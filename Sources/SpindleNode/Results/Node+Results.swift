@@ -3,6 +3,10 @@ internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
 // What ended messages leave behind, and AWAIT, which asks for it.
 extension Node {
     /// Messages that all AWAITs together may wait for.
@@ -109,7 +113,7 @@ extension Node {
         var seen: Set<UInt64> = []
         for id in asked.ids where seen.insert(id).inserted && isPending(id, in: queue) { pending.append(id) }
         guard !pending.isEmpty, asked.waitMilliseconds > 0, !isDraining else {
-            answer(request.session, request.correlationID, .awaited(queue: queue, ids: asked.ids))
+            answerAwait(awaiter)
             return
         }
         guard awaitedCount + pending.count <= Self.awaitedMax else {
@@ -148,7 +152,7 @@ extension Node {
         guard let awaiter = forget(number) else { return }
         sessions[awaiter.session]?.awaiters.removeAll { $0 == number }
         sessions[awaiter.session]?.inFlight -= 1
-        answer(awaiter.session, awaiter.correlationID, .awaited(queue: awaiter.queue, ids: awaiter.ids))
+        answerAwait(awaiter)
     }
 
     /// Nobody waits any more.
@@ -184,6 +188,9 @@ extension Node {
 
     /// An AWAIT's reply under way: results are read piece by piece.
     struct AwaitAnswer: Sendable {
+        #if PLANTED_BUGS
+        var awaiter: Awaiter?
+        #endif
         var session: SessionID
         var correlationID: UInt32
         var items: [AwaitReply.Item]
@@ -193,15 +200,15 @@ extension Node {
         var reading = 0
     }
 
-    /// What became of `ids`, told by what is durable now.
-    mutating func answerAwait(_ reply: PendingReply, queue: UInt32, ids: [UInt64]) {
-        var answer = AwaitAnswer(session: reply.session, correlationID: reply.correlationID, items: [], unread: [])
-        for id in ids {
-            guard !isPending(id, in: queue) else {
+    /// Answers with what has become of the messages by now, once that is durable: what becomes of them until then is not told.
+    private mutating func answerAwait(_ awaiter: Awaiter, isReleased: Bool = false) {
+        var answer = AwaitAnswer(session: awaiter.session, correlationID: awaiter.correlationID, items: [], unread: [])
+        for id in awaiter.ids {
+            guard !isPending(id, in: awaiter.queue) else {
                 answer.items.append(.init(state: .pending))
                 continue
             }
-            guard let result = state.results.find(id), result.queue == queue, result.expiresAt > state.time else {
+            guard let result = state.results.find(id), result.queue == awaiter.queue, result.expiresAt > state.time else {
                 answer.items.append(.init(status: ItemStatus(.noSuchMessage), state: .unknown))
                 continue
             }
@@ -215,10 +222,20 @@ extension Node {
             }
             answer.items.append(.init(state: ending, settledAtMilliseconds: result.settledAt))
         }
-        readResults(answer)
+        #if PLANTED_BUGS
+        if plantedBug == .awaitAheadOfLog, !isReleased {
+            answer.awaiter = awaiter
+        } else if isReleased {
+            return readResults(answer)
+        }
+        #endif
+        self.answer(awaiter.session, awaiter.correlationID, .awaited(answer))
     }
 
-    private mutating func readResults(_ answer: AwaitAnswer) {
+    mutating func readResults(_ answer: AwaitAnswer) {
+        #if PLANTED_BUGS
+        if let awaiter = answer.awaiter { return answerAwait(awaiter, isReleased: true) }
+        #endif
         var answer = answer
         guard !answer.unread.isEmpty else {
             let reply = AwaitReply(items: answer.items)

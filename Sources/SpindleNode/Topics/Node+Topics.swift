@@ -88,6 +88,7 @@ extension Node {
                 guard subscription.pendingGap != nil || subscription.credit > 0 else { continue }
                 sessions[session]?.subscriptions[index] = Subscription(id: subscription.id, patterns: [], scanned: 0, credit: 0) // so that it is not copied
                 push(to: session, &subscription, places: &places)
+                if subscription.isHeldUp { hasTopicWork = true }
                 sessions[session]?.subscriptions[index] = subscription
             }
         }

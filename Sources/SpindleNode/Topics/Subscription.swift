@@ -2,6 +2,10 @@ internal import DequeModule
 internal import SpindleQueue
 internal import SpindleWire
 
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
 /// A session's interest in topics.
 struct Subscription: Sendable {
     /// Most subscriptions of one session.
@@ -19,6 +23,8 @@ struct Subscription: Sendable {
     /// Drops up to this number are no gap to this subscriber: they were done when it asked for what there is.
     var ignoresDropsThrough: UInt64 = 0
     var credit: UInt64
+    /// The next event's record was moved, and is not durable where it lies now.
+    private(set) var isHeldUp = false
     /// A gap to tell before anything else.
     var pendingGap: String?
     /// By topic number: 0 not looked at, 1 no, 2 yes.
@@ -53,6 +59,7 @@ struct Subscription: Sendable {
     /// - Parameter bytesMax: of a frame's events with what stands beside their records. One event always goes.
     mutating func next(in topics: TopicStore, durable: UInt64, bytesMax: Int, places: inout Int) -> [Step] {
         var steps: [Step] = []
+        isHeldUp = false
         var missing: UInt64 = 0
         var newest: UInt64?
         // Holes that are joined don't say of which topics: something of interest is missing if it was dropped behind this place.
@@ -76,11 +83,21 @@ struct Subscription: Sendable {
                     entry.topic == TopicHistory.severalTopics ? mayMiss() : wants(topic: entry.topic, in: topics)
                 { missing = entry.offset }
             } else if wants(topic: entry.topic, in: topics) {
+                let event = topics.event(entry)
+                #if PLANTED_BUGS
+                let readable = plantedBug == .movedEventPushedEarly ? UInt64.max : durable
+                #else
+                let readable = durable
+                #endif
+                guard event.address < readable else {
+                    isHeldUp = true
+                    break
+                }
                 byteCount += TopicEventsHead.itemByteCount(name: topics.topics[Int(entry.topic)].name) + Int(entry.byteCount)
                 guard byteCount <= bytesMax || events == 0 else { break }
                 if missing > 0 { steps.append(.gap(missing)) }
                 missing = 0
-                steps.append(.event(topics.event(entry)))
+                steps.append(.event(event))
                 events += 1
                 credit -= 1
             }
