@@ -9,6 +9,9 @@ struct LogReplay<Storage: LogStorage> {
     private let survey: SurveyedLog
     private let buffer: SegmentBuffer
     private(set) var recovered: RecoveredLog
+    #if PLANTED_BUGS
+    private var forgets = false
+    #endif
     private var putAside: [(file: LogFileName, reason: String)] = []
 
     private static var zeroBytesPerWrite: Int { 1 << 20 }
@@ -37,7 +40,10 @@ struct LogReplay<Storage: LogStorage> {
             switch try attempt({ () throws(LogStorageError) in try LoadedCheckpoint.load(file, from: storage) }) {
             case .failure(let fault):
                 #if PLANTED_BUGS
-                if plantedBug == .damagedCheckpointForgets { return LogDirectory.position(file) }
+                if plantedBug == .damagedCheckpointForgets {
+                    forgets = true
+                    return LogDirectory.position(file)
+                }
                 #endif
                 damage = damage ?? (file, fault)
                 putAside.append((file.name, "\(fault)"))
@@ -134,6 +140,9 @@ struct LogReplay<Storage: LogStorage> {
         _ visit: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void
     ) throws(LogRecoveryError) {
         recovered.statedDurable = max(recovered.statedDurable, entry.durable)
+        #if PLANTED_BUGS
+        if forgets { return }
+        #endif
         guard entry.lsn >= start else {
             guard entry.end <= start else {
                 throw corrupt(

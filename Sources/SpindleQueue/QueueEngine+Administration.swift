@@ -1,3 +1,7 @@
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
 // What operators do to queues and messages: facts, live and at replay alike.
 extension QueueEngine {
     /// Holds deliveries or publishes back; both false: no longer. Leases that are held go on.
@@ -14,6 +18,9 @@ extension QueueEngine {
         time = max(time, now)
         let index = Int(queue)
         var removed: UInt64 = 0
+        #if PLANTED_BUGS
+        if plantedBug == .keysForgottenByPurge { queues[index].deduplication = DeduplicationWindow() }
+        #endif
         if ready { removed += queues[index].dropPacked() }
         for message in heldMessages(of: queue) {
             let isPurged = switch message.state {

@@ -45,6 +45,17 @@ struct MessageModel {
     var attemptsHigh: UInt32 = 0
     /// LEASEs that had been lost when what was last seen of it was done.
     var lossesBefore: UInt32 = 0
+    /// Requests from this number on came after the ack was confirmed, and when that was done; 0: it was not, or not at home.
+    var acknowledgedBefore: UInt32 = 0
+    var acknowledgedFrom: UInt64 = 0
+    var leftResult = false
+    /// Leased when it was cancelled: it goes when the lease ends.
+    var isCancelled = false
+    /// The last CANCEL of it without an answer, and the last RESCHEDULE: their numbers.
+    var lastRemoval: UInt32 = 0
+    var lastReschedule: UInt32 = 0
+    /// A REDRIVE began when it may have been dead: it may be at home again, with its attempts counted anew.
+    var mayBeRedriven = false
     /// What it asks for itself, or its queue for it, milliseconds.
     var delay: UInt64 = 0
     /// Not to be delivered earlier.
@@ -58,6 +69,8 @@ struct MessageModel {
     /// When it was stored, node time: not before, not after.
     var storedFrom: UInt64 = 0
     var storedUntil: UInt64 = 0
+    /// Its time to live counts from then, or earlier.
+    var livesFromAtMost: UInt64 = .max
 
     init(queue: UInt8) { self.queue = queue }
 }
@@ -73,19 +86,45 @@ struct QueueModel {
     /// How long a deduplication key is remembered, milliseconds.
     let windowLow: UInt64
     let windowHigh: UInt64
+    let timeToLive: UInt64
+    let isOrdered: Bool
+    let concurrencyMax: Int
+    let concurrencyPerGroupMax: Int
+    let resultRetention: UInt64
+    /// Requests behind this one find deliveries, publishes paused; nil: nobody knows.
+    var deliveriesPausedSince: UInt32?
+    var publishesPausedSince: UInt32?
+    /// The last PURGE or DELETE without an answer: at home, among the dead.
+    var lastRemoval: UInt32 = 0
+    var lastDeadRemoval: UInt32 = 0
+    /// Keys that were taken until then may be forgotten: the queue was deleted, or may have been.
+    var keysForgottenThrough: UInt64 = 0
+    /// The last PAUSE, RESUME or DELETE that came.
+    var lastPause: UInt32 = 0
+    /// The last REDRIVE that came, and when.
+    var lastRedrive: UInt32 = 0
+    var redrivenAt: UInt64?
+    /// Messages of which a lease was seen lately; those that have a group, by group.
+    var leased: [Int] = []
+    var members: [[Int]] = Array(repeating: [], count: 8)
     /// LEASEs of which no answer came, by their numbers, rising: at home, among the dead.
     private var lostAtHome: [UInt32] = []
     private var lostAmongDead: [UInt32] = []
     /// Deduplication keys: tags of the messages that have or may have them, oldest first.
     var holdersByKey: [UInt16: [Int]] = [:]
 
-    init(attemptsMax: UInt32, window: UInt64) {
-        attemptsLow = attemptsMax
-        attemptsHigh = attemptsMax
-        attemptsLeast = attemptsMax
-        attemptsMost = attemptsMax
-        windowLow = window
-        windowHigh = window
+    init(_ queue: Profile.Queue) {
+        attemptsLow = queue.attemptsMax
+        attemptsHigh = queue.attemptsMax
+        attemptsLeast = queue.attemptsMax
+        attemptsMost = queue.attemptsMax
+        windowLow = queue.window
+        windowHigh = queue.window
+        timeToLive = queue.timeToLive
+        isOrdered = queue.isOrdered
+        concurrencyMax = queue.concurrencyMax
+        concurrencyPerGroupMax = queue.concurrencyPerGroupMax
+        resultRetention = queue.resultRetention
     }
 
     mutating func lost(_ number: UInt32, isDead: Bool) {

@@ -13,10 +13,14 @@ struct Oracle {
     var violation: Violation? { failure.violation }
     var step = 0
     /// The highest id that was confirmed: ids only rise.
-    private(set) var idMax: UInt64 = 0
+    var idMax: UInt64 = 0
     /// SETTLEs of which no answer came: what hangs together.
     private var settles: [(acknowledged: [Int], published: Range<Int>, events: Range<Int>)] = [([], 0..<0, 0..<0)]
-    private(set) var checks: UInt64 = 0
+    var checks: UInt64 = 0
+    /// The step in which the log was last found without room for what time demands.
+    var lackedRoomAt: Int?
+    /// Requests that came to the node.
+    var arrivals: UInt32 = 0
     /// LEASEs of which no answer came, and which may have leased anything.
     private(set) var losses: UInt32 = 0
 
@@ -31,107 +35,7 @@ struct Oracle {
         failure.violation = Violation(promise: promise, step: step, text: text())
     }
 
-    private func name(_ tag: Int) -> String { "message \(tag) of q\(messages[tag].queue)" }
-
-    // MARK: Publishing
-
-    /// The message was confirmed, at `now` at the latest.
-    mutating func stored(_ tag: Int, id: UInt64, arrivedAt: UInt64, now: UInt64) {
-        checks += 1
-        if id <= idMax { fail(5, "\(name(tag)) got the id \(id), and \(idMax) was given out before: ids must rise") }
-        idMax = max(idMax, id)
-        if messages[tag].id != 0, messages[tag].id != id, messages[tag].fate != .absent, !messages[tag].fate.contains(.absent) {
-            fail(6, "\(name(tag)) was stored twice, as \(messages[tag].id) and \(id)")
-        }
-        checkKey(tag, at: arrivedAt)
-        resolveSettle(tag, happened: true)
-        messages[tag].id = id
-        messages[tag].fate = .home
-        messages[tag].storedFrom = arrivedAt
-        messages[tag].storedUntil = now
-    }
-
-    /// A message with a deduplication key was accepted: no other may have it within the window.
-    private mutating func checkKey(_ tag: Int, at: UInt64) {
-        let key = messages[tag].key
-        guard key != 0 else { return }
-        let queue = Int(messages[tag].queue)
-        var holders = queues[queue].holdersByKey[key] ?? []
-        for holder in holders where holder != tag && !messages[holder].fate.contains(.absent) && messages[holder].id != 0 {
-            let window = queues[queue].windowLow
-            if window > 0, at < messages[holder].storedFrom + window {
-                fail(6, "\(name(tag)) was accepted, and \(name(holder)) has its deduplication key since \(at - min(at, messages[holder].storedFrom)) ms")
-            }
-        }
-        holders.removeAll { $0 == tag || (messages[$0].id != 0 && messages[$0].storedUntil + queues[queue].windowHigh <= at) }
-        holders.append(tag)
-        queues[queue].holdersByKey[key] = holders
-    }
-
-    /// This item of a publish was refused: it is not there, and was not before.
-    mutating func refused(_ tag: Int) {
-        checks += 1
-        if !messages[tag].fate.contains(.absent) { fail(6, "\(name(tag)) was refused when it was sent again, and it had been stored") }
-        messages[tag].fate = .absent
-        resolveSettle(tag, happened: false)
-    }
-
-    /// Answered as a duplicate of `id` (0: of one that is not named).
-    mutating func duplicate(_ tag: Int, id: UInt64, arrivedAt: UInt64) {
-        checks += 1
-        let key = messages[tag].key
-        let queue = Int(messages[tag].queue)
-        let holders = key == 0 ? [] : queues[queue].holdersByKey[key] ?? []
-        let isOthers = id != 0 && holders.contains { $0 != tag && messages[$0].id == id }
-        if messages[tag].fate != .absent, !isOthers {
-            // The same batch again; or one of another, of whose publish no answer came either.
-            if messages[tag].fate.contains(.absent), key != 0, !maybeHolders(of: key, queue, id, at: arrivedAt, except: tag).isEmpty { return }
-            if messages[tag].fate.contains(.absent), id != 0, id <= messages[tag].idsBefore {
-                fail(6, "\(name(tag)) was answered as a duplicate of \(id), which is older, and nobody's who has its key")
-            }
-            if messages[tag].fate.contains(.absent) {
-                confirm(tag, id: id)
-            } else if id != 0, messages[tag].id != id {
-                fail(6, "\(name(tag)) has the id \(messages[tag].id), and was answered as a duplicate of \(id)")
-            }
-            return
-        }
-        guard key != 0 else {
-            fail(6, "\(name(tag)) was answered as a duplicate of \(id), and it was never stored")
-            return
-        }
-        if !messages[tag].fate.contains(.absent) { fail(6, "\(name(tag)) was stored, and then answered as a duplicate of another, \(id)") }
-        messages[tag].fate = .absent
-        let window = queues[queue].windowHigh
-        // The one with this id, if it is known.
-        if let holder = holders.last(where: { $0 != tag && messages[$0].id == id && id != 0 && messages[$0].fate != .absent }) {
-            if arrivedAt >= messages[holder].storedUntil + window {
-                fail(6, "\(name(tag)) was refused as a duplicate of \(name(holder)), whose window is over")
-            }
-            if messages[holder].fate.contains(.absent) { confirm(holder, id: id) }
-            return
-        }
-        // Else one of those of whose publish no answer came.
-        let candidates = maybeHolders(of: key, queue, id, at: arrivedAt, except: tag)
-        if candidates.isEmpty { fail(6, "\(name(tag)) was answered as a duplicate of \(id), and no message whose window is open has its key") }
-        if candidates.count == 1 { confirm(candidates[0], id: id) }
-    }
-
-    /// Messages with the deduplication key of whose publish no answer came, and that may be `id`.
-    private func maybeHolders(of key: UInt16, _ queue: Int, _ id: UInt64, at time: UInt64, except tag: Int) -> [Int] {
-        (queues[queue].holdersByKey[key] ?? []).filter {
-            $0 != tag && messages[$0].id == 0 && messages[$0].fate != .absent && (id == 0 || id > messages[$0].idsBefore)
-                && time < messages[$0].storedUntil + queues[queue].windowHigh
-        }
-    }
-
-    /// It is known now that the message was stored.
-    private mutating func confirm(_ tag: Int, id: UInt64) {
-        if messages[tag].id != 0, id != 0, messages[tag].id != id { fail(1, "\(name(tag)) has the ids \(messages[tag].id) and \(id)") }
-        if id != 0 { messages[tag].id = id }
-        messages[tag].fate.remove(.absent)
-        resolveSettle(tag, happened: true)
-    }
+    func name(_ tag: Int) -> String { "message \(tag) of q\(messages[tag].queue)" }
 
     // MARK: Deliveries
 
@@ -147,8 +51,8 @@ struct Oracle {
         var from: UInt64
         var until: UInt64
         var duration: UInt64
-        /// LEASEs that were lost before this one came to the node.
-        var lossesBefore: UInt32
+        /// Of the LEASE.
+        var arrival: Arrival
     }
 
     mutating func delivered(_ tag: Int, _ delivery: Delivery) {
@@ -173,17 +77,27 @@ struct Oracle {
         if case .held(let from, _) = model.lease, delivery.until < from {
             fail(2, "\(name(tag)) was delivered with epoch \(delivery.epoch) while the lease \(model.epoch) holds for \(from - delivery.until) ms")
         }
-        if delivery.until < model.notBefore { fail(8, "\(name(tag)) was delivered \(model.notBefore - delivery.until) ms before its delay was over") }
+        if model.isCancelled { fail(3, "\(name(tag)) was delivered after it was cancelled (epoch \(delivery.epoch))") }
+        checkLimits(tag, delivery)
+        let isEnded = delivery.isDead && mayBeOver(tag, at: delivery.until)
+        if delivery.until < model.notBefore, !isEnded { fail(8, "\(name(tag)) was delivered \(model.notBefore - delivery.until) ms before its delay was over") }
         checkAttempts(tag, delivery, place)
         resolveSettle(tag, happened: !model.isAcknowledgedBySettle)
         var seen = messages[tag]
         seen.id = delivery.id
         seen.fate = place
+        if delivery.isDead, model.mayBeRedriven { seen.fate.insert(.home) }
+        if mayBeRemoved(tag, isDead: delivery.isDead, after: delivery.arrival) { seen.fate.insert(.gone) }
+        if !delivery.isDead {
+            seen.mayBeRedriven = false
+            if queues[delivery.queue].lastRedrive > delivery.arrival.order { redriven(&seen) }
+            queues[delivery.queue].leased.append(tag)
+        }
         seen.epoch = delivery.epoch
         seen.lease = .held(from: delivery.from + delivery.duration, until: delivery.until + delivery.duration)
         seen.attemptsLow = delivery.attempt
         seen.attemptsHigh = delivery.attempt
-        seen.lossesBefore = delivery.lossesBefore
+        seen.lossesBefore = delivery.arrival.losses
         seen.notBefore = 0
         seen.maybeKilled = false
         messages[tag] = seen
@@ -195,10 +109,13 @@ struct Oracle {
         var low = model.attemptsLow
         var high = model.attemptsHigh
         let unseen: UInt32
-        if delivery.isDead, model.fate.contains(.home) {
+        if model.mayBeRedriven {
+            low = 0
+            unseen = queue.lostLeases(after: 0, isDead: true) + queue.lostLeases(after: 0, isDead: false)
+        } else if delivery.isDead, model.fate.contains(.home) {
             // It died since it was last seen.
             let unseenHome = queue.lostLeases(after: model.lossesBefore, isDead: false)
-            let mayBeDead = model.fate.contains(.dead)
+            let mayBeDead = model.fate.contains(.dead) || mayBeOver(tag, at: delivery.until)
             if !mayBeDead, !model.maybeKilled, queue.attemptsLeast == 0 || high + unseenHome < queue.attemptsLeast {
                 fail(5, "\(name(tag)) is dead after \(high) of \(queue.attemptsLeast) attempts")
             }
@@ -253,8 +170,13 @@ struct Oracle {
         return false
     }
 
-    mutating func acknowledged(_ token: HeldToken, accepted: Bool, at time: UInt64) {
+    mutating func acknowledged(_ token: HeldToken, accepted: Bool, at time: UInt64, leavesResult: Bool = false) {
         guard judge(token, accepted: accepted, at: time, "the ack") else { return }
+        if !token.isDead, queues[Int(messages[token.tag].queue)].resultRetention > 0 {
+            messages[token.tag].acknowledgedBefore = arrivals + 1
+            messages[token.tag].acknowledgedFrom = time
+            messages[token.tag].leftResult = leavesResult
+        }
         messages[token.tag].fate = .gone
         messages[token.tag].lease = .over
     }
@@ -268,14 +190,14 @@ struct Oracle {
         }
     }
 
-    mutating func negativelyAcknowledged(_ token: HeldToken, _ nack: PendingRequest.Nack, accepted: Bool, at time: UInt64, lossesBefore: UInt32) {
+    mutating func negativelyAcknowledged(_ token: HeldToken, _ nack: PendingRequest.Nack, accepted: Bool, at time: UInt64, _ arrival: Arrival) {
         guard judge(token, accepted: accepted, at: time, "the nack") else { return }
-        end(token, nack, at: time, lossesBefore: lossesBefore)
+        end(token, nack, at: time, arrival)
     }
 
-    /// `lossesBefore`: LEASEs that were lost before the request came to the node; nil: nobody knows what became of it.
-    private mutating func end(_ token: HeldToken, _ nack: PendingRequest.Nack, at time: UInt64, lossesBefore: UInt32?) {
-        let isCertain = lossesBefore != nil
+    /// `arrival` nil: nobody knows what became of the request.
+    private mutating func end(_ token: HeldToken, _ nack: PendingRequest.Nack, at time: UInt64, _ arrival: Arrival?) {
+        let isCertain = arrival != nil
         var model = messages[token.tag]
         let queue = queues[Int(model.queue)]
         model.lease = isCertain ? .over : .maybe
@@ -284,7 +206,7 @@ struct Oracle {
             let next: MessageModel.Fate = token.isDead ? .gone : .dead
             model.fate = isCertain ? next : model.fate.union(next)
             model.maybeKilled = model.maybeKilled || !isCertain
-            if isCertain, !token.isDead { died(&model, lossesBefore) }
+            if isCertain, !token.isDead { died(&model, arrival) }
         case .release(let delay):
             model.attemptsLow -= min(model.attemptsLow, 1)
             if isCertain {
@@ -299,34 +221,41 @@ struct Oracle {
                 if isCertain, queue.attemptsLow == queue.attemptsHigh, model.attemptsLow >= queue.attemptsHigh {
                     model.fate = .dead
                     model.notBefore = 0
-                    died(&model, lossesBefore)
+                    died(&model, arrival)
                 } else {
                     model.fate.insert(.dead)
                     model.notBefore = 0
                 }
             }
         }
+        if model.fate.contains(.dead), !token.isDead {
+            let mayBeBefore = queue.redrivenAt.map { time <= $0 } ?? false
+            if mayBeBefore || arrival.map({ queue.lastRedrive > $0.order }) ?? false { redriven(&model) }
+        }
+        if let arrival, model.lastReschedule > arrival.order { model.notBefore = 0 }
+        if model.isCancelled, isCertain { model.fate = .gone }
         messages[token.tag] = model
     }
 
-    private func died(_ model: inout MessageModel, _ lossesBefore: UInt32?) {
+    private func died(_ model: inout MessageModel, _ arrival: Arrival?) {
         model.attemptsLow = 0
         model.attemptsHigh = 0
-        model.lossesBefore = lossesBefore ?? model.lossesBefore
+        model.lossesBefore = arrival?.losses ?? model.lossesBefore
     }
 
-    mutating func extended(_ token: HeldToken, duration: UInt64, accepted: Bool, at time: UInt64) {
+    mutating func extended(_ token: HeldToken, duration: UInt64, accepted: Bool, isCancelled: Bool, at time: UInt64) {
         guard judge(token, accepted: accepted, at: time, "the extension") else { return }
+        if messages[token.tag].isCancelled, !isCancelled { fail(8, "the holder of \(name(token.tag)) was not told that it is cancelled") }
         messages[token.tag].lease = .held(from: time + duration, until: time + duration)
     }
 
     // MARK: What nobody knows
 
     /// The answer to a request that arrived will never be seen.
-    mutating func unknown(_ request: PendingRequest) {
+    mutating func unknown(_ request: PendingRequest, now: UInt64) {
         guard let time = request.arrivedAt else { return }
         switch request.kind {
-        case .connect, .stats, .subscribe: break
+        case .connect, .stats, .subscribe, .awaits: break
         case .publish(_, let tags, _, _):
             for tag in tags { maybeStored(tag, at: time) }
         case .lease(let queue, let isDead, _, _, _):
@@ -338,7 +267,7 @@ struct Oracle {
                 messages[token.tag].lease = .maybe
             }
         case .negativeAcknowledge(let tokens, let nack):
-            for token in tokens where mayHold(token) { end(token, nack, at: time, lossesBefore: nil) }
+            for token in tokens where mayHold(token) { end(token, nack, at: time, nil) }
         case .extend(let tokens, let duration):
             for token in tokens where mayHold(token) {
                 if case .held(let from, let until) = messages[token.tag].lease {
@@ -348,6 +277,11 @@ struct Oracle {
         case .settle(let tokens, _, let tags, _, let events):
             maybeSettled(tokens, tags, events, at: time)
         case .declare(let queue, let attempts): queues[queue].maybeSetAttempts(attempts)
+        case .pause, .redrive: break // what they may do is taken for possible from when they came
+        case .purge(let queue, let isDead, _, _): maybePurged(queue, isDead: isDead, at: now)
+        case .delete(let queue): maybeDeleted(queue, at: now)
+        case .cancel(_, _, let tags): maybeCancelled(tags)
+        case .reschedule(_, _, let tags, _): maybeRescheduled(tags)
         case .topicPublish(_, let events, _, _):
             for event in events { topics.maybeStored(event) }
         }
@@ -388,13 +322,13 @@ struct Oracle {
     }
 
     /// One part of a SETTLE was seen to have happened or not: so it is with the others.
-    private mutating func resolveSettle(_ tag: Int, happened: Bool) {
+    mutating func resolveSettle(_ tag: Int, happened: Bool) {
         let number = Int(messages[tag].settle)
         guard number != 0 else { return }
         let settle = settles[number]
         for other in settle.acknowledged where messages[other].settle == Int32(number) {
             messages[other].settle = 0
-            if happened { messages[other].fate = .gone } else { messages[other].fate.remove(.gone) }
+            if happened { messages[other].fate = .gone } else if !mayBeRemoved(other) { messages[other].fate.remove(.gone) }
             if messages[other].fate.isEmpty { fail(1, "\(name(other)) was acknowledged by half a SETTLE") }
         }
         for other in settle.published where messages[other].settle == Int32(number) {
@@ -409,7 +343,7 @@ struct Oracle {
 
     /// Everything was drained: nothing that must be there may be missing.
     mutating func drained() {
-        for tag in messages.indices where messages[tag].fate.isCertain {
+        for tag in messages.indices where messages[tag].fate.isCertain && !messages[tag].isCancelled {
             fail(1, "\(name(tag)) (id \(messages[tag].id)) is lost: it was confirmed, never acknowledged, and is not there")
         }
     }

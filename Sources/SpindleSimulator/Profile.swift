@@ -19,12 +19,21 @@ package struct Features: OptionSet, Sendable {
     package static let priorities = Features(rawValue: 8192)
     package static let checkpoints = Features(rawValue: 16384)
     package static let interleaving = Features(rawValue: 32768)
+    package static let operators = Features(rawValue: 65536)
+    package static let groups = Features(rawValue: 131_072)
+    package static let limits = Features(rawValue: 262_144)
+    package static let timeToLive = Features(rawValue: 524_288)
+    package static let relocation = Features(rawValue: 1_048_576)
+    package static let deletion = Features(rawValue: 2_097_152)
+    package static let results = Features(rawValue: 4_194_304)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
         ("connection-loss", .connectionLoss), ("reordering", .reordering), ("time-jumps", .timeJumps), ("topics", .topics),
         ("settles", .settles), ("deduplication", .deduplication), ("policy-changes", .policyChanges), ("delays", .delays),
         ("priorities", .priorities), ("checkpoints", .checkpoints), ("interleaving", .interleaving),
+        ("operators", .operators), ("groups", .groups), ("limits", .limits), ("time-to-live", .timeToLive), ("relocation", .relocation),
+        ("deletion", .deletion), ("results", .results),
     ]
 
     package static let all = Features(names.map(\.feature))
@@ -46,6 +55,7 @@ struct Profile {
     enum Action: CaseIterable {
         case publish, lease, leaseDead, acknowledge, nack, extend, settle, topicPublish, subscribe, credit, declare, stats
         case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
+        case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits
     }
 
     struct Queue {
@@ -54,6 +64,11 @@ struct Profile {
         var lengthMax: UInt64
         var delay: UInt64
         var backoff: UInt64
+        var timeToLive: UInt64 = 0
+        var isOrdered = false
+        var concurrencyMax = 0
+        var concurrencyPerGroupMax = 0
+        var resultRetention: UInt64 = 0
     }
 
     var table: [Action] = []
@@ -70,6 +85,9 @@ struct Profile {
     var delayedFrames: Int
     var commitEagerness: Int
     var capacity: UInt64
+    /// Of the larger ones, and how many of all bodies are.
+    var bodyBytesMax: Int
+    var largeOneIn: Int
 
     init(_ random: inout SeededGenerator, _ features: Features) {
         topicEventsMax = random.pick([5, 50, 1000])
@@ -77,19 +95,35 @@ struct Profile {
         faultDistance = random.pick([25, 80, 200, 600])
         delayedFrames = random.pick([0, 10, 40])
         commitEagerness = random.pick([1, 2, 4])
-        capacity = random.chance(1, in: 4) ? UInt64(random.pick([8, 12, 24])) * (128 << 10) : .max
+        capacity = random.chance(1, in: 4) ? UInt64(random.pick([5, 6, 8])) * (128 << 10) : .max
         if !features.contains(.fullDisk) { capacity = .max }
+        // A small disk gets full only when there is something to fill it with.
+        bodyBytesMax = capacity < .max || random.chance(1, in: 5) ? 12_000 : 3_000
+        largeOneIn = capacity < .max ? 2 : bodyBytesMax > 3_000 ? 4 : 20
         for _ in 0..<1 + random.below(4) {
             queues.append(Queue(
                 attemptsMax: UInt32(random.pick([1, 2, 3, 5, 10, 0])), window: random.pick([20_000, 600_000]),
                 lengthMax: random.chance(1, in: 5) ? 20 : 0, delay: random.chance(1, in: 6) && features.contains(.delays) ? 2_000 : 0,
                 backoff: random.pick([0, 500, 5_000])))
+            limit(&queues[queues.count - 1], &random, features)
         }
         for action in Action.allCases {
             let weight = Self.weight(action) * random.pick([1, 2, 2, 4]) / 2
             let isOn = Self.needs(action).map(features.contains) ?? true
             if isOn { table += Array(repeating: action, count: max(1, weight)) }
         }
+    }
+
+    private func limit(_ queue: inout Queue, _ random: inout SeededGenerator, _ features: Features) {
+        let (ttl, isOrdered) = (random.chance(1, in: 5), random.chance(1, in: 4))
+        let (most, mostOfGroup) = (random.pick([0, 0, 0, 0, 2, 5]), random.pick([0, 0, 0, 0, 1, 2]))
+        let retention = random.pick([0, 0, 30_000] as [UInt64])
+        if features.contains(.results) { queue.resultRetention = retention }
+        if features.contains(.timeToLive), ttl { queue.timeToLive = 20_000 }
+        if features.contains(.groups) { queue.isOrdered = isOrdered }
+        guard features.contains(.limits) else { return }
+        queue.concurrencyMax = most
+        queue.concurrencyPerGroupMax = mostOfGroup
     }
 
     private static func needs(_ action: Action) -> Features? {
@@ -101,6 +135,10 @@ struct Profile {
         case .loseConnection, .halfOpen: .connectionLoss
         case .checkpoint: .checkpoints
         case .network: .reordering
+        case .pause, .purge, .cancel, .reschedule, .redrive: .operators
+        case .delete: .deletion
+        case .relocate: .relocation
+        case .awaits: .results
         case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
         }
     }
@@ -115,7 +153,7 @@ struct Profile {
         case .extend: 8
         case .settle: 12
         case .topicPublish: 14
-        case .subscribe: 3
+        case .subscribe: 4
         case .credit: 6
         case .declare, .stats, .loseConnection, .halfOpen, .die, .mark: 2
         case .time: 20
@@ -125,6 +163,11 @@ struct Profile {
         case .prepare: 8
         case .checkpoint: 4
         case .repeatPublish: 4
+        case .pause, .cancel, .reschedule: 3
+        case .purge, .delete: 1
+        case .redrive: 2
+        case .relocate: 10
+        case .awaits: 6
         }
     }
 }

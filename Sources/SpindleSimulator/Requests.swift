@@ -23,6 +23,14 @@ struct PendingRequest {
         case topicPublish(topic: Int, events: Range<Int>, producer: Int, isRepeated: Bool)
         case subscribe(subscriber: Int)
         case stats
+        /// Neither: RESUME.
+        case pause(queue: Int, deliveries: Bool, publishes: Bool)
+        case purge(queue: Int, isDead: Bool, ready: Bool, delayed: Bool)
+        case delete(queue: Int)
+        case cancel(queue: Int, isDead: Bool, [Int])
+        case reschedule(queue: Int, isDead: Bool, [Int], delay: UInt64)
+        case redrive(queue: Int)
+        case awaits(queue: Int, [Int])
     }
 
     enum Nack {
@@ -36,14 +44,22 @@ struct PendingRequest {
     var session: UInt64
     /// When it came to the node, node time; nil while it is on its way.
     var arrivedAt: UInt64?
-    /// LEASEs that had been lost then.
-    var lossesBefore: UInt32 = 0
+    var arrival = Arrival()
 
     /// Messages that it acknowledges, gives back or holds on to.
     var tokens: [HeldToken] {
         switch kind {
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _), .settle(let tokens, _, _, _, _): tokens
         case .connect, .publish, .lease, .declare, .topicPublish, .subscribe, .stats: []
+        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: []
         }
     }
+}
+
+/// When a request came to the node, among the others.
+struct Arrival {
+    /// Requests are numbered in the order of their coming, from 1.
+    var order: UInt32 = 0
+    /// LEASEs of which it was known by then that no answer comes.
+    var losses: UInt32 = 0
 }

@@ -269,6 +269,40 @@ package final class SimulatedBroker {
     /// Says in the log that all before is durable.
     package func mark() { _ = try? node.log.appendMark() }
 
+    // MARK: Moving
+
+    /// Records that were read to be moved.
+    private var moving: (stragglers: [Straggler], bytes: [UInt8])?
+    package var isMoving: Bool { moving != nil }
+
+    /// Reads up to `max` of the records that lie below `address`, as the real shell does on its background thread. False where one
+    /// can't be read, or is damaged.
+    package func beginMove(below address: UInt64, max: Int) -> Bool {
+        let stragglers = node.state.stragglers(below: min(address, node.log.durable.rawValue), max: max)
+        guard isAlive, !stragglers.isEmpty, node.hasRoomToRelocate(stragglers) else { return true }
+        let reader = recovered.makeReader(storage: storage)
+        var bytes: [UInt8] = []
+        for straggler in stragglers {
+            var record = [UInt8](repeating: 0, count: straggler.byteCount)
+            do {
+                try record.withUnsafeMutableBytes { place in try reader.read(address: straggler.address, into: place) }
+                try RecordView.check(record.span.bytes)
+            } catch {
+                return storage.isDown
+            }
+            bytes += record
+        }
+        moving = (stragglers, bytes)
+        return true
+    }
+
+    /// Has what was read moved, as far as it is still in its place. How many records were.
+    package func finishMove() -> Int {
+        guard isAlive, let moving else { return 0 }
+        self.moving = nil
+        return node.relocate(moving.stragglers, records: moving.bytes.span.bytes, now: now).records
+    }
+
     // MARK: Looking
 
     package func encodedState() -> [UInt8] { Self.encode(node.state) }

@@ -2,8 +2,8 @@ package import SpindleLog
 
 /// A disk in memory that can fail and crash. The fault model:
 /// - A write is kept in volatile memory until the file is synced; so is a change of its size.
-/// - At a crash every un-synced sector of 512 bytes is kept, lost (its former bytes stay) or torn (half and half), each on its
-///   own; an un-synced growth of the file is kept or lost, and sectors that were never written read as zero.
+/// - At a crash every un-synced sector of 512 bytes is kept, lost (its former bytes stay) or torn (its beginning is new), each on
+///   its own; an un-synced growth of the file is kept or lost, and sectors that were never written read as zero.
 /// - Creations, renames and removals that no directory sync followed are undone from the last one backwards: any prefix of
 ///   them survives, as with a journaling file system.
 /// - After a failed sync the pages read well and count as clean: no later sync writes them, only a later write does.
@@ -40,6 +40,8 @@ package struct SimulatedDiskState {
         package var directoryChangesKept: Int
         package var sector: (Int) -> SectorFate
         package var sizeKept: (Int) -> Bool
+        /// Where torn sectors are torn.
+        package var tornAt = SimulatedDiskState.sectorBytes / 2
 
         package init(directoryChangesKept: Int, sector: @escaping (Int) -> SectorFate, sizeKept: @escaping (Int) -> Bool) {
             self.directoryChangesKept = directoryChangesKept
@@ -66,7 +68,7 @@ package struct SimulatedDiskState {
         var sectorIndex = 0
         for (fileIndex, id) in files.keys.sorted().enumerated() {
             guard files[id]?.isDoubtful == true else { continue }
-            files[id]?.crash(keepsSize: choice.sizeKept(fileIndex)) { 
+            files[id]?.crash(keepsSize: choice.sizeKept(fileIndex), tornAt: choice.tornAt) {
                 defer { sectorIndex += 1 }
                 return choice.sector(sectorIndex)
             }
@@ -180,7 +182,7 @@ package struct SimulatedFile {
         before.removeAll(keepingCapacity: true)
     }
 
-    mutating func crash(keepsSize: Bool, _ fate: () -> SimulatedDiskState.SectorFate) {
+    mutating func crash(keepsSize: Bool, tornAt: Int, _ fate: () -> SimulatedDiskState.SectorFate) {
         let size = keepsSize ? bytes.count : durableCount
         var doubtful = ghosts
         for (index, sector) in dirty.enumerated() {
@@ -193,7 +195,7 @@ package struct SimulatedFile {
                 switch fate() {
                 case .kept: Self.sectorBytes
                 case .lost: 0
-                case .torn: Self.sectorBytes / 2
+                case .torn: tornAt
                 }
             let end = min(start + Self.sectorBytes, bytes.count)
             if start + lostFrom < end { bytes.replaceSubrange(start + lostFrom..<end, with: old[lostFrom..<end - start]) }

@@ -11,6 +11,7 @@ extension Simulation {
         storage.faults = [:]
         storage.disk.capacity = .max
         settleDown()
+        judgeAwaited()
         if !broker.isAlive { restart(losesPower: storage.isDown) }
         if !broker.isQuiet { oracle.fail(9, "the broker neither serves nor stops") }
         guard oracle.violation == nil else { return }
@@ -18,6 +19,11 @@ extension Simulation {
         for producer in producers.indices { producers[producer].batch = nil }
         restart(losesPower: false)
         guard oracle.violation == nil else { return }
+        settleDown()
+        for queue in profile.queues.indices {
+            declare(queue)
+            resume(queue)
+        }
         settleDown()
         let roundsMax = 200 + oracle.messages.count
         var rounds = 0
@@ -31,6 +37,7 @@ extension Simulation {
                 now = max(now + 1, broker.node.nextDeadline ?? now + 60_000)
                 settleDown()
             }
+            guard rounds < 20 || rounds.isMultiple(of: 20) else { continue }
             broker.beginCheckpoint()
             settleDown()
             checkpoint()

@@ -37,7 +37,9 @@ extension Simulation {
         var own = SeededGenerator(seed: random.next())
         let kept = random.below(disk.pendingChanges.count + 1)
         let style = random.below(4)
-        return .init(
+        // In the middle, or within the first bytes of what may be an entry.
+        let tornAt = random.chance(1, in: 2) ? SimulatedDiskState.sectorBytes / 2 : 8 * random.below(SimulatedDiskState.sectorBytes / 8) + 4
+        var choice = SimulatedDiskState.CrashChoice(
             directoryChangesKept: kept,
             sector: { _ in
                 switch style {
@@ -47,6 +49,8 @@ extension Simulation {
                 }
             },
             sizeKept: { index in style == 1 || (style != 0 && index.isMultiple(of: 2)) })
+        choice.tornAt = tornAt
+        return choice
     }
 
     // MARK: Starting again
@@ -141,6 +145,7 @@ extension Simulation {
         let time = 2..<10
         guard expected.count != recovered.count || expected[time.upperBound...] != recovered[time.upperBound...] else { return }
         let at = zip(expected, recovered).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(expected.count, recovered.count)
+        note("expected \(expected[max(0, at - 40)..<min(at + 24, expected.count)]), recovered \(recovered[max(0, at - 40)..<min(at + 24, recovered.count)])")
         oracle.fail(8, "the recovered state differs from \(what): \(expected.count) and \(recovered.count) bytes, first at \(at) (the time stands at \(time))")
     }
 

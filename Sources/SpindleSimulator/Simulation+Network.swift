@@ -24,7 +24,7 @@ extension Simulation {
     }
 
     /// Sends what `body` writes as one request.
-    func send(_ client: Int, _ opcode: Opcode, _ kind: PendingRequest.Kind, _ body: (inout WireWriter) -> Void) {
+    func send(_ client: Int, _ opcode: Opcode, _ kind: PendingRequest.Kind, atOnce: Bool = false, _ body: (inout WireWriter) -> Void) {
         if clients[client].session == 0 { connect(client) }
         let correlation = nextCorrelation
         nextCorrelation += 1
@@ -32,11 +32,11 @@ extension Simulation {
         var writer = WireWriter()
         body(&writer)
         let waits = !isCalm && features.contains(.reordering) && random.below(100) < profile.delayedFrames
-        if waits || !clients[client].uplink.isEmpty {
+        if !atOnce, waits || !clients[client].uplink.isEmpty {
             pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: nil)
             clients[client].uplink.append((opcode, correlation, writer.array()))
         } else {
-            pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: now, lossesBefore: oracle.losses)
+            pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: now, arrival: oracle.arrived(kind, at: now))
             arrived(kind)
             broker.received(SessionID(rawValue: session), opcode, correlation, writer.span)
         }
@@ -64,8 +64,10 @@ extension Simulation {
         guard !clients[client].uplink.isEmpty, clients[client].session != 0 else { return }
         let frame = clients[client].uplink.removeFirst()
         pending[frame.correlationID]?.arrivedAt = now
-        pending[frame.correlationID]?.lossesBefore = oracle.losses
-        if let request = pending[frame.correlationID] { arrived(request.kind) }
+        if let request = pending[frame.correlationID] {
+            pending[frame.correlationID]?.arrival = oracle.arrived(request.kind, at: now)
+            arrived(request.kind)
+        }
         broker.received(SessionID(rawValue: clients[client].session), frame.opcode, frame.correlationID, frame.body.span.bytes)
     }
 
@@ -131,7 +133,7 @@ extension Simulation {
     func forgetPending(_ isLost: (PendingRequest) -> Bool) {
         let lost = pending.filter { isLost($0.value) }.keys.sorted()
         for correlation in lost {
-            if let request = pending.removeValue(forKey: correlation) { oracle.unknown(request) }
+            if let request = pending.removeValue(forKey: correlation) { oracle.unknown(request, now: now) }
         }
     }
 
@@ -186,9 +188,7 @@ extension Simulation {
         case .lease(_, _, _, _, let worker):
             if client != nil { workers[worker].waits -= min(1, workers[worker].waits) }
         case .settle(let tokens, _, _, _, _):
-            let isAlone = !pending.values.contains { other in
-                other.arrivedAt != nil && other.tokens.contains { token in tokens.contains { $0.tag == token.tag } }
-            }
+            let isAlone = !pending.values.contains { other in other.arrivedAt != nil && tokens.contains { concerns(other, $0) } }
             oracle.settleRefused(
                 tokens, isLeaseLost: error.code == ErrorCode.leaseLost.rawValue, isAlone: isAlone, at: request.arrivedAt ?? now)
             guard let client else { return }
@@ -196,8 +196,14 @@ extension Simulation {
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _):
             guard let client else { return }
             for token in tokens { workers[client - profile.producers].discard(token) }
-        case .connect, .declare, .subscribe, .stats: break
+        case .connect, .declare, .subscribe, .stats, .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: break
         }
+    }
+
+    /// Whether the request may end the lease.
+    private func concerns(_ request: PendingRequest, _ token: HeldToken) -> Bool {
+        if case .delete(let queue) = request.kind { return queue == Int(oracle.messages[token.tag].queue) }
+        return request.tokens.contains { $0.tag == token.tag }
     }
 
     private func answered(_ request: PendingRequest, _ correlation: UInt32, _ body: RawSpan, client: Int?) throws(WireError) {
@@ -206,7 +212,7 @@ extension Simulation {
         case .connect: break
         case .publish(_, let tags, let producer, let isRepeated):
             let runs = try PublishReply(body).runs
-            published(tags, runs, isRepeated: isRepeated, at: at)
+            published(tags, runs, isRepeated: isRepeated, at: at, request.arrival)
             note("answer \(correlation): messages \(tags) \(runs.map { "\($0.status.rawValue)×\($0.count)" })")
             if client != nil, !isRepeated { finishBatch(producer) }
         case .topicPublish(_, let events, let producer, let isRepeated):
@@ -214,27 +220,29 @@ extension Simulation {
             publishedEvents(events, runs)
             if client != nil, !isRepeated { finishBatch(producer) }
         case .lease(let queue, let isDead, let max, let waits, let worker):
-            try leased(queue, isDead, max, worker, from: at, until: waits ? now : at, lossesBefore: request.lossesBefore, body, client: client)
+            try leased(queue, isDead, max, worker, from: at, until: waits ? now : at, request.arrival, body, client: client)
         case .acknowledge(let tokens):
             let statuses = try StatusReply(body).statuses(expected: tokens.count)
             note("answer \(correlation): acks of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")
-            for (token, status) in zip(tokens, statuses) { oracle.acknowledged(token, accepted: status == .ok, at: at) }
+            for (token, status) in zip(tokens, statuses) { oracle.acknowledged(token, accepted: status == .ok, at: at, leavesResult: leavesResult(token)) }
             if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
         case .negativeAcknowledge(let tokens, let nack):
             let statuses = try StatusReply(body).statuses(expected: tokens.count)
             note("answer \(correlation): nacks (\(nack)) of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")
             for (token, status) in zip(tokens, statuses) {
-                oracle.negativelyAcknowledged(token, nack, accepted: status == .ok, at: at, lossesBefore: request.lossesBefore)
+                oracle.negativelyAcknowledged(token, nack, accepted: status == .ok, at: at, request.arrival)
             }
             if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
         case .extend(let tokens, let duration):
             let reply = try ExtendReply(body)
             let granted = reply.leaseMilliseconds > 0 ? UInt64(reply.leaseMilliseconds) : duration
-            for (token, item) in zip(tokens, reply.items) { oracle.extended(token, duration: granted, accepted: item.status == .ok, at: at) }
+            for (token, item) in zip(tokens, reply.items) { 
+                oracle.extended(token, duration: granted, accepted: item.status == .ok, isCancelled: item.isCancelled, at: at)
+            }
         case .settle(let tokens, _, let tags, _, let events):
             let ids = try SettleReply(body).firstIDs
             note("answer \(correlation): settled \(tokens.map(\.tag)) and stored \(tags), events \(events)")
-            settled(tokens, tags, events, ids, at: at)
+            settled(tokens, tags, events, ids, at: at, request.arrival)
             if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
         case .declare(let queue, let attempts):
             _ = try DeclareReply(body)
@@ -243,6 +251,7 @@ extension Simulation {
             let cursor = try TopicSubscribeReply(body).cursor
             subscribed(subscriber, session: request.session, cursor: cursor.offset)
         case .stats: lastStatistics = try StatsReply(body).queues
+        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: try operated(request, correlation, body)
         }
     }
 

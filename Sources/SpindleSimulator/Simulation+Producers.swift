@@ -30,7 +30,7 @@ extension Simulation {
             let tag = oracle.messages.count
             var model = MessageModel(queue: UInt8(queue))
             model.idsBefore = oracle.idMax
-            var record = MessageRecord(body: Self.body(tag, bytes: random.chance(1, in: 20) ? random.below(3_000) : random.below(60)))
+            var record = MessageRecord(body: Self.body(tag, bytes: random.chance(1, in: profile.largeOneIn) ? random.below(profile.bodyBytesMax) : random.below(60)))
             if features.contains(.deduplication), random.chance(1, in: 5) {
                 let key = UInt16(1 + random.below(12))
                 if !keys.contains(key) {
@@ -40,6 +40,12 @@ extension Simulation {
                 }
             }
             if features.contains(.priorities), random.chance(1, in: 8) { record.priority = UInt8(random.below(10)) }
+            let isGrouped = profile.queues[queue].isOrdered || profile.queues[queue].concurrencyPerGroupMax > 0
+            if features.contains(.groups), random.chance(1, in: isGrouped ? 2 : 20) {
+                model.group = UInt8(1 + random.below(4))
+                record.group = "g\(model.group)"
+                oracle.queues[queue].members[Int(model.group)].append(tag)
+            }
             if features.contains(.delays), random.chance(1, in: 10) {
                 record.delayMilliseconds = UInt64(1 + random.below(8_000))
                 model.delay = record.delayMilliseconds
@@ -121,7 +127,8 @@ extension Simulation {
             ? .topicPublish(topic: batch.target, events: batch.tags, producer: producer, isRepeated: isRepeated)
             : .publish(queue: batch.target, tags: batch.tags, producer: producer, isRepeated: isRepeated)
         let id = producers[producer].id
-        send(producerClient(producer), batch.isTopic ? .topicPublish : .publish, kind) {
+        // A repetition comes at once: behind a DELETE it would be none.
+        send(producerClient(producer), batch.isTopic ? .topicPublish : .publish, kind, atOnce: isRepeated) {
             PublishRequest.encodeHead(
                 producerID: id, firstSequence: id == 0 ? 0 : batch.sequence, queue: batch.isTopic ? "t\(batch.target)" : "q\(batch.target)",
                 count: batch.tags.count, recordsByteCount: batch.records.count, into: &$0)
@@ -151,10 +158,10 @@ extension Simulation {
         if tag != tags.upperBound { oracle.fail(10, "an answer for \(tag - tags.lowerBound) of \(tags.count) items") }
     }
 
-    func published(_ tags: Range<Int>, _ runs: [PublishReply.Run], isRepeated: Bool, at: UInt64) {
+    func published(_ tags: Range<Int>, _ runs: [PublishReply.Run], isRepeated: Bool, at: UInt64, _ arrival: Arrival) {
         items(runs, tags, byteCount: { oracle.messages[$0].recordByteCount }) { tag, status, id in
             switch status {
-            case .ok: oracle.stored(tag, id: id, arrivedAt: at, now: now)
+            case .ok: oracle.stored(tag, id: id, arrivedAt: at, arrival, now: now)
             case .duplicate: oracle.duplicate(tag, id: id, arrivedAt: at)
             case _: oracle.refused(tag)
             }
@@ -176,12 +183,12 @@ extension Simulation {
     func makeSettleMessages(_ count: Int, queue: Int) -> Range<Int> { makeMessages(count, queue: queue) }
     func makeSettleEvents(_ count: Int, topic: Int) -> Range<Int> { makeEvents(count, topic: topic) }
 
-    func settled(_ tokens: [HeldToken], _ tags: Range<Int>, _ events: Range<Int>, _ ids: [UInt64], at: UInt64) {
+    func settled(_ tokens: [HeldToken], _ tags: Range<Int>, _ events: Range<Int>, _ ids: [UInt64], at: UInt64, _ arrival: Arrival) {
         for token in tokens { oracle.acknowledged(token, accepted: true, at: at) }
         var ids = ids[...]
         if !tags.isEmpty, var id = ids.popFirst() {
             for tag in tags {
-                oracle.stored(tag, id: id, arrivedAt: at, now: now)
+                oracle.stored(tag, id: id, arrivedAt: at, arrival, now: now)
                 id += UInt64(oracle.messages[tag].recordByteCount)
             }
         }

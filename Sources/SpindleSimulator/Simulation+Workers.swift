@@ -23,7 +23,7 @@ extension Simulation {
     }
 
     func leased(
-        _ queue: Int, _ isDead: Bool, _ max: Int, _ worker: Int, from: UInt64, until: UInt64, lossesBefore: UInt32, _ body: RawSpan, client: Int?
+        _ queue: Int, _ isDead: Bool, _ max: Int, _ worker: Int, from: UInt64, until: UInt64, _ arrival: Arrival, _ body: RawSpan, client: Int?
     ) throws(WireError) {
         var reader = WireReader(body)
         let head = try LeaseReplyHead(&reader)
@@ -41,7 +41,7 @@ extension Simulation {
                 .init(
                     id: item.token.messageID, epoch: item.token.epoch, attempt: item.attempt, isDead: isDead, queue: queue, recordCRC: crc,
                     recordByteCount: item.recordByteCount, from: from, until: until, duration: UInt64(head.leaseMilliseconds),
-                    lossesBefore: lossesBefore))
+                    arrival: arrival))
             guard client != nil, oracle.violation == nil else { continue }
             workers[worker].tokens.append(
                 HeldToken(tag: tag, id: item.token.messageID, epoch: item.token.epoch, duration: UInt64(head.leaseMilliseconds), isDead: isDead))
@@ -69,8 +69,18 @@ extension Simulation {
         let taken = take(worker, max: 1 + random.below(3))
         guard !taken.isEmpty else { return }
         note("worker \(worker) acknowledges \(taken.map { "\($0.tag)#\($0.epoch)" })")
-        send(workerClient(worker), .ack, .acknowledge(taken)) { AckRequest(tokens: tokens(taken)).encode(into: &$0) }
+        send(workerClient(worker), .ack, .acknowledge(taken)) {
+            let results = taken.indices.filter { leavesResult(taken[$0]) }.map { AckResult(index: UInt32($0), bytes: Self.result(taken[$0].tag)) }
+            AckRequest(tokens: tokens(taken), results: results).encode(into: &$0)
+        }
     }
+
+    /// What the ack of every second message leaves for those who await it, where its queue keeps results.
+    func leavesResult(_ token: HeldToken) -> Bool {
+        !isCalm && !token.isDead && token.tag.isMultiple(of: 2) && profile.queues[Int(oracle.messages[token.tag].queue)].resultRetention > 0
+    }
+
+    static func result(_ tag: Int) -> [UInt8] { body(tag, bytes: tag % 50) }
 
     func negativeAcknowledge(_ worker: Int) {
         let taken = take(worker, max: 1 + random.below(2))
@@ -144,13 +154,18 @@ extension Simulation {
         fields.lengthMax = profile.lengthMax
         fields.delayMilliseconds = profile.delay
         fields.backoffInitialMilliseconds = profile.backoff
+        fields.timeToLiveMilliseconds = profile.timeToLive
+        fields.orderedGroups = profile.isOrdered ? 1 : 0
+        fields.resultRetentionMilliseconds = profile.resultRetention
+        fields.concurrencyMax = UInt64(profile.concurrencyMax)
+        fields.concurrencyPerGroupMax = UInt64(profile.concurrencyPerGroupMax)
         return fields
     }
 
-    func declare(_ queue: Int) { declare(queue, attemptsMax: profile.queues[queue].attemptsMax) }
+    func declare(_ queue: Int, atOnce: Bool = false) { declare(queue, attemptsMax: profile.queues[queue].attemptsMax, atOnce: atOnce) }
 
-    private func declare(_ queue: Int, attemptsMax: UInt32) {
-        send(administrator, .declare, .declare(queue: queue, attemptsMax: attemptsMax)) {
+    private func declare(_ queue: Int, attemptsMax: UInt32, atOnce: Bool = false) {
+        send(administrator, .declare, .declare(queue: queue, attemptsMax: attemptsMax), atOnce: atOnce) {
             DeclareRequest(queue: "q\(queue)", policy: policy(queue, attemptsMax: attemptsMax)).encode(into: &$0)
         }
     }

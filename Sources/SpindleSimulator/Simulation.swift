@@ -18,6 +18,8 @@ package struct SimulationResult: Sendable {
     package var damages = 0
     package var damagesDetected = 0
     package var inputOutputs = 0
+    /// Records that were moved in the log.
+    package var moved = 0
     package var violation: Violation?
 
     package init(seed: UInt64) { self.seed = seed }
@@ -41,6 +43,10 @@ package final class Simulation {
     }
     /// Steps for which the clock stands still.
     var frozen = 0
+    /// What was told to those who awaited messages, and is to be judged.
+    var awaited: [(tag: Int, item: AwaitReply.Item, arrival: Arrival)] = []
+    /// Queues that were paused last.
+    var pausedQueues: Set<Int> = []
     /// State, as a checkpoint would hold it, and position at a moment when all was durable, to compare with what a recovery makes of it.
     var snapshot: (state: [UInt8], lsn: LSN)?
     /// The sync of a start failed, and the process began again: what that start discarded is gone from the cache and may still be on the
@@ -87,7 +93,7 @@ package final class Simulation {
         oracle.topics.eventsMax = profile.topicEventsMax
         oracle.topics.retentionMilliseconds = Self.topicRetentionMilliseconds
         oracle.topics.subscribers = Array(repeating: .init(wants: Array(repeating: false, count: profile.topics)), count: profile.subscribers)
-        oracle.queues = profile.queues.map { QueueModel(attemptsMax: $0.attemptsMax, window: $0.window) }
+        oracle.queues = profile.queues.map(QueueModel.init)
         attach()
     }
 
@@ -144,7 +150,9 @@ package final class Simulation {
         let action = profile.table[random.below(profile.table.count)]
         perform(action)
         broker.turn()
+        if broker.isAlive, !broker.node.log.canAppend(payloadCount: SimulatedBroker.logConfiguration.entryBytesMax) { oracle.lackedRoomAt = oracle.step }
         commitSometimes()
+        if !awaited.isEmpty { judgeAwaited() }
         if !broker.isAlive {
             restart(losesPower: storage.isDown)
         } else if storage.operations > plannedFault {
@@ -194,6 +202,14 @@ package final class Simulation {
         case .prepare: background()
         case .checkpoint: checkpoint()
         case .mark: broker.mark()
+        case .pause: pause(random.below(profile.queues.count))
+        case .purge: purge(random.below(profile.queues.count))
+        case .cancel: cancel(random.below(profile.queues.count))
+        case .reschedule: reschedule(random.below(profile.queues.count))
+        case .redrive: redrive(random.below(profile.queues.count))
+        case .delete: delete(random.below(profile.queues.count))
+        case .relocate: relocate()
+        case .awaits: awaitMessages(random.below(profile.queues.count))
         }
     }
 
@@ -229,6 +245,15 @@ package final class Simulation {
         let work = broker.writeCheckpoint()
         noteWork(work)
         if case .done = work { checkDiskUsage() }
+    }
+
+    /// Reads what lies furthest back, or has it moved: other things happen in between.
+    private func relocate() {
+        if broker.isMoving {
+            result.moved += broker.finishMove()
+        } else if !broker.beginMove(below: random.chance(1, in: 2) ? .max : random.next() % max(1, broker.node.log.durable.rawValue), max: 1 + random.below(12)) {
+            oracle.fail(10, "a stored record could not be read to be moved, or is damaged")
+        }
     }
 
     private func noteWork(_ work: SimulatedBroker.Work) {

@@ -14,6 +14,7 @@ package struct SimulationTotals: Sendable, CustomStringConvertible {
     package var stateComparisons = 0
     package var damages = 0
     package var damagesDetected = 0
+    package var moved = 0
     package var violations = 0
 
     package init() {}
@@ -33,13 +34,14 @@ package struct SimulationTotals: Sendable, CustomStringConvertible {
         stateComparisons += result.stateComparisons
         damages += result.damages
         damagesDetected += result.damagesDetected
+        moved += result.moved
         if result.violation != nil { violations += 1 }
     }
 
     /// What the runs were made of, beside the figures of ``description``.
     package var details: String {
         """
-        \(messages) messages, \(events) topic events, \(checks) answers judged, \(inputOutputs) I/Os; \(recoveries) recoveries, \
+        \(messages) messages, \(events) topic events, \(checks) answers judged, \(moved) records moved, \(inputOutputs) I/Os; \(recoveries) recoveries, \
         \(crashesInRecovery) of them crashed in, \(stateComparisons) states compared; \(damages) damaged copies, \(damagesDetected) refused, the others harmless
         """
     }
