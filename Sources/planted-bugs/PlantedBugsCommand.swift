@@ -5,8 +5,9 @@ import SpindleSimulator
 /// Runs the proof's checks on a broker with one bug after the other, and shows which check finds it. Exits with 1 when a bug is not found,
 /// or when something is found without a bug.
 ///
-///     planted-bugs [--seeds N] [--ops M] [--bug NAME]      the table
+///     planted-bugs [--seeds N] [--ops M] [--bug NAME]      the table; up to N seeds for a bug that nothing else finds
 ///     planted-bugs --run SEED [--ops M] [--bug NAME]       one seed, with its steps
+///     planted-bugs --shrink SEED [--ops M] [--bug NAME]    the least of a seed that fails, with its steps
 ///     planted-bugs --range SEED COUNT [--ops M]            seeds without a bug
 @main
 struct PlantedBugsCommand {
@@ -16,13 +17,21 @@ struct PlantedBugsCommand {
             guard let index = arguments.firstIndex(of: name), index + offset < arguments.count else { return nil }
             return arguments[index + offset]
         }
-        let operations = value("--ops").flatMap { Int($0) } ?? 3_000
+        let operations = value("--ops").flatMap { Int($0) } ?? 2_000
         let only = value("--bug").flatMap { PlantedBug(rawValue: $0) }
         if let seed = value("--run").flatMap({ UInt64($0) }) {
             plantedBug = only
             let simulation = try Simulation(seed: seed)
             simulation.trace = { print($0) }
             print(simulation.run(operations: operations))
+        } else if let seed = value("--shrink").flatMap({ UInt64($0) }) {
+            plantedBug = only
+            guard let violation = try Simulation(seed: seed).run(operations: operations).violation else { fatalExit("seed \(seed) holds") }
+            let shrunk = Shrinker.shrink(seed: seed, operations: operations, features: .all, violation: violation)
+            let simulation = try Simulation(seed: seed, features: shrunk.features)
+            simulation.trace = { print($0) }
+            print(simulation.run(operations: shrunk.operations))
+            print(Shrinker.command(seed: seed, shrunk))
         } else if let seed = value("--range").flatMap({ UInt64($0) }), let count = value("--range", 2).flatMap({ UInt64($0) }) {
             plantedBug = only
             try range(seed, count, operations)
@@ -37,7 +46,7 @@ struct PlantedBugsCommand {
             try bits.run()
             print(bits.description, bits.violations.prefix(5))
         } else {
-            try table(only.map { [$0] } ?? PlantedBug.allCases, seeds: value("--seeds").flatMap { UInt64($0) } ?? 60, operations)
+            try table(only.map { [$0] } ?? PlantedBug.allCases, seeds: value("--seeds").flatMap { UInt64($0) } ?? 600, operations)
         }
     }
 
@@ -58,48 +67,56 @@ struct PlantedBugsCommand {
     private struct Finding {
         var bug: PlantedBug?
         /// Seeds of the simulation that found it.
-        var seeds: [Bool] = []
+        var found: [Int] = []
+        var seeds = 0
         var violation: Violation?
         var isFoundByCrashes = false
         var isFoundByBits = false
 
         var isFound: Bool { violation != nil || isFoundByCrashes || isFoundByBits }
 
-        /// Seeds until one finds it, wherever one begins: the median.
+        /// Seeds from one that finds it to the next: the median.
         var medianSeeds: Int? {
-            guard seeds.contains(true) else { return nil }
-            let waits = seeds.indices.map { start in (0..<seeds.count).first { seeds[(start + $0) % seeds.count] }.map { $0 + 1 } ?? seeds.count }
-            return waits.sorted()[waits.count / 2]
+            guard !found.isEmpty else { return nil }
+            let waits = zip(found, [0] + found).map { $0 - $1 }.sorted()
+            return waits[waits.count / 2]
         }
 
         var row: String {
             let name = bug?.rawValue ?? "none"
             let simulated = medianSeeds.map { "\($0)" } ?? "–"
             let promise = violation.map { "\($0.promise)" } ?? "–"
-            return "| \(name) | \(simulated) | \(promise) | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") |"
+            return "| \(name) | \(simulated) (\(found.count) of \(seeds)) | \(promise) | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") |"
         }
     }
+
+    /// Seeds for a bug that another check finds, and for none.
+    private static let seedsBeside: UInt64 = 30
+    private static let findsWanted = 9
 
     private static func examine(_ bug: PlantedBug?, seeds: UInt64, _ operations: Int) throws -> Finding {
         plantedBug = bug
         defer { plantedBug = nil }
         var finding = Finding(bug: bug)
-        for seed in 1...seeds {
-            let violation = try Simulation(seed: seed).run(operations: operations).violation
-            finding.seeds.append(violation != nil)
-            finding.violation = finding.violation ?? violation
-        }
         var crashes = CrashExploration()
         crashes.run(stopsAtViolation: bug != nil)
         finding.isFoundByCrashes = !crashes.violations.isEmpty
         var bits = BitExploration()
         try bits.run(stride: 61, stopsAtViolation: true)
         finding.isFoundByBits = !bits.violations.isEmpty
+        // Enough for a median, or for one that is found otherwise.
+        let isFound = bug == nil || finding.isFound
+        while finding.seeds < Int(isFound ? min(seeds, seedsBeside) : seeds), finding.found.count < findsWanted {
+            finding.seeds += 1
+            guard let violation = try Simulation(seed: UInt64(finding.seeds)).run(operations: operations).violation else { continue }
+            finding.found.append(finding.seeds)
+            finding.violation = finding.violation ?? violation
+        }
         return finding
     }
 
     private static func table(_ bugs: [PlantedBug], seeds: UInt64, _ operations: Int) throws {
-        print("| bug | seeds until found, median | promise | crash at every I/O | flipped bits |")
+        print("| bug | seeds until found, median (found in) | promise | crash at every I/O | flipped bits |")
         print("|---|---|---|---|---|")
         let clean = try examine(nil, seeds: seeds, operations)
         print(clean.row)
@@ -109,7 +126,7 @@ struct PlantedBugsCommand {
             print(finding.row)
             if !finding.isFound { missed.append(bug.rawValue) }
         }
-        print("\(bugs.count - missed.count) of \(bugs.count) bugs found, with \(seeds) seeds of \(operations) operations each")
+        print("\(bugs.count - missed.count) of \(bugs.count) bugs found, with at most \(seeds) seeds of \(operations) operations each")
         if clean.isFound { fatalExit("without a bug something was found: \(clean.violation.map { "\($0)" } ?? "by the explorations")") }
         if !missed.isEmpty { fatalExit("not found: \(missed.joined(separator: ", "))") }
     }
