@@ -69,6 +69,8 @@ struct MessageModel {
     /// When it was stored, node time: not before, not after.
     var storedFrom: UInt64 = 0
     var storedUntil: UInt64 = 0
+    /// The number of the last request that published it and was not answered.
+    var publishedBy: UInt32 = 0
     /// Its time to live counts from then, or earlier.
     var livesFromAtMost: UInt64 = .max
 

@@ -79,6 +79,9 @@ extension Oracle {
 
     // MARK: PURGE and DELETE
 
+    /// Deduplication keys are numbered up to this one.
+    static let keyMax: UInt16 = 12
+
     mutating func purged(_ queue: Int, isDead: Bool, ready: Bool, delayed: Bool, removed: UInt64, at time: UInt64, now: UInt64) {
         checks += 1
         var least: UInt64 = 0
@@ -115,11 +118,13 @@ extension Oracle {
         for tag in messages.indices where mayBeAt(tag, queue, isDead: isDead, at: now) { messages[tag].fate.insert(.gone) }
     }
 
-    mutating func deleted(_ queue: Int, removed: UInt64, now: UInt64) {
+    mutating func deleted(_ queue: Int, removed: UInt64, _ arrival: Arrival, now: UInt64) {
         checks += 1
         var least: UInt64 = 0
         var most: UInt64 = 0
         for tag in messages.indices where Int(messages[tag].queue) == queue && messages[tag].fate.contains(.home) {
+            // What came behind it is in the new queue, if it was stored.
+            guard messages[tag].publishedBy < arrival.order else { continue }
             most += 1
             if staysHome(tag, at: now) { least += 1 }
             if mayHaveDied(tag, at: now) {
@@ -136,7 +141,9 @@ extension Oracle {
             fail(8, "the deletion of q\(queue) removed \(removed) messages: there were \(least) at least, \(most) at most")
         }
         forgetResults(queue)
-        queues[queue].holdersByKey.removeAll()
+        for key in 0...Self.keyMax {
+            queues[queue].holdersByKey[key]?.removeAll { messages[$0].publishedBy < arrival.order }
+        }
         queues[queue].keysForgottenThrough = now
         queues[queue].leased.removeAll()
     }
@@ -200,7 +207,8 @@ extension Oracle {
             resolveSettle(tag, happened: !messages[tag].isAcknowledgedBySettle)
             if isSurelyLeased(tag, at: now) { fail(2, "\(name(tag)) was rescheduled, and its lease holds") }
             messages[tag].notBefore = delay > 0 ? time + delay : 0
-            messages[tag].livesFromAtMost = now + delay
+            // A REDRIVE that goes on has it begin again.
+            messages[tag].livesFromAtMost = messages[tag].mayBeRedriven ? .max : now + delay
         }
     }
 

@@ -210,7 +210,7 @@ struct Oracle {
         case .release(let delay):
             model.attemptsLow -= min(model.attemptsLow, 1)
             if isCertain {
-                model.attemptsHigh = model.attemptsLow
+                model.attemptsHigh -= min(model.attemptsHigh, 1)
                 model.notBefore = delay > 0 ? time + delay : 0
             }
         case .retry, .retryByPolicy:
@@ -234,6 +234,8 @@ struct Oracle {
         }
         if let arrival, model.lastReschedule > arrival.order { model.notBefore = 0 }
         if model.isCancelled, isCertain { model.fate = .gone }
+        // A CANCEL without an answer may have come before.
+        if model.lastRemoval > 0 { model.fate.insert(.gone) }
         messages[token.tag] = model
     }
 
@@ -257,7 +259,7 @@ struct Oracle {
         switch request.kind {
         case .connect, .stats, .subscribe, .awaits: break
         case .publish(_, let tags, _, _):
-            for tag in tags { maybeStored(tag, at: time) }
+            for tag in tags { maybeStored(tag, at: time, request.arrival) }
         case .lease(let queue, let isDead, _, _, _):
             losses += 1
             queues[queue].lost(losses, isDead: isDead)
@@ -275,7 +277,7 @@ struct Oracle {
                 }
             }
         case .settle(let tokens, _, let tags, _, let events):
-            maybeSettled(tokens, tags, events, at: time)
+            maybeSettled(tokens, tags, events, at: time, request.arrival)
         case .declare(let queue, let attempts): queues[queue].maybeSetAttempts(attempts)
         case .pause, .redrive: break // what they may do is taken for possible from when they came
         case .purge(let queue, let isDead, _, _): maybePurged(queue, isDead: isDead, at: now)
@@ -289,7 +291,8 @@ struct Oracle {
 
     mutating func declared(_ queue: Int, attemptsMax: UInt32) { queues[queue].setAttempts(attemptsMax) }
 
-    private mutating func maybeStored(_ tag: Int, at time: UInt64) {
+    private mutating func maybeStored(_ tag: Int, at time: UInt64, _ arrival: Arrival) {
+        messages[tag].publishedBy = arrival.order
         guard messages[tag].fate == .absent else {
             // Sent again, and again without an answer: each time may have been the one.
             if messages[tag].fate.contains(.absent) { messages[tag].storedUntil = max(messages[tag].storedUntil, time) }
@@ -302,7 +305,7 @@ struct Oracle {
         queues[Int(messages[tag].queue)].holdersByKey[messages[tag].key, default: []].append(tag)
     }
 
-    private mutating func maybeSettled(_ tokens: [HeldToken], _ tags: Range<Int>, _ events: Range<Int>, at time: UInt64) {
+    private mutating func maybeSettled(_ tokens: [HeldToken], _ tags: Range<Int>, _ events: Range<Int>, at time: UInt64, _ arrival: Arrival) {
         // All or nothing: with one token that can't hold, nothing of it happened.
         guard tokens.allSatisfy(mayHold) else { return }
         let number = Int32(settles.count)
@@ -314,7 +317,7 @@ struct Oracle {
             messages[token.tag].isAcknowledgedBySettle = true
         }
         for tag in tags {
-            maybeStored(tag, at: time)
+            maybeStored(tag, at: time, arrival)
             messages[tag].settle = number
             messages[tag].isAcknowledgedBySettle = false
         }

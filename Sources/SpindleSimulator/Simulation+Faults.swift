@@ -141,12 +141,22 @@ extension Simulation {
 
     private func compare(_ expected: [UInt8], _ recovered: [UInt8], _ what: String) {
         result.stateComparisons += 1
-        // Behind the version stands the time, which live may be ahead of the last entry's.
-        let time = 2..<10
-        guard expected.count != recovered.count || expected[time.upperBound...] != recovered[time.upperBound...] else { return }
+        guard !isSame(expected, recovered) else { return }
         let at = zip(expected, recovered).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(expected.count, recovered.count)
-        note("expected \(expected[max(0, at - 40)..<min(at + 24, expected.count)]), recovered \(recovered[max(0, at - 40)..<min(at + 24, recovered.count)])")
-        oracle.fail(8, "the recovered state differs from \(what): \(expected.count) and \(recovered.count) bytes, first at \(at) (the time stands at \(time))")
+        noteDifference(expected, recovered)
+        oracle.fail(8, "the recovered state differs from \(what): \(expected.count) and \(recovered.count) bytes, first at \(at)")
+    }
+
+    /// Behind the version stands the time, which live may be ahead of the last entry's, and a checkpoint with it.
+    private func isSame(_ expected: [UInt8], _ found: [UInt8]) -> Bool {
+        let time = 2..<10
+        return expected.count == found.count && expected[time.upperBound...] == found[time.upperBound...]
+    }
+
+    private func noteDifference(_ expected: [UInt8], _ found: [UInt8]) {
+        let at = zip(expected, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(expected.count, found.count)
+        func part(_ bytes: [UInt8]) -> ArraySlice<UInt8> { bytes[max(0, at - 48)..<min(at + 32, bytes.count)] }
+        note("\(expected.count) and \(found.count) bytes, first different at \(at): expected \(part(expected)), found \(part(found))")
     }
 
     /// Recovering once more, with or without a loss of power in between, changes nothing.
@@ -213,7 +223,9 @@ extension Simulation {
             let found = try SimulatedBroker.start(copy, configuration)
             var state = found.state
             state.promote(now: now)
-            if found.recovered.end == start.recovered.end, SimulatedBroker.encode(state) == bytes { return }
+            let again = SimulatedBroker.encode(state)
+            if found.recovered.end == start.recovered.end, isSame(bytes, again) { return }
+            noteDifference(bytes, again)
             // The stated limit: the last synced batch, of which nothing later says that it was durable.
             if case .segment(let number) = name,
                 number * start.recovered.segmentBytes + UInt64(damaged.upperBound) > start.recovered.statedDurable.rawValue

@@ -125,7 +125,7 @@ extension Simulation {
         case .delete(let queue):
             let removed = try RemovedReply(body).messagesRemoved
             note("answer \(correlation): deleted with \(removed)")
-            oracle.deleted(queue, removed: removed, now: now)
+            oracle.deleted(queue, removed: removed, request.arrival, now: now)
         case .cancel(_, let isDead, let tags):
             let items = try CancelReply(body).items
             note("answer \(correlation): cancelled \(zip(tags, items).map { "\($0): \($1.status.rawValue) \($1.was)" })")

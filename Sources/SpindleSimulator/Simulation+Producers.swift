@@ -32,7 +32,7 @@ extension Simulation {
             model.idsBefore = oracle.idMax
             var record = MessageRecord(body: Self.body(tag, bytes: random.chance(1, in: profile.largeOneIn) ? random.below(profile.bodyBytesMax) : random.below(60)))
             if features.contains(.deduplication), random.chance(1, in: 5) {
-                let key = UInt16(1 + random.below(12))
+                let key = UInt16(1 + random.below(Int(Oracle.keyMax)))
                 if !keys.contains(key) {
                     keys.append(key)
                     model.key = key

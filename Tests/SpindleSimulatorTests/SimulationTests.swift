@@ -23,7 +23,7 @@ import Testing
         }
         // A run in which nothing happens proves nothing.
         #expect(totals.crashes > 0 && totals.faults > 0 && totals.recoveries > totals.crashes && totals.stateComparisons > 0)
-        #expect(totals.messages > totals.seeds * 100)
+        #expect(totals.messages > totals.seeds * 100 && totals.moved > totals.seeds)
     }
 
     /// Seeds that once found a bug in the broker, with what made them small.

@@ -37,14 +37,14 @@ struct SimulateCommand: AsyncParsableCommand {
     var trace = false
 
     func validate() throws {
-        guard seeds.map({ $0 > 0 }) ?? true else { throw ValidationError("--seeds is 0: at least one seed must run.") }
+        guard seeds != 0 else { throw ValidationError("--seeds is 0: at least one seed must run.") }
         guard ops > 0 else { throw ValidationError("--ops is \(ops): each seed needs at least one operation.") }
-        guard jobs.map((1...256).contains) ?? true else { throw ValidationError("--jobs is \(jobs ?? 0): 1 to 256 seeds can run at once.") }
+        guard jobs.map({ (1...256).contains($0) }) ?? true else { throw ValidationError("--jobs is \(jobs ?? 0): 1 to 256 seeds can run at once.") }
         guard !trace || seeds == nil || seeds == 1 else { throw ValidationError("--trace shows one seed: leave out --seeds, or give --seeds 1.") }
-        guard seed.addingReportingOverflow(count).overflow == false else { throw ValidationError("--seed and --seeds together are over 2^64.") }
+        guard seed.addingReportingOverflow(seedCount).overflow == false else { throw ValidationError("--seed and --seeds together are over 2^64.") }
     }
 
-    private var count: UInt64 { seeds ?? (trace ? 1 : 100) }
+    private var seedCount: UInt64 { seeds ?? (trace ? 1 : 100) }
 
     private func features() throws -> Features {
         var features = Features.all
@@ -59,8 +59,8 @@ struct SimulateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let features = try features()
-        let count = count
-        let jobs = jobs ?? max(1, ProcessInfo.processInfo.activeProcessorCount)
+        let count = seedCount
+        let jobsAtOnce = jobs ?? max(1, ProcessInfo.processInfo.activeProcessorCount)
         let clock = ContinuousClock()
         let started = clock.now
         var totals = SimulationTotals()
@@ -73,7 +73,7 @@ struct SimulateCommand: AsyncParsableCommand {
                 next += 1
                 group.addTask { Self.run(seed, operations, features, isTraced: isTraced) }
             }
-            for _ in 0..<jobs { add() }
+            for _ in 0..<jobsAtOnce { add() }
             while let result = await group.next() {
                 add()
                 guard let result else { continue }
@@ -85,7 +85,7 @@ struct SimulateCommand: AsyncParsableCommand {
         let elapsed = clock.now - started
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
         Output.line(totals.details)
-        Output.line("\(Int(Double(totals.operations) / max(seconds, 0.001))) operations/s over \(jobs) jobs in \(Int(seconds)) s")
+        Output.line("\(Int(Double(totals.operations) / max(seconds, 0.001))) operations/s over \(jobsAtOnce) jobs in \(Int(seconds)) s")
         Output.line("\(totals)")
         if totals.violations > 0 || totals.seeds < Int(count) { throw ExitCode.failure }
     }
