@@ -121,7 +121,12 @@ extension QueueEngine {
                 if message.hasHistory { histories[id]?.death = nil }
             }
             // One that is due is ready, whether that was noticed or not: a replay doesn't notice it.
-            if case .delayed(let until) = message.state, until <= now { message.state = .ready }
+            #if PLANTED_BUGS
+            let isNoticed = plantedBug != .dueUnnoticedInReplay
+            #else
+            let isNoticed = true
+            #endif
+            if isNoticed, case .delayed(let until) = message.state, until <= now { message.state = .ready }
             change(message, to: message.state)
             return true
         }
