@@ -101,9 +101,9 @@ enum LogSample {
             onEntry: { (entry, payload) throws(LogReplayRefusal) in
                 let checksum = CRC32C.extend(UInt32(entry.type), with: payload)
                 entries.append(checksum)
-                let isTrue = next < entryCount && CRC32C.extend(with: payload) == checksums[next]
+                let isTrue = next >= 0 && next < entryCount && CRC32C.extend(with: payload) == checksums[next]
                 if !isTrue, falseEntry == nil { falseEntry = next }
-                next += 1
+                next &+= 1 // a forged checkpoint may begin anywhere
             })
         return Outcome(log: log, entries: entries, falseEntry: falseEntry)
     }

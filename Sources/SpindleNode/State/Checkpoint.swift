@@ -82,7 +82,10 @@ extension NodeState {
             case .queues: for _ in 0..<(try content.u32("queues")) { try restoreQueue(&content) }
             case .heldMessages: for _ in 0..<(try content.u64("held messages")) { try restoreHeld(&content) }
             case .topics: try restoreTopics(&content)
-            case .jobs: jobs = try JobTable(&content)
+            case .jobs:
+                jobs = try JobTable(&content)
+                guard jobs.jobs.allSatisfy({ !$0.isRunning || (Int($0.queue) < engine.queues.count && !engine.queues[Int($0.queue)].isDeleted) })
+                else { throw .malformed("a job in a queue that is not there") }
             case .results: try restoreResults(&content)
             }
             try content.expectEnd("section")
