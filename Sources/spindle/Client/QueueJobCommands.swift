@@ -13,7 +13,11 @@ struct JobOptions: ParsableArguments {
     @Option(help: ArgumentHelp("So many messages a second; 0: as fast as the broker likes.", valueName: "n"))
     var rate = 0
 
-    @Flag(help: "Wait until it is done. Without it the broker goes on by itself.")
+    /// Most changes are over at once: that is waited for unasked.
+    private static let glances = 10
+    private static let glanceInterval = Duration.milliseconds(50)
+
+    @Flag(help: "Wait until it is done, however long. Without it the broker goes on by itself.")
     var wait = false
 
     func validate() throws {
@@ -23,7 +27,11 @@ struct JobOptions: ParsableArguments {
 
     /// Waits where that was asked for, and says how it stands. Exits with 1 where messages could not be changed.
     func follow(_ job: Job, json: Bool) async throws {
-        let progress = wait ? try await job.ended() : job.begun
+        var progress = wait ? try await job.ended() : job.begun
+        for _ in 0..<Self.glances where progress.state == .running {
+            try await Task.sleep(for: Self.glanceInterval)
+            progress = try await job.progress()
+        }
         try JobReport(queue: job.queue, job: job.id, progress).show(json: json)
     }
 }
