@@ -22,6 +22,17 @@ soak_one() {
     rm -f "$log"
 }
 
+# Seeds that were not simulated here before, each with 10,000 operations. A seed counts as a cycle.
+soak_simulation() {
+    local file=$1 seeds=$2 first began output status=ok
+    first=$((1000000 + $(awk -F '\t' '$5 == "simulated seeds" { n += $6 } END { print n + 0 }' "$file" 2>/dev/null || echo 0)))
+    began=$(date +%s)
+    output=$(.build/release/spindle simulate --seed "$first" --seeds "$seeds" --ops 10000 --jobs "$(nproc)") || status=FAILED
+    printf '%s\t%s\t%s\t%s\tsimulated seeds\t%s\t0\t0\n' "$(date -u +%FT%TZ)" "$(git describe --always --dirty)" "$status" \
+        "$(($(date +%s) - began))" "$seeds" >>"$file"
+    if [ $status = FAILED ]; then echo "$output" | tee ".build/soak-failure-$(date -u +%H%M%S).log"; else tail -n 1 <<<"$output"; fi
+}
+
 # Everything that was ever counted here, by kind of fault and commit.
 soak_table() {
     awk -F '\t' '{
@@ -38,7 +49,7 @@ soak_table() {
     }' "$1"
 }
 
-# Real processes and faults for so many minutes. What was counted is kept in .build/soak.tsv, so that runs add up.
+# Real processes with faults, and simulated ones, for so many minutes. What was counted is kept in .build/soak.tsv, so that runs add up.
 soak() {
     local file=.build/soak.tsv end
     [[ $1 =~ ^[0-9]+$ ]] || fail "'$1' is no number of minutes: ./dev soak 60"
@@ -50,6 +61,7 @@ soak() {
         soak_one $file InjectionTests SPINDLE_INJECTION_ROUNDS=2
         soak_one $file StandstillTests SPINDLE_LONG_OUTAGE_SECONDS=17
         soak_one $file 'FullDiskTests|ReadOnlyDiskTests'
+        soak_simulation $file 200
     done
     soak_table $file
 }
