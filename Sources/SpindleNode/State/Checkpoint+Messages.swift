@@ -79,7 +79,7 @@ extension NodeState {
         #endif
         switch try reader.u8("state") {
         case 0:
-            message.readyAt = try reader.u64("ready at")
+            message.readyAt = try reader.rising("ready at")
             if message.readyAt > time { message.state = .delayed(until: message.readyAt) }
         case 2: message.state = .leased(try Self.lease(&reader))
         case let state: throw .malformed("state \(state) of message \(id)")
@@ -91,9 +91,9 @@ extension NodeState {
     }
 
     static func lease(_ reader: inout WireReader) throws(WireError) -> HeldMessage.Lease {
-        let deadline = try reader.u64("deadline")
-        let duration = try reader.u64("duration")
-        let leasedAt = try reader.u64("leased at")
+        let deadline = try reader.rising("deadline")
+        let duration = try reader.rising("duration")
+        let leasedAt = try reader.rising("leased at")
         let holder = try reader.string("holder", bytesMax: WireLimits.sentenceBytesMax)
         return .init(deadline: deadline, duration: duration, leasedAt: leasedAt, holder: holder)
     }
@@ -113,7 +113,7 @@ extension NodeState {
         }
         for _ in 0..<(try reader.count("attempts", itemBytesMin: 25)) {
             let number = try reader.u32("attempt")
-            let leasedAt = try reader.u64("leased at")
+            let leasedAt = try reader.rising("leased at")
             let endedAt = try reader.u64("ended at")
             let holder = try reader.string("holder", bytesMax: WireLimits.sentenceBytesMax)
             let outcome = AttemptRecord.Outcome(rawValue: try reader.u8("outcome")) ?? .expired

@@ -45,7 +45,7 @@ extension NodeState {
         case .relocate:
             try applyRelocations(from: queue, &head, records: records, recordsAddress: recordsAddress)
         case .grantFromGroups:
-            let duration = try head.u64("lease")
+            let duration = try head.rising("lease")
             let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
             try forEachMessage(&head, "granted") { state, id, group in
                 state.engine.grant(queue: queue, id: id, group: group, duration: duration, holder: holder, now: state.time) != nil

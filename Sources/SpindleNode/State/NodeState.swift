@@ -90,7 +90,7 @@ package struct NodeState: Sendable {
             if kind == .publish { try store(stored, records: span) } else { try storeEvents(stored, records: span) }
         case .grant:
             let queue = try knownQueue(&head)
-            let duration = try head.u64("lease")
+            let duration = try head.rising("lease")
             let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
             for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
                 let id = try head.u64("id")
@@ -107,7 +107,7 @@ package struct NodeState: Sendable {
         case .end:
             try applyEnd(&head)
         case .extend:
-            let duration = try head.u64("lease")
+            let duration = try head.rising("lease")
             for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
                 let id = try head.u64("id")
                 if !engine.extend(id, duration: duration, now: time) { try missing("the lease of \(id) was extended and is not there") }
