@@ -2,7 +2,7 @@
 # Many queues on one broker: memory, rates, start.
 #   Benchmarks/queues.sh SPINDLE WORKDIR [QUEUES]
 set -euo pipefail
-spindle=$1 work=$2 queues=${3:-9900}
+spindle=$1 work=$2 queues=${3:-10000}
 port=${PORT_BASE:-17600}
 broker_pid=
 start() {

@@ -27,7 +27,7 @@ package struct NodeConfiguration: Sendable {
 
     package init(
         serverName: String = "spindle", serverVersion: String, serverID: [UInt8], frameBytesMax: Int = 4 * 1024 * 1024,
-        inFlightMax: Int = 8192, heartbeatMilliseconds: UInt32 = 15_000, queuesMax: Int = 10_000, topicsMax: Int = 10_000,
+        inFlightMax: Int = 8192, heartbeatMilliseconds: UInt32 = 15_000, queuesMax: Int = 50_000, topicsMax: Int = 10_000,
         topicEventsMax: Int = 10_000, topicRetentionMilliseconds: UInt64 = 24 * 3600 * 1000
     ) {
         self.serverName = serverName
