@@ -108,6 +108,7 @@ struct LogReplay<Storage: LogStorage> {
             throw corrupt(.segment(firstScanned), 0, "the segment is missing", "\(checkpoint) lies in it")
         }
         var previousCRC: UInt32? = firstScanned == 1 ? 0 : nil
+        let precedingCRC = try lastCRC(before: firstScanned, start)
         for number in firstScanned...survey.last {
             try attempt { () throws(LogStorageError) in try buffer.load(number, from: storage) }
             let scanner = SegmentScanner(log: survey.log, number: number, bytes: buffer.bytes)
@@ -127,12 +128,28 @@ struct LogReplay<Storage: LogStorage> {
             recovered.end = LSN(rawValue: number * survey.segmentBytes + UInt64(offset))
             if let fault { try judge(fault, at: offset, scanner) }
         }
-        recovered.previousCRC = previousCRC ?? 0
+        recovered.previousCRC = previousCRC ?? precedingCRC ?? 0
         if let newest = directory.checkpoints.last, LogDirectory.position(newest) > recovered.end {
             throw corrupt(
                 .segment(survey.last), recovered.end.rawValue - survey.last * survey.segmentBytes, "the log ends here",
                 "\(newest.name) lies behind it")
         }
+    }
+
+    /// The CRC of the entry before `start`, where `start` is the very beginning of `segment` and the segment before it is still there: the next
+    /// entry must name it although nothing of `segment` does. nil where no replay can ever come to ask for it.
+    private func lastCRC(before segment: UInt64, _ start: LSN) throws(LogRecoveryError) -> UInt32? {
+        guard start.offset(segmentBytes: survey.segmentBytes) == UInt64(SegmentHeader.bytes), segment > survey.first else { return nil }
+        try attempt { () throws(LogStorageError) in try buffer.load(segment - 1, from: storage) }
+        let scanner = SegmentScanner(log: survey.log, number: segment - 1, bytes: buffer.bytes)
+        var last: UInt32?
+        var offset = SegmentHeader.bytes
+        while case .success(let entry) = scanner.entry(at: offset, previousCRC: last) {
+            last = entry.entryCRC
+            if entry.type == EntryHeader.sealType { return last }
+            offset += EntryHeader.entryBytes(payloadCount: entry.payloadCount)
+        }
+        return last
     }
 
     private mutating func visitEntry(

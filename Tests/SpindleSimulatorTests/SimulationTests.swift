@@ -35,7 +35,11 @@ import Testing
         var testDescription: String { "seed \(seed), \(operations) operations: \(found)" }
     }
 
-    static let regressions: [Regression] = []
+    static let regressions: [Regression] = [
+        Regression(
+            seed: 500_048, operations: 10_000,
+            found: "a checkpoint at the very beginning of a segment, and a restart before its first entry: the chain of entries was broken there")
+    ]
 
     @Test(arguments: regressions) func keptSeedsHold(regression: Regression) throws {
         let result = try Simulation(seed: regression.seed, features: regression.features).run(operations: regression.operations)
