@@ -23,6 +23,11 @@ struct TopicOracle {
         var isActive = false
         /// By topic: events up to here may have been dropped before it asked for what there is.
         var forgottenThrough: [UInt64] = []
+        /// What the node may have had when it asked, and had not told of: rising.
+        var untoldAtBegin: [Int] = []
+        /// The highest offset that was told then.
+        var offsetAtBegin: UInt64 = 0
+        var begunAt: UInt64 = 0
     }
 
     var events: [Event] = []
@@ -137,11 +142,25 @@ struct TopicOracle {
         let cursor = subscribers[subscriber].cursor
         for topic in offsets.indices where subscribers[subscriber].wants[topic] {
             let forgotten = subscribers[subscriber].forgottenThrough
-            let next = Self.firstAfter(max(cursor, topic < forgotten.count ? forgotten[topic] : 0), in: offsets[topic])
+            var next = Self.firstAfter(max(cursor, topic < forgotten.count ? forgotten[topic] : 0), in: offsets[topic])
+            while next < offsets[topic].count, mayHaveGoneUntold(subscribers[subscriber], topic, next) { next += 1 }
             if next < offsets[topic].count, offsets[topic][next].offset < offset {
                 fail(7, "subscriber \(subscriber) got the event at \(offset) after \(cursor), and never the one at \(offsets[topic][next].offset): a silent gap")
             }
         }
+    }
+
+    /// Whether the event had come when the subscriber asked for what there is, and may have been dropped by then, before either was told:
+    /// the node's state is ahead of its answers. Events that came in between are counted like those that are known.
+    private func mayHaveGoneUntold(_ subscriber: Subscriber, _ topic: Int, _ index: Int) -> Bool {
+        let event = offsets[topic][index].event
+        guard subscriber.untoldAtBegin.contains(event) else { return false }
+        if subscriber.begunAt >= events[event].bornFrom + retentionMilliseconds { return true }
+        let behind = offsets[topic][(index + 1)...].reduce(0) {
+            $0 + ($1.offset <= subscriber.offsetAtBegin || subscriber.untoldAtBegin.contains($1.event) ? 1 : 0)
+        }
+        let unknown = subscriber.untoldAtBegin.reduce(0) { $0 + (events[$1].topic == topic && events[$1].offset == 0 && events[$1].mayBePresent ? 1 : 0) }
+        return behind + unknown >= eventsMax
     }
 
     // MARK: Retention
@@ -164,6 +183,11 @@ struct TopicOracle {
     /// The subscriber asked for what there is, and was answered.
     mutating func beginAtEarliest(_ subscriber: Int, now: UInt64) {
         subscribers[subscriber].forgottenThrough = offsets.indices.map { mayBeForgotten($0, now: now) }
+        subscribers[subscriber].untoldAtBegin = events.indices.filter {
+            events[$0].offset == 0 && (events[$0].mayBePresent || events[$0].isUnanswered)
+        }
+        subscribers[subscriber].offsetAtBegin = offsets.reduce(0) { max($0, $1.last?.offset ?? 0) }
+        subscribers[subscriber].begunAt = now
     }
 
     /// The subscriber was told that events up to `offset` are gone: something that it wants must have been dropped behind its cursor. It

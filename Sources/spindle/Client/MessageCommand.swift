@@ -176,11 +176,6 @@ struct MessageLeaseCommand: AsyncParsableCommand {
 
 /// A leased message as scripts read it.
 struct DeliveryView: Encodable {
-    struct Header: Encodable {
-        let name: String
-        let value: String
-    }
-
     struct DeadLetter: Encodable {
         struct Attempt: Encodable {
             let number: Int
@@ -208,37 +203,22 @@ struct DeliveryView: Encodable {
         }
     }
 
-    let token: String
-    let queue: String
-    let attempt: Int
-    let storedAtMs: Int64
-    let priority: Int
-    let taskType: String?
-    let contentType: String?
-    let correlationId: String?
-    let group: String?
-    let dedupKey: String?
-    let headers: [Header]
-    let body: String?
-    let bodyBase64: String?
-    let deadLetter: DeadLetter?
+    private enum CodingKeys: CodingKey {
+        case token, queue, attempt, storedAtMs, deadLetter
+    }
 
-    init(_ delivery: Delivery) {
-        let message = delivery.message
-        let text = BodyText(message.body)
-        token = "\(delivery.token)"
-        queue = delivery.queue
-        attempt = delivery.attempt
-        storedAtMs = delivery.storedAtMilliseconds
-        priority = Int(message.priority)
-        taskType = message.taskType
-        contentType = message.contentType
-        correlationId = message.correlationID
-        group = message.group
-        dedupKey = message.deduplicationKey
-        headers = message.userHeaders.map { Header(name: $0.name, value: $0.value) }
-        body = text.body
-        bodyBase64 = text.bodyBase64
-        deadLetter = delivery.deadLetter.map { DeadLetter($0) }
+    let delivery: Delivery
+
+    init(_ delivery: Delivery) { self.delivery = delivery }
+
+    /// What was delivered stands beside what is told of the delivery.
+    func encode(to encoder: any Encoder) throws {
+        try MessageView(delivery.message).encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode("\(delivery.token)", forKey: .token)
+        try container.encode(delivery.queue, forKey: .queue)
+        try container.encode(delivery.attempt, forKey: .attempt)
+        try container.encode(delivery.storedAtMilliseconds, forKey: .storedAtMs)
+        try container.encodeIfPresent(delivery.deadLetter.map { DeadLetter($0) }, forKey: .deadLetter)
     }
 }
