@@ -15,27 +15,26 @@ final class QuietSignal: Sendable {
 
     /// Returns what ``forget(_:)`` takes.
     func add(_ consumer: Consumer) -> Int {
-        let (id, isQuiet) = state.withLock { state in
+        state.withLock { state in
             state.nextID += 1
             state.consumers[state.nextID] = consumer
-            return (state.nextID, state.isQuiet)
+            if state.isQuiet { consumer.pause() }
+            return state.nextID
         }
-        if isQuiet { consumer.pause() }
-        return id
     }
 
     func forget(_ id: Int) { state.withLock { _ = $0.consumers.removeValue(forKey: id) } }
 
-    /// False: it was so before.
+    /// Returns false where it was so before. Consumers are told under the lock (telling only enqueues): who sees ``isQuiet`` knows that
+    /// whatever he does next comes after.
     func set(_ isQuiet: Bool) -> Bool {
-        let consumers = state.withLock { state -> [Consumer]? in
-            guard state.isQuiet != isQuiet else { return nil }
+        state.withLock { state in
+            guard state.isQuiet != isQuiet else { return false }
             state.isQuiet = isQuiet
-            return Array(state.consumers.values)
+            for consumer in state.consumers.values {
+                if isQuiet { consumer.pause() } else { consumer.resume() }
+            }
+            return true
         }
-        for consumer in consumers ?? [] {
-            if isQuiet { consumer.pause() } else { consumer.resume() }
-        }
-        return consumers != nil
     }
 }
