@@ -88,10 +88,11 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // C: the processor's CRC32C instruction, and the two system libraries.
+        // C: the processor's CRC32C instruction, two system libraries, and glibc's own part of malloc.
         .target(name: "CCRC32C"),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CMalloc"),
 
         // The deterministic core: no clock, thread, lock, async, random source, logger, Foundation or NIO.
         library("SpindleWire", ["CCRC32C"]),
@@ -129,7 +130,7 @@ let package = Package(
             name: "spindle",
             dependencies: [
                 "SpindleBroker", "SpindleCertificates", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster",
-                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleWire", "MCMS", "MCMSFiles", "MCMSServer", "Outbox",
+                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleWire", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .hummingbirdTLS, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],

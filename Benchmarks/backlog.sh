@@ -22,6 +22,8 @@ memory() { awk '/VmRSS|VmHWM|RssAnon/ {printf "%s %d MB  ", $1, $2 / 1024} END {
 metric() { curl -s "http://127.0.0.1:$((port + 3))/metrics" | awk -v name="$1" '$1 == name {print $2}'; }
 bench() { "$spindle" bench "$@" --data "$data" --port-base "$port" --json | sed -E 's/.*"messages_per_second":([0-9.]+).*"p99_us":([0-9]+).*/\1 messages\/s, p99 \2 µs/'; }
 publish() { bench publish --size "$size" --count "$1" --batch 500 --window 32 --queue "$2"; }
+# So that nothing waits but what the line says.
+purge() { for queue in "$@"; do "$spindle" queue purge "$queue" --yes --data "$data" --port-base "$port" >/dev/null; done; }
 
 rm -rf "$work"
 mkdir -p "$work"
@@ -30,9 +32,13 @@ start "$data"
 echo "memory, empty:          $(memory)"
 publish 300000 warm >/dev/null
 echo "publish, empty broker:  $(publish 1000000 other)"
+purge warm other
 echo "filling $messages × $size B: $(publish "$messages" bench)"
 echo "memory after filling:   $(memory)"
-for round in 1 2 3; do echo "publish, $messages waiting: $(publish 1000000 "other$round")"; done
+for round in 1 2 3; do
+    echo "publish, $messages waiting: $(publish 1000000 "other$round")"
+    purge "other$round"
+done
 echo "lease, $messages waiting:   $(bench lease --size "$size" --count 500000 --batch 500 --window 16 --queue other4)"
 echo "memory after load:      $(memory)"
 echo "checkpoint:             $(metric spindle_log_checkpoint_bytes) bytes, taken in $(metric spindle_log_checkpoint_pause_nanoseconds) ns"

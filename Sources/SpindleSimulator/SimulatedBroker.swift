@@ -36,11 +36,13 @@ package final class SimulatedBroker {
 
     // Maintenance, as the real shell keeps it.
     private var lastCheckpoint: LSN
-    private var encoded: (payload: [UInt8], lsn: LSN, oldestLive: LSN)?
+    private var taken: (state: NodeState, lsn: LSN, oldestLive: LSN)?
     private var isBlocked = false
     private var firstSegment: UInt64 = 0
     private var lastCheckpointBytes: UInt64 = 0
     private let checkpointIntervalBytes: UInt64
+    /// Small, so that checkpoints are written in several.
+    private static let checkpointPieceBytes = 2048
 
     package static let everything = Principal(
         name: "simulation", publish: [.init("*")], lease: [.init("*")], read: [.init("*")], admin: [.init("*")], topicPublish: [.init("*")],
@@ -201,24 +203,27 @@ package final class SimulatedBroker {
         node.log.roomForPublish(payloadCount: configuration.frameBytesMax / 2) == .preparing && node.log.openBatchBytes > 512 << 10
     }
 
-    package var checkpointIsDue: Bool { encoded == nil && node.log.end.rawValue >= lastCheckpoint.rawValue + checkpointIntervalBytes }
+    package var checkpointIsDue: Bool { taken == nil && node.log.end.rawValue >= lastCheckpoint.rawValue + checkpointIntervalBytes }
 
     /// Takes the node's state as it is now; it is written when the log below it is durable.
     package func beginCheckpoint() {
-        guard encoded == nil, node.log.end > lastCheckpoint else { return }
-        encoded = (encodedState(), node.log.end, LSN(rawValue: node.state.oldestLiveAddress ?? .max))
+        guard taken == nil, node.log.end > lastCheckpoint else { return }
+        taken = (node.state, node.log.end, LSN(rawValue: node.state.oldestLiveAddress ?? .max))
     }
 
-    package var canWriteCheckpoint: Bool { encoded.map { $0.lsn <= node.log.durable } ?? false }
+    package var canWriteCheckpoint: Bool { taken.map { $0.lsn <= node.log.durable } ?? false }
 
     /// Writes the checkpoint that waits, and reclaims.
     package func writeCheckpoint() -> Work {
-        guard isAlive, !isCheckpointing, let checkpoint = encoded, checkpoint.lsn <= node.log.durable else { return .nothing }
-        encoded = nil
+        guard isAlive, !isCheckpointing, let checkpoint = taken, checkpoint.lsn <= node.log.durable else { return .nothing }
+        taken = nil
         isCheckpointing = true
         defer { isCheckpointing = false }
+        let bytes: UInt64
         do throws(LogCheckpointError) {
-            try recovered.makeCheckpointer(storage: storage).write(checkpoint.payload.span.bytes, at: checkpoint.lsn, durable: node.log.durable)
+            bytes = try recovered.makeCheckpointer(storage: storage).write(at: checkpoint.lsn, durable: node.log.durable) {
+                checkpoint.state.encodeCheckpoint(pieceBytes: Self.checkpointPieceBytes, to: $0)
+            }
         } catch {
             guard case .storage(let failure) = error else {
                 return .failed(LogStorageError(operation: .read, path: "checkpoint", errno: 0, reason: "\(error)"))
@@ -232,7 +237,7 @@ package final class SimulatedBroker {
         } catch {
             return .failed(error)
         }
-        noteDiskBound(older: older, checkpoint.oldestLive, UInt64(checkpoint.payload.count))
+        noteDiskBound(older: older, checkpoint.oldestLive, bytes)
         return .done
     }
 
@@ -243,8 +248,10 @@ package final class SimulatedBroker {
         let segmentBytes = recovered.segmentBytes
         let first = min(older, oldestLive).segment(segmentBytes: segmentBytes)
         let inUse = node.log.currentSegment - min(first, node.log.currentSegment) + 2
-        let ahead = node.log.preparedThrough - node.log.currentSegment + 1
-        let segments = inUse + ahead + UInt64(node.log.configuration.spentSegmentsMax) + 1
+        // After a start some lie ready that were not counted yet.
+        let limits = node.log.configuration
+        let ahead = max(node.log.preparedThrough - node.log.currentSegment, limits.reservedSegments + limits.preparedAhead) + 1
+        let segments = inUse + ahead + UInt64(limits.spentSegmentsMax) + 1
         // Checkpoints grow and shrink with the state; quarantined files stay until an operator removes them.
         diskBytesMax = segments * segmentBytes + 3 * max(checkpointBytes, lastCheckpointBytes) + 3 * 4096 + quarantinedBytes
         lastCheckpointBytes = checkpointBytes
@@ -259,7 +266,7 @@ package final class SimulatedBroker {
 
     /// While the disk is full: checkpoints as soon as whole segments could be let go of, with a mark where nothing else is logged.
     package func freeSpace() {
-        guard isBlocked, encoded == nil else { return }
+        guard isBlocked, taken == nil else { return }
         let needed = node.state.oldestLiveAddress.map { LSN(rawValue: $0) } ?? node.log.end
         guard min(needed, node.log.end).segment(segmentBytes: node.log.segmentBytes) > firstSegment else { return }
         if node.log.end == lastCheckpoint { mark() }

@@ -265,6 +265,7 @@ package final class Simulation {
 
     private func checkDiskUsage() {
         guard let bound = broker.diskBytesMax, storage.usedBytes > bound else { return }
-        oracle.fail(11, "the disk holds \(storage.usedBytes) bytes after reclaiming; what is needed allows \(bound)")
+        let files = ((try? storage.list()) ?? []).map { "\($0.name): \($0.size)" }.sorted()
+        oracle.fail(11, "the disk holds \(storage.usedBytes) bytes after reclaiming; what is needed allows \(bound). \(files.joined(separator: ", "))")
     }
 }

@@ -121,6 +121,40 @@ struct CheckpointTests {
         }
     }
 
+    @Test(arguments: [[], [0], [3, 0, 5], [70_000, 1]]) func aPayloadInPiecesIsOnePayload(pieces: [Int]) throws {
+        let log = try log(entries: 3, checkpointsAfter: [])
+        let storage = SimulatedDisk(log.storage.disk)
+        let checkpointer = log.recovered.makeCheckpointer(storage: storage)
+        var whole: [UInt8] = []
+        let bytes = try checkpointer.write(at: log.appender.durable, durable: log.appender.durable) { append in
+            for (index, count) in pieces.enumerated() {
+                let piece = [UInt8](repeating: UInt8(index + 1), count: count)
+                whole += piece
+                append(piece.span.bytes)
+            }
+        }
+        let inPieces = try #require(storage.disk[.checkpoint(log.appender.durable)])
+        #expect(bytes == UInt64(inPieces.count))
+        let atOnce = SimulatedDisk(log.storage.disk)
+        try log.recovered.makeCheckpointer(storage: atOnce).write(whole.span.bytes, at: log.appender.durable, durable: log.appender.durable)
+        #expect(atOnce.disk[.checkpoint(log.appender.durable)] == inPieces)
+    }
+
+    @Test func aPieceThatIsNotWrittenLeavesNoCheckpoint() throws {
+        let log = try log(entries: 3, checkpointsAfter: [])
+        for failing in 1...4 {
+            let storage = SimulatedDisk(log.storage.disk)
+            storage.faults[failing] = .error(5) // 0 is the creation, 4 the header
+            let piece: [UInt8] = [1, 2, 3]
+            #expect(throws: LogCheckpointError.self, "operation \(failing)") {
+                try log.recovered.makeCheckpointer(storage: storage).write(at: log.appender.durable, durable: log.appender.durable) { append in
+                    for _ in 0..<3 { append(piece.span.bytes) }
+                }
+            }
+            #expect(checkpoints(storage).isEmpty)
+        }
+    }
+
     @Test func reclaimingKeepsWhatTheOlderCheckpointNeeds() throws {
         let log = try log(entries: 20, checkpointsAfter: [10, 18])
         let older = try #require(log.places[9]?.end)

@@ -2,7 +2,6 @@ import NIOPosix
 import SpindleDisk
 import SpindleLog
 import SpindleNode
-import SpindleWire
 
 /// The opened log's halves that touch files, and the threads on which they may block.
 struct LogFiles {
@@ -70,12 +69,10 @@ final class TakenCheckpoint: @unchecked Sendable {  // handed from the loop to t
         self.state = state
     }
 
-    /// The state's bytes. Lets go of the state. `byteCount`: what it is expected to take.
-    func encode(byteCount: Int) -> WireWriter {
-        var writer = WireWriter(capacity: byteCount)
-        state?.encodeCheckpoint(into: &writer)
+    /// Hands over the state's bytes, and lets go of it.
+    func encode(to append: (RawSpan) -> Void) {
+        state?.encodeCheckpoint(to: append)
         state = nil
-        return writer
     }
 }
 

@@ -78,7 +78,6 @@ extension Shard {
         guard case .taken(let checkpoint) = maintenance.checkpoint, checkpoint.lsn <= node.log.durable else { return }
         maintenance.checkpoint = .writing
         let durable = node.log.durable
-        let expectedBytes = Int(clamping: figures.checkpointBytes + figures.checkpointBytes / 8) + Self.checkpointBytesMin
         let checkpointer = files.checkpointer
         let reclaimer = files.reclaimer
         let shard = NIOLoopBound(self, eventLoop: loop)
@@ -86,8 +85,7 @@ extension Shard {
             guard state == .active else { return }
             let result: Result<WrittenCheckpoint, any Error>
             do {
-                let payload = checkpoint.encode(byteCount: expectedBytes)
-                let bytes = try checkpointer.write(payload.span, at: checkpoint.lsn, durable: durable)
+                let bytes = try checkpointer.write(at: checkpoint.lsn, durable: durable) { checkpoint.encode(to: $0) }
                 result = .success(WrittenCheckpoint(bytes: bytes, reclaimed: try reclaimer.reclaim(oldestLive: checkpoint.oldestLive)))
             } catch {
                 result = .failure(error)
@@ -96,8 +94,6 @@ extension Shard {
             shard.eventLoop.execute { shard.value.checkpointEnded(checkpoint.lsn, ended) }
         }
     }
-
-    private static let checkpointBytesMin = 64 << 10
 
     private func checkpointEnded(_ lsn: LSN, _ result: Result<WrittenCheckpoint, any Error>) {
         maintenance.checkpoint = .none

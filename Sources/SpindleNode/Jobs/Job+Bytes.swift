@@ -81,8 +81,10 @@ extension JobTable {
         writer.u64(lastID)
         writer.u32(UInt32(jobs.count))
         for job in jobs {
-            job.encode(into: &writer)
-            job.encodeProgress(into: &writer)
+            var whole = WireWriter() // the filter's length comes before it
+            job.encode(into: &whole)
+            job.encodeProgress(into: &whole)
+            writer.bytes(whole.span)
         }
     }
 

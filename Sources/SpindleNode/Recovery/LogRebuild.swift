@@ -71,10 +71,10 @@ package struct LogRebuild<Source: LogStorage, Target: LogStorage>: ~Copyable {
             try copy(Array(stragglers.prefix(max(1, count))), now: time)
         }
         try write()
-        var writer = WireWriter(capacity: 1 << 20)
-        state.encodeCheckpoint(into: &writer)
         do {
-            try recovered.makeCheckpointer(storage: target).write(writer.span, at: appender.durable, durable: appender.durable)
+            try recovered.makeCheckpointer(storage: target).write(at: appender.durable, durable: appender.durable) {
+                state.encodeCheckpoint(to: $0)
+            }
         } catch {
             throw .configuration("\(error)")
         }

@@ -15,10 +15,10 @@ extension NodeState {
         writer.u8(queue.isDeleted ? 0 : 1)
         guard !queue.isDeleted else { return }
         writer.string(queue.name)
-        let start = writer.count
-        writer.u32(0)
-        queue.policy.fields.encode(into: &writer)
-        writer.patch(u32: UInt32(writer.count - start - 4), at: start)
+        var policy = WireWriter()
+        queue.policy.fields.encode(into: &policy)
+        writer.u32(UInt32(policy.count))
+        writer.bytes(policy.span)
         writer.u8((queue.pause.deliveries ? 1 : 0) | (queue.pause.publishes ? 2 : 0))
         writer.sentence(queue.pause.reason)
         writer.u64(queue.rateTime)

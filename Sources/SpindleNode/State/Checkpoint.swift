@@ -8,11 +8,13 @@ internal import PlantedBugs
 // A node's state as bytes: what a checkpoint holds. Little-endian, written and read with the wire's own writer and reader; the
 // file around it has the checksum. Source: `docs/decisions/0002-transactions.md`.
 //
-// u16 version = 2 · u64 time · u16 sections, each: u16 kind · u64 bytes · content
+// u16 version = 3 · u64 time · u16 sections, each: u16 kind · content
 //
 // Sections come once each, in the order of their kinds. One that is not known was written by a later version: it can't be left out.
+// In version 2 the content's bytes came before it as a u64; without them a state of any size is written in pieces as it is read.
 extension NodeState {
-    private static let version: UInt16 = 2
+    private static let version: UInt16 = 3
+    private static let versionWithLengths: UInt16 = 2
 
     /// Kinds of section. Queues come before what refers to them.
     enum CheckpointSection: UInt16, CaseIterable {
@@ -23,26 +25,27 @@ extension NodeState {
         case results = 25
     }
 
-    /// Appends the state. Valid for the log position at which it is taken: entries from there on are replayed over it.
+    /// Appends the state; a writer that hands it on in pieces will do. Valid for the log position at which it is taken: entries from
+    /// there on are replayed over it.
     package func encodeCheckpoint(into writer: inout WireWriter) {
         writer.u16(Self.version)
         writer.u64(time)
         writer.u16(UInt16(CheckpointSection.allCases.count))
-        section(.queues, &writer) { encodeQueues(into: &$0) }
-        section(.heldMessages, &writer) { encodeHeldMessages(into: &$0) }
-        section(.topics, &writer) { encodeTopics(into: &$0) }
-        section(.jobs, &writer) { jobs.encode(into: &$0) }
-        section(.results, &writer) { encodeResults(into: &$0) }
+        for kind in CheckpointSection.allCases {
+            writer.u16(kind.rawValue)
+            switch kind {
+            case .queues: encodeQueues(into: &writer)
+            case .heldMessages: encodeHeldMessages(into: &writer)
+            case .topics: encodeTopics(into: &writer)
+            case .jobs: jobs.encode(into: &writer)
+            case .results: encodeResults(into: &writer)
+            }
+        }
     }
 
-    private func section(_ kind: CheckpointSection, _ writer: inout WireWriter, _ encode: (inout WireWriter) -> Void) {
-        writer.u16(kind.rawValue)
-        let lengthAt = writer.count
-        writer.u64(0)
-        encode(&writer)
-        let byteCount = UInt64(writer.count - lengthAt - 8)
-        writer.patch(u32: UInt32(truncatingIfNeeded: byteCount), at: lengthAt)
-        writer.patch(u32: UInt32(truncatingIfNeeded: byteCount >> 32), at: lengthAt + 4)
+    /// Hands the state to `append` in pieces of about `pieceBytes`: what a large backlog takes never lies in memory as a whole.
+    package func encodeCheckpoint(pieceBytes: Int = 256 << 10, to append: (RawSpan) -> Void) {
+        WireWriter.inPieces(of: pieceBytes, to: append) { encodeCheckpoint(into: &$0) }
     }
 
     /// Takes over the state that ``encodeCheckpoint(into:)`` wrote, in this version or an earlier one; `self` must be fresh.
@@ -59,7 +62,7 @@ extension NodeState {
             #endif
             switch version {
             case 1: try restoreVersion1(&reader)
-            case Self.version: try restoreSections(&reader)
+            case Self.versionWithLengths, Self.version: try restoreSections(&reader, haveLengths: version == Self.versionWithLengths)
             default: throw .malformed("version \(version): this program reads versions 1 to \(Self.version)")
             }
             try reader.expectEnd("checkpoint")
@@ -69,7 +72,7 @@ extension NodeState {
         }
     }
 
-    private mutating func restoreSections(_ reader: inout WireReader) throws(WireError) {
+    private mutating func restoreSections(_ reader: inout WireReader, haveLengths: Bool) throws(WireError) {
         var last: UInt16 = 0
         for _ in 0..<(try reader.u16("sections")) {
             let raw = try reader.u16("section")
@@ -77,18 +80,20 @@ extension NodeState {
                 throw .malformed("section \(raw) behind section \(last): written by a later version?")
             }
             last = raw
-            var content = WireReader(try reader.span(Int(clamping: try reader.u64("section bytes")), "section"))
+            let byteCount = haveLengths ? try reader.u64("section bytes") : nil
+            let before = reader.remaining
             switch kind {
-            case .queues: for _ in 0..<(try content.u32("queues")) { try restoreQueue(&content) }
-            case .heldMessages: for _ in 0..<(try content.u64("held messages")) { try restoreHeld(&content) }
-            case .topics: try restoreTopics(&content)
+            case .queues: for _ in 0..<(try reader.u32("queues")) { try restoreQueue(&reader) }
+            case .heldMessages: for _ in 0..<(try reader.u64("held messages")) { try restoreHeld(&reader) }
+            case .topics: try restoreTopics(&reader)
             case .jobs:
-                jobs = try JobTable(&content)
+                jobs = try JobTable(&reader)
                 guard jobs.jobs.allSatisfy({ !$0.isRunning || (Int($0.queue) < engine.queues.count && !engine.queues[Int($0.queue)].isDeleted) })
                 else { throw .malformed("a job in a queue that is not there") }
-            case .results: try restoreResults(&content)
+            case .results: try restoreResults(&reader)
             }
-            try content.expectEnd("section")
+            let read = UInt64(before - reader.remaining)
+            guard byteCount ?? read == read else { throw .malformed("section \(raw) has \(read) bytes: it says \(byteCount ?? 0)") }
         }
     }
 }

@@ -1,12 +1,26 @@
-/// A growing buffer of little-endian fields: one allocation that is kept across ``removeAll()``.
+/// A growing buffer of little-endian fields: one allocation that is kept across ``removeAll()``. Or one that does not grow: see
+/// ``inPieces(of:to:_:)``.
 package struct WireWriter: ~Copyable {
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
     package private(set) var count: Int = 0
+    /// Takes what is there when the buffer is full, instead of a larger buffer.
+    private var take: ((RawSpan) -> Void)?
 
     package init(capacity: Int = 256) {
         self.capacity = max(16, capacity)
         base = .allocate(byteCount: self.capacity, alignment: 8)
+    }
+
+    /// Hands what `write` writes to `take`, in order and in pieces of about `byteCount`, so that it never lies in memory as a whole.
+    /// `write` can't ``patch(u32:at:)`` or ``truncate(to:)``: the bytes may be gone.
+    package static func inPieces(of byteCount: Int, to take: (RawSpan) -> Void, _ write: (inout WireWriter) -> Void) {
+        withoutActuallyEscaping(take) { take in
+            var writer = WireWriter(capacity: byteCount)
+            writer.take = take
+            write(&writer)
+            if writer.count > 0 { take(writer.span) }
+        }
     }
 
     deinit { base.deallocate() }
@@ -15,24 +29,31 @@ package struct WireWriter: ~Copyable {
 
     /// Takes back what was written behind the first `byteCount` bytes.
     package mutating func truncate(to byteCount: Int) {
-        precondition(byteCount >= 0 && byteCount <= count, "truncate can only take back what was written")
+        precondition(take == nil && byteCount >= 0 && byteCount <= count, "truncate can only take back what was written")
         count = byteCount
     }
 
     /// Room for `more` bytes; returns the offset at which they start.
     private mutating func grow(_ more: Int) -> Int {
+        if count + more > capacity { makeRoom(more) }
         let start = count
-        let needed = count + more
-        if needed > capacity {
-            let larger = max(needed, capacity * 2)
-            let next = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
-            next.copyMemory(from: base, byteCount: count)
-            base.deallocate()
-            base = next
-            capacity = larger
-        }
-        count = needed
+        count += more
         return start
+    }
+
+    private mutating func makeRoom(_ more: Int) {
+        if let take {
+            take(span)
+            count = 0
+        }
+        let needed = count + more
+        guard needed > capacity else { return }
+        let larger = max(needed, capacity * 2)
+        let next = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
+        next.copyMemory(from: base, byteCount: count)
+        base.deallocate()
+        base = next
+        capacity = larger
     }
 
     package mutating func u8(_ value: UInt8) {
@@ -98,7 +119,7 @@ package struct WireWriter: ~Copyable {
 
     /// Overwrites four bytes written before: a length known only at the end.
     package mutating func patch(u32 value: UInt32, at offset: Int) {
-        precondition(offset >= 0 && offset + 4 <= count, "patch outside the written bytes")
+        precondition(take == nil && offset >= 0 && offset + 4 <= count, "patch outside the written bytes")
         base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CMalloc
 import Foundation
 import Logging
 import SpindleBroker
@@ -18,6 +19,7 @@ struct BrokerCommand: AsyncParsableCommand {
     @OptionGroup var role: RoleOptions
 
     func run() async throws {
+        Self.returnLargeBuffers()
         let cluster = try role.cluster.load()
         let description = try Self.find(role.name, in: cluster)
         let process = RoleProcess(name: description.name, options: role)
@@ -31,6 +33,13 @@ struct BrokerCommand: AsyncParsableCommand {
             throw CommandFailure("\(error)", advice: Self.advice(error, cluster))
         }
         try await process.run([broker])
+    }
+
+    /// Has every buffer of 1 MiB and more given back to the system when it is freed. Left alone, glibc raises that limit to the largest
+    /// buffer that was ever freed, up to 32 MiB, and keeps what lies below it: a fifth of a large backlog's memory.
+    /// `docs/performance.md` has the figures. Source: mallopt(3), M_MMAP_THRESHOLD.
+    private static func returnLargeBuffers() {
+        _ = mallopt(M_MMAP_THRESHOLD, 1 << 20)
     }
 
     /// What is put around the broker: this process's metrics, and for tests a failpoint that the environment names.
