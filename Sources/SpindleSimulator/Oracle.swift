@@ -263,6 +263,10 @@ struct Oracle {
         case .lease(let queue, let isDead, _, _, _):
             losses += 1
             queues[queue].lost(losses, isDead: isDead)
+            // What it leased may have died of that before a REDRIVE came.
+            if let redrivenAt = queues[queue].redrivenAt, queues[queue].lastRedrive > request.arrival.order {
+                mayRedrive(queue, at: redrivenAt)
+            }
         case .acknowledge(let tokens):
             for token in tokens where mayHold(token) {
                 messages[token.tag].fate.insert(.gone)

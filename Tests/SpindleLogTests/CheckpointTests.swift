@@ -101,6 +101,33 @@ struct CheckpointTests {
         #expect(corruption.offset == UInt64(offset))
     }
 
+    /// The entry behind it names the last one of the segment before; a start from the checkpoint must know that one.
+    @Test func theChainGoesOnBehindACheckpointAtTheBeginningOfASegment() throws {
+        var first = try TestLog(SimulatedDisk())
+        while first.appender.currentSegment == 1 {
+            try first.prepareAhead(2)
+            try first.append(count: 3000)
+            try first.commit()
+        }
+        let storage = first.storage
+        // A crash took the batch that opened the segment.
+        let opened = try #require(storage.disk[.segment(2)])
+        storage.disk[.segment(2)] = Array(opened.prefix(SegmentHeader.bytes)) + [UInt8](repeating: 0, count: opened.count - SegmentHeader.bytes)
+        let second = try TestLog(storage)
+        #expect(second.next == first.next - 1)
+        #expect(second.appender.end == LSN(rawValue: 2 * 16384 + UInt64(SegmentHeader.bytes)))
+        try second.checkpoint()
+        var third = try TestLog(storage)
+        #expect(third.recovered.checkpoint == second.appender.end)
+        try third.append(count: 3000)
+        try third.commit()
+        #expect(try TestLog.recover(SimulatedDisk(storage.disk)).1 == third.next)
+        // The whole log is replayed.
+        let checkpoint = try #require(checkpoints(storage).last)
+        storage.disk[checkpoint]?[65] ^= 1
+        #expect(try TestLog.recover(storage).1 == third.next)
+    }
+
     @Test func aFailedCheckpointLeavesTheOnesBefore() throws {
         let log = try log(entries: 6, checkpointsAfter: [2, 4])
         let kept = checkpoints(log.storage)
