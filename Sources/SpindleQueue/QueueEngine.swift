@@ -115,7 +115,7 @@ package struct QueueEngine: Sendable {
             let window = queues[index].policy.deduplicationWindowMilliseconds
             queues[index].deduplication.insert(deduplicationKey, id: id, now: now, window: window)
         }
-        let place = group == nil ? 0 : queues[index].group(of: group, held)
+        let place = group == nil ? 0 : self.group(of: group, in: index)
         let stored = QueueState.Stored(id: id, byteCount: byteCount, priority: priority, delay: delay, timeToLive: timeToLive, now: now)
         guard queues[index].store(stored, in: place) else {
             let message = queues[index].kept(stored, in: place)
@@ -123,8 +123,21 @@ package struct QueueEngine: Sendable {
             queues[index].refresh(message.group, held)
             return
         }
-        if queues[index].groups.hasKeys { queues[index].refresh(place, held) }
+        refresh(place, of: index)
         if queues[index].policy.timeToLiveMilliseconds > 0 { age(packedOf: index, from: now) }
+    }
+
+    /// The group of a message that comes to a queue with `key`.
+    private mutating func group(of key: String?, in index: Int) -> UInt32 {
+        let hadKeys = queues[index].groups.hasKeys
+        let number = queues[index].group(of: key)
+        if !hadKeys, queues[index].groups.hasKeys { queues[index].beginTurns(held) }
+        return number
+    }
+
+    /// Judges anew whether a group may take its turn. Handing on `held` costs as much as all the rest: only where it must be.
+    private mutating func refresh(_ group: UInt32, of index: Int) {
+        if !queues[index].refreshPacked(group) { queues[index].refresh(group, held) }
     }
 
     /// Keeps a message by itself from now on.
@@ -214,10 +227,9 @@ package struct QueueEngine: Sendable {
         return granted
     }
 
-    /// Handing on `held` costs as much as all the rest where there are no groups that take turns.
     private mutating func granted(from group: UInt32, of index: Int, now: UInt64) {
         queues[index].granted(from: group, now: now)
-        if queues[index].groups.hasKeys { queues[index].refresh(group, held) }
+        refresh(group, of: index)
     }
 
     /// The queue of a message whose lease `epoch` holds; nil if that lease is over.
@@ -350,7 +362,7 @@ package struct QueueEngine: Sendable {
         let known = message.group > 0 ? queues[origin].groups.slots[Int(message.group)].key : nil
         let key = known ?? (message.hasHistory ? histories[message.id]?.groupKey : nil)
         message.queue = queue
-        message.group = queues[Int(queue)].group(of: key, held)
+        message.group = group(of: key, in: Int(queue))
         message.priority = queues[Int(queue)].priority(message.priority, group: message.group)
         let rest = message.group == 0 ? key : nil
         if rest != nil || message.hasHistory { note(in: &message) { $0.groupKey = rest } }
@@ -389,7 +401,7 @@ package struct QueueEngine: Sendable {
     mutating func gone(from group: UInt32, of index: Int) {
         guard queues[index].groups.hasKeys else { return }
         queues[index].vanish(group, now: time)
-        queues[index].refresh(group, held)
+        refresh(group, of: index)
     }
 
     /// Notes what a producer stored.

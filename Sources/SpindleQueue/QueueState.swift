@@ -109,19 +109,19 @@ package struct QueueState: Sendable {
         return held
     }
 
-    /// The number of the group of a message that comes to the queue with `key`.
-    mutating func group(of key: String?, _ held: HeldMessages) -> UInt32 {
+    /// The number of the group of a message that comes to the queue with `key`. Behind the first key ``beginTurns(_:)`` must follow.
+    mutating func group(of key: String?) -> UInt32 {
         guard let key, policy.isKeyed, !key.isEmpty else { return 0 }
-        let isFirst = !groups.hasKeys
         let number = groups.number(of: key)
         // What it was put down for when it was last empty says nothing of what will be delivered from it.
         groups.retiring.remove(number)
-        if isFirst {
-            // From now on group 0 takes turns like any other.
-            refresh(0, held)
-            if let oldest = oldestPacked(in: 0) { groups.oldest.set(0, to: oldest) }
-        }
         return number
+    }
+
+    /// The first group with a key is there: from now on group 0 takes turns like any other.
+    mutating func beginTurns(_ held: HeldMessages) {
+        refresh(0, held)
+        if let oldest = oldestPacked(in: 0) { groups.oldest.set(0, to: oldest) }
     }
 
     /// Where a packed message is.

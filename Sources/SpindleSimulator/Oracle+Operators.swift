@@ -39,7 +39,7 @@ extension Oracle {
     }
 
     /// Whether the message is at that place, as far as can be known.
-    private func isSurelyAt(_ tag: Int, isDead: Bool, at time: UInt64) -> Bool {
+    func isSurelyAt(_ tag: Int, isDead: Bool, at time: UInt64) -> Bool {
         guard isDead else { return staysHome(tag, at: time) }
         return messages[tag].fate == .dead && messages[tag].settle == 0 && !messages[tag].isCancelled
     }

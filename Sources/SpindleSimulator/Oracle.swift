@@ -257,7 +257,7 @@ struct Oracle {
     mutating func unknown(_ request: PendingRequest, now: UInt64) {
         guard let time = request.arrivedAt else { return }
         switch request.kind {
-        case .connect, .stats, .subscribe, .awaits: break
+        case .connect, .stats, .subscribe, .awaits, .browse: break
         case .publish(_, let tags, _, _):
             for tag in tags { maybeStored(tag, at: time, request.arrival) }
         case .lease(let queue, let isDead, _, _, _):

@@ -26,6 +26,7 @@ package struct Features: OptionSet, Sendable {
     package static let relocation = Features(rawValue: 1_048_576)
     package static let deletion = Features(rawValue: 2_097_152)
     package static let results = Features(rawValue: 4_194_304)
+    package static let browsing = Features(rawValue: 8_388_608)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
@@ -33,7 +34,7 @@ package struct Features: OptionSet, Sendable {
         ("settles", .settles), ("deduplication", .deduplication), ("policy-changes", .policyChanges), ("delays", .delays),
         ("priorities", .priorities), ("checkpoints", .checkpoints), ("interleaving", .interleaving),
         ("operators", .operators), ("groups", .groups), ("limits", .limits), ("time-to-live", .timeToLive), ("relocation", .relocation),
-        ("deletion", .deletion), ("results", .results),
+        ("deletion", .deletion), ("results", .results), ("browsing", .browsing),
     ]
 
     package static let all = Features(names.map(\.feature))
@@ -55,7 +56,7 @@ struct Profile {
     enum Action: CaseIterable {
         case publish, lease, leaseDead, acknowledge, nack, extend, settle, topicPublish, subscribe, credit, declare, stats
         case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
-        case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits
+        case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse
     }
 
     struct Queue {
@@ -108,9 +109,9 @@ struct Profile {
             limit(&queues[queues.count - 1], &random, features)
         }
         for action in Action.allCases {
+            guard Self.needs(action).map(features.contains) ?? true else { continue }
             let weight = Self.weight(action) * random.pick([1, 2, 2, 4]) / 2
-            let isOn = Self.needs(action).map(features.contains) ?? true
-            if isOn { table += Array(repeating: action, count: max(1, weight)) }
+            table += Array(repeating: action, count: max(1, weight))
         }
     }
 
@@ -139,6 +140,7 @@ struct Profile {
         case .delete: .deletion
         case .relocate: .relocation
         case .awaits: .results
+        case .browse: .browsing
         case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
         }
     }
@@ -168,6 +170,7 @@ struct Profile {
         case .redrive: 2
         case .relocate: 10
         case .awaits: 6
+        case .browse: 4
         }
     }
 }

@@ -31,6 +31,8 @@ struct PendingRequest {
         case reschedule(queue: Int, isDead: Bool, [Int], delay: UInt64)
         case redrive(queue: Int)
         case awaits(queue: Int, [Int])
+        /// BROWSE, or GET of one message.
+        case browse(isDead: Bool, Sight)
     }
 
     enum Nack {
@@ -51,9 +53,25 @@ struct PendingRequest {
         switch kind {
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _), .settle(let tokens, _, _, _, _): tokens
         case .connect, .publish, .lease, .declare, .topicPublish, .subscribe, .stats: []
-        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: []
+        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .browse: []
         }
     }
+}
+
+/// What was certain of the messages of a queue when somebody began to look at them.
+struct Sight {
+    struct Sure {
+        var tag: Int
+        var epoch: UInt32
+        var attempts: UInt32
+    }
+
+    /// Only messages behind this id are asked for.
+    var after: UInt64
+    /// Those that are asked for and are there.
+    var sure: [Sure] = []
+    /// Ids of those that are gone for good.
+    var gone: Set<UInt64> = []
 }
 
 /// When a request came to the node, among the others.

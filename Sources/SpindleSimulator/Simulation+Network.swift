@@ -196,6 +196,8 @@ extension Simulation {
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _):
             guard let client else { return }
             for token in tokens { workers[client - profile.producers].discard(token) }
+        case .browse(let isDead, let sight):
+            if error.code == ErrorCode.noSuchMessage.rawValue { oracle.looked(sight, isDead: isDead, [], next: 0, now: now) }
         case .connect, .declare, .subscribe, .stats, .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: break
         }
     }
@@ -252,6 +254,7 @@ extension Simulation {
             subscribed(subscriber, session: request.session, cursor: cursor.offset)
         case .stats: lastStatistics = try StatsReply(body).queues
         case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: try operated(request, correlation, body)
+        case .browse(let isDead, let sight): try looked(isDead, sight, correlation, body)
         }
     }
 

@@ -3,7 +3,7 @@ internal import SpindleWire
 
 // The administrator: pauses, purges, deletes, cancels, reschedules, redrives.
 extension Simulation {
-    private func name(_ queue: Int, _ isDead: Bool) -> String { isDead ? "q\(queue).dead" : "q\(queue)" }
+    func name(_ queue: Int, _ isDead: Bool) -> String { isDead ? "q\(queue).dead" : "q\(queue)" }
 
     func pause(_ queue: Int) {
         if pausedQueues.contains(queue) { return resume(queue) }
@@ -49,7 +49,7 @@ extension Simulation {
     }
 
     /// Some messages of the queue, whose ids are known.
-    private func someMessages(_ queue: Int) -> [Int] {
+    func someMessages(_ queue: Int) -> [Int] {
         var tags: [Int] = []
         guard !oracle.messages.isEmpty else { return [] }
         for _ in 0..<6 {

@@ -210,6 +210,7 @@ package final class Simulation {
         case .delete: delete(random.below(profile.queues.count))
         case .relocate: relocate()
         case .awaits: awaitMessages(random.below(profile.queues.count))
+        case .browse: look(random.below(profile.queues.count))
         }
     }
 

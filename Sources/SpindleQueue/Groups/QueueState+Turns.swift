@@ -38,19 +38,47 @@ extension QueueState {
 
     /// Something about a group changed: whether it may take its turn is judged anew.
     mutating func refresh(_ number: UInt32, _ held: HeldMessages) {
-        guard groups.hasKeys, Int(number) < groups.slots.count, groups.slots[Int(number)].isUsed else { return }
-        let slot = Int(number)
-        guard let from = opensAt(group: slot), let priority = bestPriority(slot, held) else {
-            groups.open.remove(number)
-            groups.limited.remove(number)
-            return
+        guard let slot = slotWithTurns(number) else { return }
+        if let from = opensAt(group: slot), let priority = bestPriority(slot, held) { open(number, from: from, priority) } else { close(number) }
+    }
+
+    /// The same where no held message has a say, which is nearly always: nothing large is handed on. False: one may have.
+    mutating func refreshPacked(_ number: UInt32) -> Bool {
+        guard let slot = slotWithTurns(number) else { return true }
+        guard let from = opensAt(group: slot) else {
+            close(number)
+            return true
         }
+        if isOrdered(slot), !isOnlyPacked(slot) { return false }
+        if let priority = readyPriority(slot) { open(number, from: from, priority) } else { close(number) }
+        return true
+    }
+
+    /// Where in `slots` a group is that takes turns.
+    private func slotWithTurns(_ number: UInt32) -> Int? {
+        guard groups.hasKeys, Int(number) < groups.slots.count, groups.slots[Int(number)].isUsed else { return nil }
+        return Int(number)
+    }
+
+    /// Whether all that waits in a group is packed, and in one lane.
+    private func isOnlyPacked(_ slot: Int) -> Bool {
+        groups.slots[slot].lanes.count == 1 && groups.slots[slot].lanes[0].heldReady == 0 && groups.slots[slot].delayed == 0
+    }
+
+    /// The group can't deliver.
+    private mutating func close(_ number: UInt32) {
+        groups.open.remove(number)
+        groups.limited.remove(number)
+    }
+
+    /// The group can deliver, from a time on: 0 for now.
+    private mutating func open(_ number: UInt32, from: UInt64, _ priority: UInt8) {
         if from > 0 {
             groups.open.remove(number)
             groups.limited.set(number, to: from)
         } else {
             groups.limited.remove(number)
-            groups.open.set(number, to: .init(priority: priority, turn: groups.slots[slot].turn))
+            groups.open.set(number, to: .init(priority: priority, turn: groups.slots[Int(number)].turn))
         }
     }
 
@@ -62,8 +90,15 @@ extension QueueState {
 
     /// The priority of what a group would deliver; nil: nothing.
     private mutating func bestPriority(_ slot: Int, _ held: HeldMessages) -> UInt8? {
-        if isOrdered(slot) { return head(slot, held)?.priority }
-        return groups.slots[slot].lanes.first { $0.ready > 0 }?.priority
+        isOrdered(slot) ? head(slot, held)?.priority : readyPriority(slot)
+    }
+
+    /// The highest priority of what is ready in a group.
+    private func readyPriority(_ slot: Int) -> UInt8? {
+        for lane in groups.slots[slot].lanes.indices where groups.slots[slot].lanes[lane].ready > 0 {
+            return groups.slots[slot].lanes[lane].priority
+        }
+        return nil
     }
 
     /// The next message of a group, limits aside; nil where there is none, or an earlier one of an ordered group waits for its time.
@@ -114,20 +149,26 @@ extension QueueState {
         case unknown
     }
 
-    /// The same as ``next(now:_:)`` where no group takes turns and the next message is a packed one, which is nearly always: it takes
-    /// a tenth of the time. It changes nothing, but is made to be called in place: a call that only looks would copy the whole queue.
+    /// The same as ``next(now:_:)`` where the next message is a packed one, which is nearly always: it takes a tenth of the time. It
+    /// changes nothing, but is made to be called in place: a call that only looks would copy the whole queue.
     mutating func nextPacked(now: UInt64) -> Quick {
-        if groups.slots.count > 1 { return .unknown }
         if isDeleted || pause.deliveries || counts.ready == 0 { return .nothing }
         if policy.concurrencyMax > 0, counts.leased >= policy.concurrencyMax { return .nothing }
         if policy.ratePerSecondMax > 0, Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecondMax) > now { return .nothing }
-        for lane in groups.slots[0].lanes.indices {
-            if groups.slots[0].lanes[lane].heldReady > 0 { return .unknown }
-            guard let first = groups.slots[0].lanes[lane].packed.first else { continue }
+        var slot = 0
+        if groups.hasKeys {
+            if let limited = groups.limited.first, limited.key <= now { return .unknown }
+            guard let first = groups.open.first else { return .nothing }
+            slot = Int(first.number)
+            if isOrdered(slot), !isOnlyPacked(slot) { return .unknown }
+        }
+        for lane in groups.slots[slot].lanes.indices {
+            if groups.slots[slot].lanes[lane].heldReady > 0 { return .unknown }
+            guard let first = groups.slots[slot].lanes[lane].packed.first else { continue }
             if policy.timeToLiveMilliseconds > 0, first.storedAt + policy.timeToLiveMilliseconds <= now { return .nothing }
             return .message(Head(
-                id: first.id, byteCount: first.byteCount, group: 0, priority: groups.slots[0].lanes[lane].priority, liveFrom: first.storedAt,
-                timeToLive: 0))
+                id: first.id, byteCount: first.byteCount, group: UInt32(slot), priority: groups.slots[slot].lanes[lane].priority,
+                liveFrom: first.storedAt, timeToLive: 0))
         }
         return .unknown
     }
