@@ -48,6 +48,14 @@ struct PendingRequest {
     var arrivedAt: UInt64?
     var arrival = Arrival()
 
+    /// A message may not be any more where it was.
+    var mayTakeAway: Bool {
+        switch kind {
+        case .acknowledge, .negativeAcknowledge, .settle, .purge, .delete, .cancel, .redrive: true
+        case _: false
+        }
+    }
+
     /// Messages that it acknowledges, gives back or holds on to.
     var tokens: [HeldToken] {
         switch kind {

@@ -197,7 +197,9 @@ extension Simulation {
             guard let client else { return }
             for token in tokens { workers[client - profile.producers].discard(token) }
         case .browse(let isDead, let sight):
-            if error.code == ErrorCode.noSuchMessage.rawValue { oracle.looked(sight, isDead: isDead, [], next: 0, now: now) }
+            // A refusal leaves at once: what took the message away may not be answered yet.
+            let isAlone = !pending.values.contains { $0.arrivedAt != nil && $0.mayTakeAway }
+            if isAlone, error.code == ErrorCode.noSuchMessage.rawValue { oracle.looked(sight, isDead: isDead, [], next: 0, now: now) }
         case .connect, .declare, .subscribe, .stats, .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: break
         }
     }
