@@ -73,54 +73,8 @@ struct BridgeServer: Sendable {
     }
 }
 
-/// A foreign client in its own process, whose output is read as it comes.
-final class Listener: Sendable {
-    private let process: Process
-    private let output: Mutex<String> = Mutex("")
-    private let ended = BridgeServer.Flag()
-
-    init(_ program: String, _ arguments: [String]) throws {
-        process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [program] + arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        pipe.fileHandleForReading.readabilityHandler = { [self] handle in
-            let data = handle.availableData
-            if data.isEmpty {
-                handle.readabilityHandler = nil
-                ended.set()
-            } else {
-                output.withLock { $0 += String(decoding: data, as: UTF8.self) }
-            }
-        }
-        try process.run()
-    }
-
-    var text: String { output.withLock { $0 } }
-
-    /// Waits until the output has `text`.
-    func see(_ text: String, seconds: Int = 20, sourceLocation: SourceLocation = #_sourceLocation) async {
-        let isSeen = await poll(seconds: seconds) { self.text.contains(text) }
-        if !isSeen { Issue.record("not seen: “\(text)” in “\(self.text.suffix(2_000))”", sourceLocation: sourceLocation) }
-    }
-
-    /// Waits for the program's own end. - Returns: its exit status.
-    func end(seconds: Int = 20) async -> Int32? {
-        await poll(seconds: seconds) { self.ended.isSet && !self.process.isRunning } ? process.terminationStatus : nil
-    }
-
-    /// Not by SIGTERM: a server in this process ignores that signal, and its children inherit it.
-    func stop() {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-    }
-
-    deinit { stop() }
-}
-
 /// False: it was not so by the deadline.
-private func poll(seconds: Int, until condition: () -> Bool) async -> Bool {
+func poll(seconds: Int, until condition: () -> Bool) async -> Bool {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while !condition() {
         guard ContinuousClock.now < deadline else { return false }

@@ -105,6 +105,24 @@ import Testing
             """)
     }
 
+    @Test func `a replay that ends ahead of the hub leaves its clients there, whoever else follows it`() throws {
+        var hub = HubScript { $0.ringEventsMax = 1 }
+        try hub.run("""
+            start 1:64
+            event job 1:65
+            event job 1:66
+            connect a updates 1:60
+            connect b updates 1:60
+            r1 gap 1:80 lost
+            take a → hello@1:60 gap@1:80({"reason":"lost"}) wait
+            event job 1:70
+            take a → wait
+            event job 1:81
+            take a → job@1:81 wait
+            take b → hello@1:60 gap@1:80({"reason":"lost"}) job@1:81 wait
+            """)
+    }
+
     @Test func `clients with the same or a later cursor share a replay`() throws {
         var hub = HubScript()
         try hub.run("""

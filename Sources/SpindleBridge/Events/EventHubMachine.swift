@@ -213,7 +213,13 @@ package struct EventHubMachine {
             guard place >= replay.ring.head else { return [] }
             guard replay.isComplete else { return [.wakeReplay(replayID)] }
             var effects = leaveReplay(id, replayID)
-            effects += goOn(id, after: max(place, replay.until))
+            let reached = max(place, replay.until)
+            if reached >= ring.floor {
+                // Even where the hub has yet to hear of what the broker told the replay.
+                clients[id]?.place = .live(after: reached)
+            } else {
+                effects += goOn(id, after: reached)
+            }
             return effects + (bytes.isEmpty ? read(id, into: &bytes) : [])
         }
     }

@@ -33,6 +33,10 @@ extension ClusterConfiguration {
         yaml: String, fileName: String
     ) throws(ConfigurationErrors) -> (configuration: ClusterConfiguration, shapes: [String: [String: Bool]]) {
         guard yaml.utf8.count <= fileBytesMax else { throw wholeFile(fileName, "is over \(fileBytesMax) bytes, which no configuration is") }
+        if let line = lineWithLongKey(yaml) {
+            let problem = "found \"?\" before a key, expected a plain word as the key"
+            throw ConfigurationErrors(errors: [ConfigurationError(file: fileName, line: line, column: 1, path: "", problem: problem, suggestion: nil)])
+        }
         let root: Node
         do {
             guard let node = try Yams.compose(yaml: yaml) else { throw wholeFile(fileName, "is empty") }
@@ -52,6 +56,22 @@ extension ClusterConfiguration {
         ConsistencyChecks(configuration: configuration, place: { place(in: root, $0, $1, $2) }, diagnostics: diagnostics).run()
         try diagnostics.throwIfAny()
         return (configuration, diagnostics.shapes)
+    }
+
+    /// The first line, counted from 1, that begins with YAML's mark of a key that is no plain word. Such keys have no meaning here, and to
+    /// compare ones that hold each other takes the parser exponential time.
+    private static func lineWithLongKey(_ yaml: String) -> Int? {
+        var line = 1
+        var isAtStart = true
+        var isQuestion = false
+        for byte in yaml.utf8 {
+            let isEnd = byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
+            if isQuestion, isEnd || byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") { return line }
+            if byte == UInt8(ascii: "\n") { line += 1 }
+            isQuestion = isAtStart && byte == UInt8(ascii: "?")
+            isAtStart = isEnd || (isAtStart && " \t-[{,".utf8.contains(byte))
+        }
+        return isQuestion ? line : nil
     }
 
     /// Where `key[index].field` stands in the document, or the closest thing above it that is there.

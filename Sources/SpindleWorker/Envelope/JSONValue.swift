@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Any JSON value; whole numbers stay whole.
+/// Any JSON value. A number that a 64-bit integer can hold is an ``int(_:)``, however it was written: it is written the same each time.
 public enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -36,7 +36,7 @@ extension JSONValue: Codable {
         } else if let value = try? container.decode(Int64.self) {
             self = .int(value)
         } else if let value = try? container.decode(Double.self) {
-            self = .double(value)
+            self = Int64(exactly: value).map { .int($0) } ?? .double(value)
         } else if let value = try? container.decode(String.self) {
             self = .string(value)
         } else if let value = try? container.decode([JSONValue].self) {

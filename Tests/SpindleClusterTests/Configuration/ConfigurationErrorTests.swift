@@ -64,6 +64,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
             problem: "found 12, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long"),
         Fault(find: "cluster: poc", replace: "cluster: poc\ncluster: poc", lineOffset: 0, column: 1, path: "",
             problem: "found the key \"cluster\" more than once in one mapping, expected it once"),
+        Fault(find: "cluster: poc", replace: "cluster: poc\n? [a]\n: b", lineOffset: 1, column: 1, path: "",
+            problem: "found \"?\" before a key, expected a plain word as the key"),
         Fault(find: "cluster: poc", replace: "cluster: [poc", lineOffset: 1, column: 14, path: "", problem: ""),
         Fault(find: "    portBase: 7400", replace: "    ports: {tls: 7401}", lineOffset: 0, column: 18, path: "brokers[0].ports.tls",
             problem: "found a TLS port, expected a \"tls\" section with the certificate beside it"),
