@@ -228,7 +228,8 @@ struct Oracle {
                 }
             }
         }
-        if model.fate.contains(.dead), !token.isDead {
+        // It may be dead, be it because its time was over, and a REDRIVE may have found it so.
+        if !token.isDead, model.fate.contains(.dead) || queue.redrivenAt.map({ mayBeOver(token.tag, at: $0) }) ?? false {
             let mayBeBefore = queue.redrivenAt.map { time <= $0 } ?? false
             if mayBeBefore || arrival.map({ queue.lastRedrive > $0.order }) ?? false { redriven(&model) }
         }

@@ -48,10 +48,10 @@ struct PendingRequest {
     var arrivedAt: UInt64?
     var arrival = Arrival()
 
-    /// A message may not be any more where it was.
+    /// A message may not be any more where it was: for a LEASE, because that lease is over and was the last.
     var mayTakeAway: Bool {
         switch kind {
-        case .acknowledge, .negativeAcknowledge, .settle, .purge, .delete, .cancel, .redrive: true
+        case .lease, .acknowledge, .negativeAcknowledge, .settle, .purge, .delete, .cancel, .redrive: true
         case _: false
         }
     }

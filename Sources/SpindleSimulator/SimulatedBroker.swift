@@ -207,7 +207,7 @@ package final class SimulatedBroker {
 
     /// Takes the node's state as it is now; it is written when the log below it is durable.
     package func beginCheckpoint() {
-        guard taken == nil, node.log.end > lastCheckpoint else { return }
+        guard taken == nil, !isCheckpointing, node.log.end > lastCheckpoint else { return }
         taken = (node.state, node.log.end, LSN(rawValue: node.state.oldestLiveAddress ?? .max))
     }
 
