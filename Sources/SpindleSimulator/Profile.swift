@@ -67,6 +67,7 @@ struct Profile {
         var backoff: UInt64
         var timeToLive: UInt64 = 0
         var isOrdered = false
+        var isFair = false
         var concurrencyMax = 0
         var concurrencyPerGroupMax = 0
         var resultRetention: UInt64 = 0
@@ -121,7 +122,10 @@ struct Profile {
         let retention = random.pick([0, 0, 30_000] as [UInt64])
         if features.contains(.results) { queue.resultRetention = retention }
         if features.contains(.timeToLive), ttl { queue.timeToLive = 20_000 }
-        if features.contains(.groups) { queue.isOrdered = isOrdered }
+        if features.contains(.groups) {
+            queue.isOrdered = isOrdered
+            queue.isFair = random.chance(1, in: 3)
+        }
         guard features.contains(.limits) else { return }
         queue.concurrencyMax = most
         queue.concurrencyPerGroupMax = mostOfGroup

@@ -156,6 +156,7 @@ extension Simulation {
         fields.backoffInitialMilliseconds = profile.backoff
         fields.timeToLiveMilliseconds = profile.timeToLive
         fields.orderedGroups = profile.isOrdered ? 1 : 0
+        fields.fairGroups = profile.isFair ? 1 : 0
         fields.resultRetentionMilliseconds = profile.resultRetention
         fields.concurrencyMax = UInt64(profile.concurrencyMax)
         fields.concurrencyPerGroupMax = UInt64(profile.concurrencyPerGroupMax)
