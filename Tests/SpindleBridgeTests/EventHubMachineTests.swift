@@ -123,6 +123,19 @@ import Testing
             """)
     }
 
+    @Test func `a client that takes nothing gathers one gap, however often history begins anew`() throws {
+        var hub = HubScript()
+        try hub.run("""
+            start 1:64
+            connect a updates
+            take a → hello@1:64 wait
+            gap 2:10 new
+            gap 3:10 new
+            gap 4:10 newer
+            take a → gap@4:10({"reason":"newer"}) wait
+            """)
+    }
+
     @Test func `clients with the same or a later cursor share a replay`() throws {
         var hub = HubScript()
         try hub.run("""

@@ -86,6 +86,8 @@ extension EventHubMachine {
         var place: Place
         /// Frames that go out before anything else.
         var notices: [UInt8]
+        /// And behind them the last gap that it was not told of: one says as much as many.
+        var gap: [UInt8] = []
         /// Its task is writing since then.
         var writingSince: Int64?
         /// Gathered for it since that write began.

@@ -130,7 +130,7 @@ package struct EventHubMachine {
     /// A gap, and on with what is new.
     private mutating func rebase(_ id: ClientID, _ reason: String) {
         guard let ring else { return }
-        notify(id, Self.gap(ring.headCursor, reason))
+        clients[id]?.gap = Self.gap(ring.headCursor, reason)
         clients[id]?.place = .live(after: ring.head)
     }
 
@@ -172,8 +172,9 @@ package struct EventHubMachine {
             clients[id] = client
             return (.recheck, [])
         }
-        var bytes = client.notices
+        var bytes = client.notices + client.gap
         client.notices = []
+        client.gap = []
         clients[id] = client
         let effects = read(id, into: &bytes)
         guard let end = clients[id]?.end else {

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""What strangers can do to those who behave: the round trip of a good client beside bad frames, slow senders and clients that never read.
+
+    Benchmarks/hostile.py SPINDLE WORKDIR [--frames 1000000] [--slow 5000] [--deaf 1000]
+
+SPINDLE: the release executable. WORKDIR: a directory on the disk that matters; it is made anew. The bad frames are the rejected ones of
+protocol/vectors, whole and with bits turned. Exits with 1 where a connection that should have been cut was not, or the broker ended.
+"""
+
+import argparse
+import json
+import os
+import random
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+VECTORS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "protocol", "vectors")
+sys.path.insert(0, VECTORS)
+import wire  # noqa: E402: it lies there
+
+PORT = int(os.environ.get("PORT_BASE", "17500"))
+
+
+def greeting(token):
+    hello = {"versionMin": 1, "versionMax": 1, "capabilities": [], "clientName": "hostile", "clientVersion": "1", "labels": []}
+    frames = wire.frame("HELLO", "request", wire.hello(hello)).data
+    return frames + wire.frame("AUTH", "request", wire.body("AUTH", "request", {"method": "token", "credential": token})).data
+
+
+def connect(timeout=20):
+    return socket.create_connection(("127.0.0.1", PORT), timeout)
+
+
+class Broker:
+    def __init__(self, spindle, folder):
+        self.spindle, self.folder = spindle, folder
+        log = open(os.path.join(folder, "broker.log"), "w")
+        self.process = subprocess.Popen([spindle, "broker", "--data", self.data, "--port-base", str(PORT)], stdout=log, stderr=log)
+        deadline = time.time() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{PORT + 3}/readyz", timeout=5).read()
+                break
+            except OSError:
+                if time.time() > deadline or self.process.poll() is not None:
+                    sys.exit(f"the broker does not start; see {folder}/broker.log")
+                time.sleep(0.05)
+        with open(os.path.join(self.data, "tokens", "admin")) as file:
+            self.token = file.read().strip()
+
+    @property
+    def data(self):
+        return os.path.join(self.folder, "data")
+
+    def resident(self):
+        with open(f"/proc/{self.process.pid}/status") as file:
+            for line in file:
+                if line.startswith("VmRSS"):
+                    return int(line.split()[1]) / 1024
+
+    def round_trips(self, seconds):
+        """Medians of the good client's p50 and p99, microseconds, in runs of 2,000 round trips for at least `seconds`."""
+        runs, end = [], time.time() + seconds
+        while time.time() < end or len(runs) < 3:
+            command = [self.spindle, "bench", "rtt", "--count", "2000", "--data", self.data, "--port-base", str(PORT), "--json"]
+            answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+            runs.append((answer["p50_us"], answer["p99_us"]))
+        middle = len(runs) // 2
+        return sorted(run[0] for run in runs)[middle], sorted(run[1] for run in runs)[middle]
+
+
+def beside(broker, name, work):
+    """Does `work` while the good client goes on; prints a line."""
+    before = broker.resident()
+    result = {}
+    thread = threading.Thread(target=lambda: result.update(work()))
+    thread.start()
+    p50, p99 = broker.round_trips(5)
+    while thread.is_alive():
+        p50, p99 = broker.round_trips(2)
+    thread.join()
+    if broker.process.poll() is not None or not result:
+        sys.exit(f"{name}: failed; see the broker's log")
+    details = ", ".join(f"{value} {key}" for key, value in result.items())
+    print(f"{name}: good client p50 {p50} µs, p99 {p99} µs; resident {before:.0f} → {broker.resident():.0f} MB; {details}", flush=True)
+
+
+def answers(connection):
+    """Reads until the broker cuts the connection, or says nothing more; how many frames came."""
+    count, rest = 0, b""
+    connection.settimeout(2)
+    try:
+        while data := connection.recv(1 << 18):
+            rest += data
+            at = 0
+            while len(rest) - at >= 4 and len(rest) - at >= (length := int.from_bytes(rest[at : at + 4], "little")):
+                at += length
+                count += 1
+            rest = rest[at:]
+    except OSError:
+        pass
+    return count
+
+
+def bad_frames(broker, frames):
+    """In a process of its own, so that the good client has this one for itself."""
+
+    def work():
+        command = [sys.executable, os.path.abspath(__file__), broker.spindle, broker.folder, "--send", str(frames)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    return work
+
+
+# Cuts the connection, unless it is taken for the rest of a frame that announced more than came.
+LAST = b"GET / HTTP/1.1\r\n\r\n"
+
+
+def send_bad_frames(folder, frames):
+    with open(os.path.join(folder, "data", "tokens", "admin")) as file:
+        hello = greeting(file.read().strip())
+    with open(os.path.join(VECTORS, "rejected.json")) as file:
+        vectors = json.load(file)
+    refused = [bytes.fromhex(v["hex"]) for v in vectors if v["blastRadius"] != "connection" and len(v["hex"]) < 4000]
+    fatal = [bytes.fromhex(v["hex"]) for v in vectors if v["blastRadius"] == "connection" and len(v["hex"]) < 4000]
+    source = random.Random(1)
+    sent = connections = answered = 0
+    while sent < frames:
+        parts = []
+        if source.random() < 0.9:
+            parts.append(hello)
+            parts += source.choices(refused, k=500)
+        end = bytearray(source.choice(fatal if source.random() < 0.5 else refused))
+        for _ in range(source.randrange(4)):
+            end[source.randrange(len(end))] ^= 1 << source.randrange(8)
+        parts += [bytes(end), LAST]
+        sent += len(parts)
+        connections += 1
+        with connect() as connection:
+            sender = threading.Thread(target=lambda: try_to_send(connection, b"".join(parts)))
+            sender.start()
+            answered += answers(connection)
+            sender.join()
+    print(json.dumps({"bad frames": sent, "connections": connections, "answers": answered}))
+
+
+def try_to_send(connection, data):
+    try:
+        connection.sendall(data)
+    except OSError:
+        pass  # cut in the middle
+
+
+def slow_senders(count):
+    """Each sends a byte of a HELLO a second; all must be cut before they are through."""
+
+    def work():
+        hello = greeting("x" * 40)
+        began, open_, longest, refused = {}, {}, 0.0, 0
+        for _ in range(count):
+            try:
+                connection = connect()
+            except OSError:
+                refused += 1
+                continue
+            connection.setblocking(False)
+            open_[connection.fileno()] = connection
+            began[connection.fileno()] = time.time()
+        poll = select.epoll()
+        for number in open_:
+            poll.register(number, select.EPOLLIN | select.EPOLLRDHUP)
+        at, deadline = 0, time.time() + 60
+        while open_ and time.time() < deadline:
+            for connection in open_.values():
+                try:
+                    connection.send(hello[at : at + 1])
+                except OSError:
+                    pass
+            at += 1
+            end = time.time() + 1
+            while open_ and time.time() < end:
+                for number, _ in poll.poll(max(0.0, end - time.time())):
+                    if drain_now(open_[number]):
+                        longest = max(longest, time.time() - began[number])
+                        poll.unregister(number)
+                        open_.pop(number).close()
+        left = len(open_)
+        for connection in open_.values():
+            connection.close()
+        if left:
+            sys.exit(f"{left} slow senders were not cut")
+        return {"cut": count - refused, "refused at once": refused, "s at most": round(longest, 1)}
+
+    return work
+
+
+def drain_now(connection):
+    """Reads what is there; whether the connection is over."""
+    try:
+        while data := connection.recv(1 << 16):
+            pass
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def deaf_clients(broker, count):
+    """Each asks for much and reads nothing; all must be cut."""
+
+    def work():
+        stats = wire.frame("STATS", "request", wire.Fields().string("*")).data
+        open_, poll = {}, select.epoll()
+        for _ in range(count):
+            connection = connect()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.setblocking(False)
+            try:
+                connection.send(greeting(broker.token) + stats * 400)
+            except OSError:
+                pass
+            open_[connection.fileno()] = connection
+            # Not for what can be read: for the end of it.
+            poll.register(connection.fileno(), select.EPOLLRDHUP)
+        began = time.time()
+        while open_ and time.time() < began + 120:
+            for number, _ in poll.poll(1.0):
+                poll.unregister(number)
+                open_.pop(number).close()
+        if open_:
+            sys.exit(f"{len(open_)} clients that never read were not cut")
+        return {"cut": count, "s at most": round(time.time() - began, 1)}
+
+    return work
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("spindle")
+    parser.add_argument("workdir")
+    parser.add_argument("--frames", type=int, default=1_000_000)
+    parser.add_argument("--slow", type=int, default=5_000)
+    parser.add_argument("--deaf", type=int, default=1_000)
+    parser.add_argument("--send", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.send:
+        return send_bad_frames(options.workdir, options.send)
+    shutil.rmtree(options.workdir, ignore_errors=True)
+    os.makedirs(options.workdir)
+    broker = Broker(options.spindle, options.workdir)
+    try:
+        broker.round_trips(2)
+        p50, p99 = broker.round_trips(8)
+        print(f"alone: good client p50 {p50} µs, p99 {p99} µs; resident {broker.resident():.0f} MB", flush=True)
+        for _ in range(2):  # the second time shows what stays of the first
+            beside(broker, "bad frames", bad_frames(broker, options.frames // 2))
+        beside(broker, "slow senders", slow_senders(options.slow))
+        beside(broker, "clients that never read", deaf_clients(broker, options.deaf))
+        p50, p99 = broker.round_trips(5)
+        print(f"afterwards: good client p50 {p50} µs, p99 {p99} µs; resident {broker.resident():.0f} MB")
+    finally:
+        broker.process.terminate()
+        broker.process.wait()
+
+
+main()
