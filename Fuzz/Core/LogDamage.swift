@@ -74,8 +74,11 @@ struct LogDamage {
         ]
         disk[name] = nil
         let newName = names[bytes.choice(names.count)]
-        // A file that calls itself spent is used again, and its bytes are taken for those of an earlier segment.
-        if case .spent = newName { isForged = true }
+        // A file that calls itself spent or prepared is used again, and its bytes are taken for those of an earlier segment.
+        switch newName {
+        case .spent, .prepared: isForged = true
+        case _: break
+        }
         disk[newName] = content
     }
 

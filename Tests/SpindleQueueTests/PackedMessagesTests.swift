@@ -97,6 +97,7 @@ import Testing
         let first = PackedMessages.Message(id: 900, address: 900, byteCount: 100, storedAt: 5)
         #expect(PackedMessages(first: first, rest: [good].compactMap { $0 })?.count == 2)
         #expect(PackedMessages(first: first, rest: [good, good].compactMap { $0 }) == nil, "chunks rise")
+        #expect(PackedMessages(first: first, rest: [good].compactMap { $0 }, byteCountMax: 1) == nil, "no record is that large")
     }
 
     /// Against an array: the same questions, the same changes, the same answers.

@@ -48,6 +48,21 @@ import Testing
         #expect(table.judge(producer: 2, sequence: 1) == .new)
         #expect(table.judge(producer: 1, sequence: 1) != .new)
     }
+
+    @Test func ofTooManyBatchesThoseThatWereSilentLongestKeepTheirLast() {
+        var table = ProducerTable()
+        let batches = UInt64(ProducerTable.runsMax)
+        let producers = UInt64(ProducerTable.runsMaxOfAll / ProducerTable.runsMax) + 1
+        for producer in 1...producers {
+            for batch in 1...batches { table.stored(producer: producer, .init(firstSequence: batch, count: 1, firstID: batch)) }
+            #expect(table.runCount <= ProducerTable.runsMaxOfAll)
+        }
+        // The first may ask for its last batch, and go on; what lay before can't be told any more.
+        #expect(table.judge(producer: 1, sequence: batches) == .duplicate(firstID: batches, isFirstOfRun: true))
+        #expect(table.judge(producer: 1, sequence: batches - 1) == .forgotten)
+        #expect(table.judge(producer: 1, sequence: batches + 1) == .new)
+        #expect(table.judge(producer: producers, sequence: 1) == .duplicate(firstID: 1, isFirstOfRun: true))
+    }
 }
 
 @Suite struct DeduplicationWindowTests {

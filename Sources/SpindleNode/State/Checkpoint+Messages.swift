@@ -64,7 +64,7 @@ extension NodeState {
         let id = try reader.u64("id")
         let address = try reader.u64("address")
         var message = HeldMessage(
-            id: id, byteCount: try reader.u32("bytes"), queue: try reader.u32("queue"), storedAt: 0, priority: 0, state: .ready)
+            id: id, byteCount: try reader.recordByteCount(), queue: try reader.u32("queue"), storedAt: 0, priority: 0, state: .ready)
         message.address = address
         message.group = try reader.u32("group")
         message.storedAt = try reader.u64("stored at")

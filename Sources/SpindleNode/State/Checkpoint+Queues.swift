@@ -147,7 +147,8 @@ extension NodeState {
 
     private static func packed(_ reader: inout WireReader) throws(WireError) -> PackedMessages {
         let first = PackedMessages.Message(
-            id: try reader.u64("id"), address: try reader.u64("address"), byteCount: try reader.u32("bytes"), storedAt: try reader.u64("stored at"))
+            id: try reader.u64("id"), address: try reader.u64("address"), byteCount: try reader.recordByteCount(),
+            storedAt: try reader.u64("stored at"))
         var chunks: [PackedChunk] = []
         for _ in 0..<(try reader.count("chunks", itemBytesMin: 37)) {
             let base = PackedChunk.Position(end: try reader.u64("end"), time: try reader.u64("time"), shift: try reader.u64("shift"))
@@ -160,7 +161,9 @@ extension NodeState {
             }
             chunks.append(chunk)
         }
-        guard let packed = PackedMessages(first: first, rest: chunks) else { throw .malformed("waiting messages out of order") }
+        guard let packed = PackedMessages(first: first, rest: chunks, byteCountMax: WireReader.recordByteCountMax) else {
+            throw .malformed("waiting messages out of order, or larger than any")
+        }
         return packed
     }
 }

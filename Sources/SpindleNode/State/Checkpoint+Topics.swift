@@ -76,7 +76,7 @@ extension NodeState {
 
     private mutating func restoreEvent(_ reader: inout WireReader) throws(WireError) {
         let entry = TopicHistory.Entry(
-            offset: try reader.u64("offset"), storedAt: try reader.u64("stored at"), byteCount: try reader.u32("bytes"),
+            offset: try reader.u64("offset"), storedAt: try reader.u64("stored at"), byteCount: try reader.recordByteCount(),
             topic: try reader.u32("topic"))
         guard topics.restore(entry) else { throw .malformed("topic event at \(entry.offset)") }
     }

@@ -29,7 +29,7 @@ extension NodeState {
         for _ in 0..<(try reader.count("chunks", itemBytesMin: 4)) {
             chunks.append(try reader.array(Int(clamping: try reader.u32("chunk bytes")), "chunk"))
         }
-        guard let packed = PackedMessages(version1: chunks, headOffset: headOffset, headEnd: headEnd, headTime: headTime),
+        guard let packed = PackedMessages(version1: chunks, headOffset: headOffset, headEnd: headEnd, headTime: headTime, byteCountMax: WireReader.recordByteCountMax),
             packed.byteCount == bytes,
             engine.restore(packed: packed, of: number, group: 0, priority: QueueEngine.priorityDefault)
         else { throw .malformed("the waiting messages of '\(name)'") }
@@ -39,14 +39,14 @@ extension NodeState {
 
     private mutating func restoreHeldVersion1(_ reader: inout WireReader) throws(WireError) {
         var message = HeldMessage(
-            id: try reader.u64("id"), byteCount: try reader.u32("bytes"), queue: try reader.u32("queue"),
+            id: try reader.u64("id"), byteCount: try reader.recordByteCount(), queue: try reader.u32("queue"),
             storedAt: try reader.u64("stored at"), priority: try reader.u8("priority"), state: .ready)
         message.epoch = try reader.u32("epoch")
         message.attempts = try reader.u32("attempts")
         switch try reader.u8("state") {
         case 0: break
         case 1:
-            message.readyAt = try reader.u64("until")
+            message.readyAt = try reader.rising("until")
             message.state = .delayed(until: message.readyAt)
             if message.attempts == 0 { message.liveFrom = message.readyAt }
         case 2: message.state = .leased(try Self.lease(&reader))

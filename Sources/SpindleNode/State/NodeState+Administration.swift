@@ -23,7 +23,7 @@ extension NodeState {
                 state.engine.cancel(id, in: queue, group: group, reason: reason) != nil
             }
         case .reschedule:
-            let until = try head.u64("until")
+            let until = try head.rising("until")
             try forEachMessage(&head, "rescheduled") { state, id, group in
                 state.engine.reschedule(id, in: queue, group: group, until: until == 0 ? nil : until, now: state.time)
             }

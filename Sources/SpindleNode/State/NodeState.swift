@@ -151,7 +151,9 @@ package struct NodeState: Sendable {
         let next: QueueEngine.Next
         switch kind {
         case 0: next = .ready
-        case 1: next = .delayed(until: value)
+        case 1:
+            guard value <= UInt64.max / 4 else { throw .malformed("message \(id) is delayed until \(value), which no clock shows") }
+            next = .delayed(until: value)
         case 2:
             guard value < UInt64(engine.queues.count), !engine.queues[Int(value)].isDeleted else {
                 throw .malformed("dead-letter queue \(value) of \(engine.queues.count)")

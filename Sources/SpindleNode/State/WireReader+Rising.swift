@@ -7,4 +7,13 @@ extension WireReader {
         guard value <= UInt64.max / 4 else { throw .malformed("\(field) is \(value), to which nothing rises") }
         return value
     }
+
+    /// The bytes of a record: no more than were ever taken.
+    mutating func recordByteCount() throws(WireError) -> UInt32 {
+        let count = try u32("bytes")
+        guard count <= Self.recordByteCountMax else { throw .malformed("a record of \(count) bytes: at most \(Self.recordByteCountMax) are taken") }
+        return count
+    }
+
+    static var recordByteCountMax: UInt32 { UInt32(WireLimits.frameBytesMax) }
 }

@@ -213,8 +213,8 @@ package struct PackedMessages: Sendable {
     /// What is behind the first message, as a checkpoint keeps it.
     package var rest: ArraySlice<PackedChunk> { count > 1 ? chunks.all : [] }
 
-    /// nil where the messages don't rise.
-    package init?(first: Message, rest chunks: [PackedChunk]) {
+    /// nil where the messages don't rise, or one has more than `byteCountMax` bytes.
+    package init?(first: Message, rest chunks: [PackedChunk], byteCountMax: UInt32 = .max) {
         head = first
         count = 1
         byteCount = UInt64(first.byteCount)
@@ -223,10 +223,11 @@ package struct PackedMessages: Sendable {
         guard !end.overflow else { return nil }
         for chunk in chunks {
             guard let first = chunk.first, first.id >= end.partialValue, first.storedAt >= time else { return nil }
-            chunk.forEach { message in
+            let isSound = chunk.forEach { message in
                 byteCount += UInt64(message.byteCount)
-                return true
+                return message.byteCount <= byteCountMax
             }
+            guard isSound else { return nil }
             count += chunk.count
             if chunk.isMoved { movedChunks += 1 }
             end.partialValue = chunk.tail.end
@@ -237,7 +238,7 @@ package struct PackedMessages: Sendable {
 
     /// The messages of a checkpoint of version 1: chunks that go on where the one before ended, the first from `headOffset`.
     /// nil where the bytes are not that.
-    package init?(version1 chunks: [[UInt8]], headOffset: UInt64, headEnd: UInt64, headTime: UInt64) {
+    package init?(version1 chunks: [[UInt8]], headOffset: UInt64, headEnd: UInt64, headTime: UInt64, byteCountMax: UInt32 = .max) {
         guard var at = Int(exactly: headOffset) else { return nil }
         var end = headEnd
         var time = headTime
@@ -245,7 +246,7 @@ package struct PackedMessages: Sendable {
             guard at <= chunk.count, at < chunk.count || index > 0 else { return nil }
             while at < chunk.count {
                 guard let gap = PackedChunk.checkedRead(chunk, &at), let size = PackedChunk.checkedRead(chunk, &at),
-                    let since = PackedChunk.checkedRead(chunk, &at), let byteCount = UInt32(exactly: size)
+                    let since = PackedChunk.checkedRead(chunk, &at), let byteCount = UInt32(exactly: size), byteCount <= byteCountMax
                 else { return nil }
                 let (id, overflow) = end.addingReportingOverflow(gap)
                 let (next, overflow2) = id.addingReportingOverflow(size)

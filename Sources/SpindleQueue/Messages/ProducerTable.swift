@@ -7,6 +7,8 @@ package struct ProducerTable: Sendable {
     package static let runsMax = 1024
     /// Producers remembered; beyond, the one that was silent longest is forgotten.
     package static let producersMax = 4096
+    /// Batches remembered of all producers together; beyond, those that were silent longest keep their last one only. Some 6 MB.
+    package static let runsMaxOfAll = 1 << 18
 
     /// Messages with rising sequences stored one behind the other.
     package struct Run: Equatable, Sendable {
@@ -26,10 +28,21 @@ package struct ProducerTable: Sendable {
         /// Lowest sequence that can still be judged.
         package var judgedFrom: UInt64 = 0
         package init() {}
+
+        /// Forgets all batches but the last; how many those were.
+        fileprivate mutating func keepLast() -> Int {
+            guard runs.count > 1, let last = runs.popLast(), let gone = runs.last else { return 0 }
+            let count = runs.count
+            judgedFrom = gone.endSequence
+            runs = [last]
+            return count
+        }
     }
 
     /// Least recently heard first.
     package private(set) var producers: OrderedDictionary<UInt64, Producer> = [:]
+    /// Of all producers.
+    package private(set) var runCount = 0
 
     package init() {}
 
@@ -63,18 +76,30 @@ package struct ProducerTable: Sendable {
         var producer = Producer()
         if let index = producers.index(forKey: id) {
             if index == producers.count - 1 {
-                Self.add(run, to: &producers.values[index])
+                runCount += Self.add(run, to: &producers.values[index])
+                forgetOfSilent()
                 return
             }
             producer = producers.remove(at: index).value
         } else if producers.count >= Self.producersMax {
-            producers.removeFirst()
+            runCount -= producers.removeFirst().value.runs.count
         }
-        Self.add(run, to: &producer)
+        runCount += Self.add(run, to: &producer)
         producers[id] = producer
+        forgetOfSilent()
     }
 
-    private static func add(_ run: Run, to producer: inout Producer) {
+    /// Half of what may be there is left, so that this is done seldom.
+    private mutating func forgetOfSilent() {
+        guard runCount > Self.runsMaxOfAll else { return }
+        for index in producers.values.indices {
+            runCount -= producers.values[index].keepLast()
+            if runCount <= Self.runsMaxOfAll / 2 { return }
+        }
+    }
+
+    /// Returns how many more batches are remembered.
+    private static func add(_ run: Run, to producer: inout Producer) -> Int {
         if let last = producer.runs.last, run.firstSequence < last.endSequence {
             // An item that was refused the first time: put it in its place.
             let at = producer.runs.firstIndex { $0.firstSequence > run.firstSequence } ?? producer.runs.count
@@ -82,10 +107,13 @@ package struct ProducerTable: Sendable {
         } else {
             producer.runs.append(run)
         }
-        if producer.runs.count > runsMax, let gone = producer.runs.popFirst() {
-            producer.judgedFrom = gone.endSequence
-        }
+        guard producer.runs.count > runsMax, let gone = producer.runs.popFirst() else { return 1 }
+        producer.judgedFrom = gone.endSequence
+        return 0
     }
 
-    package mutating func restore(_ id: UInt64, _ producer: Producer) { producers[id] = producer }
+    package mutating func restore(_ id: UInt64, _ producer: Producer) {
+        let before = producers.updateValue(producer, forKey: id)
+        runCount += producer.runs.count - (before?.runs.count ?? 0)
+    }
 }
