@@ -98,10 +98,10 @@ extension Node {
         beginTransaction(now: now)
         var messagesMax = UInt64(Self.jobChangesMax)
         if job.ratePerSecond > 0 { messagesMax = min(messagesMax, max(1, job.ratePerSecond / Self.jobStepsPerSecond)) }
-        if job.messagesMax > 0 { messagesMax = min(messagesMax, job.messagesMax - job.matched) }
+        if job.messagesMax > 0 { messagesMax = min(messagesMax, job.messagesMax - min(job.matched, job.messagesMax)) }
         var step = JobTable.Step(job: job.id, cursor: cursor, nextStepAtMicroseconds: 0, ending: isEnd ? .done : .none)
         if UInt64(messages.count) > messagesMax {
-            step.cursor = messages[Int(messagesMax) - 1].id
+            step.cursor = messagesMax > 0 ? messages[Int(messagesMax) - 1].id : job.cursor
             step.ending = .none
         }
         var change = JobChange(job: job, until: rescheduledUntil(delay: job.delayMilliseconds))
