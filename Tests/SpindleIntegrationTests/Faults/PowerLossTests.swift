@@ -5,7 +5,8 @@ import Testing
 /// kill -9 keeps what the system has in memory; a power cut does not. The data is on a disk image; the broker is stopped at a random
 /// moment, the image is copied as it is, and the broker goes on with the copy: only what was really written down is in it.
 @Suite(.serialized) struct PowerLossTests {
-    private static let megabytes = 64
+    /// Room for most of what is logged: a broker that is cut off several times a second moves little out of old segments.
+    private static let megabytes = 256
 
     /// Cuts the power of a broker that stands still, and starts it again on what is left.
     private static func cut(_ broker: LoneBroker, _ disk: DiskImage) async throws {
