@@ -64,17 +64,23 @@ class Broker:
                 if line.startswith("VmRSS"):
                     return int(line.split()[1]) / 1024
 
-    def round_trips(self, seconds):
-        """Medians of the good client's p50 and p99, microseconds, in runs of 2,000 round trips for at least `seconds`."""
-        runs, end = [], time.time() + seconds
-        while time.time() < end or len(runs) < 3:
+    def round_trips(self, goes_on):
+        """Medians of the good client's p50 and p99, microseconds, in runs of 2,000 round trips: those that end while `goes_on()`."""
+        runs = []
+        while goes_on() or not runs:
             command = [self.spindle, "bench", "rtt", "--count", "2000", "--data", self.data, "--port-base", str(PORT), "--json"]
             answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-            runs.append((answer["p50_us"], answer["p99_us"]))
+            if goes_on() or not runs:
+                runs.append((answer["p50_us"], answer["p99_us"]))
             purge = [self.spindle, "queue", "purge", "bench", "--yes", "--data", self.data, "--port-base", str(PORT)]
             subprocess.run(purge, check=True, capture_output=True)
         middle = len(runs) // 2
         return sorted(run[0] for run in runs)[middle], sorted(run[1] for run in runs)[middle]
+
+
+def for_seconds(seconds):
+    end = time.time() + seconds
+    return lambda: time.time() < end
 
 
 def beside(broker, name, work):
@@ -83,9 +89,7 @@ def beside(broker, name, work):
     result = {}
     thread = threading.Thread(target=lambda: result.update(work()))
     thread.start()
-    p50, p99 = broker.round_trips(5)
-    while thread.is_alive():
-        p50, p99 = broker.round_trips(2)
+    p50, p99 = broker.round_trips(thread.is_alive)
     thread.join()
     if broker.process.poll() is not None or not result:
         sys.exit(f"{name}: failed; see the broker's log")
@@ -215,7 +219,8 @@ def drain_now(connection):
 
 
 def deaf_clients(broker, count):
-    """Each asks for much and reads nothing; all must be cut."""
+    """Each asks for much, reads nothing and says nothing more; all must be cut. It is the heartbeat that cuts them: what they asked for
+    fits what the system keeps for a connection. Output that stalls is a test of SpindleBrokerTests."""
 
     def work():
         stats = wire.frame("STATS", "request", wire.Fields().string("*")).data
@@ -258,14 +263,14 @@ def main():
     os.makedirs(options.workdir)
     broker = Broker(options.spindle, options.workdir)
     try:
-        broker.round_trips(2)
-        p50, p99 = broker.round_trips(8)
+        broker.round_trips(for_seconds(2))
+        p50, p99 = broker.round_trips(for_seconds(8))
         print(f"alone: good client p50 {p50} µs, p99 {p99} µs; resident {broker.resident():.0f} MB", flush=True)
         for _ in range(2):  # the second time shows what stays of the first
             beside(broker, "bad frames", bad_frames(broker, options.frames // 2))
         beside(broker, "slow senders", slow_senders(options.slow))
         beside(broker, "clients that never read", deaf_clients(broker, options.deaf))
-        p50, p99 = broker.round_trips(5)
+        p50, p99 = broker.round_trips(for_seconds(5))
         print(f"afterwards: good client p50 {p50} µs, p99 {p99} µs; resident {broker.resident():.0f} MB")
     finally:
         broker.process.terminate()

@@ -24,7 +24,7 @@ struct PendingReply: Sendable {
         /// Not an answer yet: what it needs to see is durable now.
         case browse(Node.Browse)
         case topicDeclared(DeclareReply)
-        /// What became of messages is looked up when the reply goes.
+        /// What has become of messages; their results are read when the reply goes.
         case awaited(Node.AwaitAnswer)
     }
 }

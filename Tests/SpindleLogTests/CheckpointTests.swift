@@ -167,6 +167,14 @@ struct CheckpointTests {
         #expect(atOnce.disk[.checkpoint(log.appender.durable)] == inPieces)
     }
 
+    @Test(arguments: [0, 63, 64, 70]) func aCheckpointThatIsThereAndCutOffIsToldNotTrusted(bytes: Int) throws {
+        let log = try log(entries: 3, checkpointsAfter: [3])
+        let name = LogFileName.checkpoint(log.appender.durable)
+        log.storage.disk[name] = log.storage.disk[name].map { Array($0.prefix(bytes)) }
+        let error = #expect(throws: LogCheckpointError.self) { try log.checkpoint() }
+        guard case .notReadBack = error else { Issue.record("\(String(describing: error))"); return }
+    }
+
     @Test func aPieceThatIsNotWrittenLeavesNoCheckpoint() throws {
         let log = try log(entries: 3, checkpointsAfter: [])
         for failing in 1...4 {

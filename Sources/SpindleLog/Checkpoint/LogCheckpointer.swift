@@ -65,9 +65,9 @@ package struct LogCheckpointer<Storage: LogStorage>: Sendable {
         } catch {
             throw .storage(error)
         }
-        let payloadCount = file.size - UInt64(CheckpointHeader.bytes)
-        guard payloadCount <= CheckpointHeader.payloadBytesMax else {
-            throw .tooLarge(payloadBytes: payloadCount, payloadBytesMax: CheckpointHeader.payloadBytesMax)
+        // A file that was there may be shorter than a header: that is for the check below to say.
+        guard file.size <= UInt64(CheckpointHeader.bytes) + CheckpointHeader.payloadBytesMax else {
+            throw .tooLarge(payloadBytes: file.size - UInt64(CheckpointHeader.bytes), payloadBytesMax: CheckpointHeader.payloadBytesMax)
         }
         try verify(file)
         do { try removeOlder() } catch { throw .storage(error) }
