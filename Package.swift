@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The folder tree explains the system: see docs/ARCHITECTURE.md for what each target holds and may import.
-// Tests/HouseStyleTests checks those import rules against this file and the sources.
+// Tests/HouseStyleTests checks this file and the sources against the table there.
 
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -41,10 +41,20 @@ extension Target.Dependency {
 /// Borrowed spans cross function borders in the inner targets; "Lifetimes" lets a function return one.
 let spans: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 
-func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+/// The folders of `Sources`, from the inside out.
+enum Layer: String {
+    case c = "C"
+    case core = "Core"
+    case shell = "Shell"
+    case client = "Client"
+    case domain = "Domain"
+    case proof = "Proof"
+}
+
+func library(_ name: String, in layer: Layer, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
     let holdsBugs = plantsBugs && ["SpindleQueue", "SpindleLog", "SpindleNode", "SpindleSimulator"].contains(name)
     return .target(
-        name: name, dependencies: dependencies + (holdsBugs ? ["PlantedBugs"] : []), resources: resources,
+        name: name, dependencies: dependencies + (holdsBugs ? ["PlantedBugs"] : []), path: "Sources/\(layer.rawValue)/\(name)", resources: resources,
         swiftSettings: settings + spans + (holdsBugs ? [.define("PLANTED_BUGS")] : []))
 }
 
@@ -53,8 +63,8 @@ let plantsBugs = Context.environment["SPINDLE_PLANTED_BUGS"] != nil
 
 let plantedBugs: [Target] = plantsBugs
     ? [
-        library("PlantedBugs", []),
-        .executableTarget(name: "planted-bugs", dependencies: ["PlantedBugs", "SpindleSimulator"], swiftSettings: settings),
+        library("PlantedBugs", in: .proof, []),
+        .executableTarget(name: "planted-bugs", dependencies: ["PlantedBugs", "SpindleSimulator"], path: "Sources/Proof/planted-bugs", swiftSettings: settings),
     ] : []
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -89,48 +99,46 @@ let package = Package(
     ],
     targets: [
         // C: the processor's CRC32C instruction, two system libraries, and glibc's own part of malloc.
-        .target(name: "CCRC32C"),
-        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
-        .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CMalloc"),
+        .target(name: "CCRC32C", path: "Sources/C/CCRC32C"),
+        .systemLibrary(name: "CLZ4", path: "Sources/C/CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(name: "CLibcrypto", path: "Sources/C/CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CMalloc", path: "Sources/C/CMalloc"),
 
         // The deterministic core: no clock, thread, lock, async, random source, logger, Foundation or NIO.
-        library("SpindleWire", ["CCRC32C"]),
-        library("SpindleQueue", [.collections]),
-        library("SpindleLog", ["CCRC32C", .collections]),
-        library("SpindleNode", ["SpindleWire", "SpindleQueue", "SpindleLog"]),
+        library("SpindleText", in: .core, []),
+        library("SpindleWire", in: .core, ["CCRC32C"]),
+        library("SpindleQueue", in: .core, ["SpindleText", .collections]),
+        library("SpindleLog", in: .core, ["CCRC32C", .collections]),
+        library("SpindleNode", in: .core, ["SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
 
-        // The shells around it.
-        library("SpindleDisk", ["SpindleLog", .system]),
-        library("SpindleObservability", [.logging, .metrics, .tracing]),
-        library("SpindleBroker", [
-            "SpindleNode", "SpindleLog", "SpindleWire", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .x509, .crypto,
+        // The shells around it: files, sockets, logs, and who starts what on which machine.
+        library("SpindleDisk", in: .shell, ["SpindleLog", .system]),
+        library("SpindleObservability", in: .shell, ["SpindleText", .logging, .metrics, .tracing]),
+        library("SpindleBroker", in: .shell, [
+            "SpindleText", "SpindleNode", "SpindleLog", "SpindleWire", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .x509, .crypto,
             .logging, .lifecycle,
         ]),
-        library("SpindleCertificates", [.x509, .asn1, .crypto]),
+        library("SpindleCluster", in: .shell, ["SpindleText", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
 
-        // The same node and log over a disk that fails and crashes on demand.
-        library("SpindleSimulator", ["SpindleNode", "SpindleWire", "SpindleLog"]),
-
-        // Those who talk to it.
-        library("SpindleClient", ["SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
-        library("SpindleWorker", ["SpindleClient", .logging, .metrics, .tracing, .lifecycle]),
-        library("SpindleBridge", ["SpindleClient", .hummingbird, .logging, .lifecycle]),
+        // Programs that talk to a broker.
+        library("SpindleClient", in: .client, ["SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
+        library("SpindleWorker", in: .client, ["SpindleClient", .logging, .metrics, .tracing, .lifecycle]),
+        library("SpindleBridge", in: .client, ["SpindleText", "SpindleClient", .hummingbird, .logging, .lifecycle]),
 
         // The domain.
-        library("Outbox", ["SpindleClient", .grdb, .logging, .lifecycle]),
-        library("MCMS", ["SpindleWorker", "Outbox", .grdb, .logging]),
-        library("MCMSFiles", ["MCMS", "CLibcrypto"]),
-        library("MCMSServer", ["MCMS", "MCMSFiles", "SpindleBridge", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
+        library("Outbox", in: .domain, ["SpindleClient", .grdb, .logging, .lifecycle]),
+        library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "CLibcrypto", .grdb, .logging]),
+        library("MCMSServer", in: .domain, ["MCMS", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
 
-        // One machine, or several: what runs where, and who starts it.
-        library("SpindleCluster", [.yams, .logging, .lifecycle, .system]),
+        // The same node and log over a disk, network and clock that fail on demand.
+        library("SpindleSimulator", in: .proof, ["SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),
 
         .executableTarget(
             name: "spindle",
             dependencies: [
-                "SpindleBroker", "SpindleCertificates", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster",
-                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleWire", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "CMalloc",
+                "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster",
+                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleText", "SpindleWire",
+                "MCMS", "MCMSServer", "Outbox", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .hummingbirdTLS, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
@@ -143,12 +151,13 @@ let package = Package(
         // What is fuzzed, and what must hold: see Fuzz/README.md. The fuzzers themselves are built by `./dev fuzz` only.
         .target(
             name: "FuzzCore",
-            dependencies: ["SpindleSimulator", "SpindleNode", "SpindleQueue", "SpindleLog", "SpindleWire", "WireDecoders"], path: "Fuzz/Core",
+            dependencies: ["SpindleSimulator", "SpindleNode", "SpindleQueue", "SpindleLog", "SpindleText", "SpindleWire", "WireDecoders"],
+            path: "Fuzz/Core",
             swiftSettings: settings + spans),
 
         .target(
             name: "FuzzEdges",
-            dependencies: ["FuzzCore", "SpindleClient", "SpindleCluster", "SpindleBroker", "SpindleBridge", "SpindleWorker", "MCMSFiles"],
+            dependencies: ["FuzzCore", "SpindleClient", "SpindleCluster", "SpindleBroker", "SpindleBridge", "SpindleWorker", "SpindleText", "MCMS"],
             path: "Fuzz/Edges", swiftSettings: settings + spans),
 
         // A scripted peer that speaks frames, for the tests of clients.
@@ -159,28 +168,28 @@ let package = Package(
         tests("HouseStyleTests", []),
         tests("SpindleWireTests", ["SpindleWire", "WireDecoders", "CCRC32C"]),
         tests("SpindleConformanceTests", ["SpindleWire"]),
-        tests("SpindleQueueTests", ["SpindleQueue"]),
+        tests("SpindleQueueTests", ["SpindleQueue", "SpindleText"]),
         tests("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),
-        tests("SpindleNodeTests", ["SpindleSimulator", "SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog"]),
+        tests("SpindleNodeTests", ["SpindleSimulator", "SpindleNode", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         tests("SpindleSimulatorTests", ["SpindleSimulator"]),
         tests("FuzzTests", ["FuzzCore", "FuzzEdges"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [
-            "SpindleCluster", "SpindleCertificates", "SpindleObservability", .yams, .logging, .metrics, .tracing, .lifecycle,
+            "SpindleCluster", "SpindleObservability", "SpindleText", .yams, .logging, .metrics, .tracing, .lifecycle,
         ]),
         tests("SpindleBrokerTests", [
-            "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleWire", "SpindleCertificates", .nioCore, .nioPosix, .nioSSL, .logging,
-            .lifecycle,
+            "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleText", "SpindleWire", "SpindleCluster", .nioCore, .nioPosix, .nioSSL,
+            .logging, .lifecycle,
         ]),
         tests("SpindleClientTests", [
-            "SpindleClient", "SpindleWire", "SpindleBroker", "SpindleLog", "SpindleNode", "SpindleCertificates", "FakeBroker", .nioCore, .nioPosix, .logging,
+            "SpindleClient", "SpindleWire", "SpindleBroker", "SpindleLog", "SpindleNode", "SpindleCluster", "FakeBroker", .nioCore, .nioPosix, .logging,
         ]),
         tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),
         tests("SpindleBridgeTests", [
-            "SpindleBridge", "SpindleClient", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
+            "SpindleBridge", "SpindleClient", "SpindleText", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
         ]),
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
-        tests("MCMSTests", ["MCMS", "SpindleWorker", "MCMSFiles", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
+        tests("MCMSTests", ["MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
         tests("SpindleIntegrationTests", ["SpindleClient", "SpindleDisk", .httpClient]),
     ] + plantedBugs
 )

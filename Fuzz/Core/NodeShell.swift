@@ -1,6 +1,7 @@
 internal import SpindleLog
 internal import SpindleNode
 internal import SpindleSimulator
+internal import SpindleText
 internal import SpindleWire
 
 /// A node over a simulated disk that is cheap to make: the log and its first queues are made once, and copied.

@@ -1,4 +1,5 @@
 internal import SpindleNode
+import SpindleText
 
 extension FuzzTarget {
     /// Name patterns: two of them and a name, parted by NUL. Permissions rest on these.

@@ -1,5 +1,6 @@
 internal import SpindleNode
 internal import SpindleSimulator
+internal import SpindleText
 internal import SpindleWire
 
 extension FuzzTarget {

@@ -2,6 +2,7 @@ internal import Foundation
 internal import FuzzCore
 internal import SpindleBridge
 internal import SpindleClient
+import SpindleText
 
 extension FuzzTarget {
     /// What stands in URLs, headers and event streams: cursors and tokens as text, events and JSON of any text.

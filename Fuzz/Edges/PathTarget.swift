@@ -1,6 +1,6 @@
 internal import Foundation
 internal import FuzzCore
-internal import MCMSFiles
+internal import MCMS
 
 extension FuzzTarget {
     /// A path that an add-in reports. What is taken lies below the root on both systems, and is taken again as it is written then.

@@ -1,40 +1,36 @@
 import Foundation
 
-/// Which target may import what: the table of docs/ARCHITECTURE.md.
+/// Which target may import what: the table of docs/ARCHITECTURE.md, read from there.
 enum ImportRules {
-    static let inner = ["SpindleWire", "SpindleQueue", "SpindleLog", "SpindleNode"]
+    static let document = "docs/ARCHITECTURE.md"
+    /// Modules of the deterministic core.
+    static let inner = ["SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog", "SpindleNode"]
 
-    static let collections = ["Collections", "DequeModule", "HeapModule", "OrderedCollections", "BasicContainers", "HashTreeCollections", "BitCollections"]
-    static let nio = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOConcurrencyHelpers", "NIOFoundationCompat"]
-    static let service = ["Logging", "Metrics", "ServiceLifecycle", "UnixSignals"]
-    static let tracing = ["Tracing", "Instrumentation", "ServiceContextModule"]
-    static let hummingbird = ["Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOHTTP1"]
-    static let certificates = ["X509", "SwiftASN1", "Crypto"]
-    /// What the system gives, for the outer targets only.
-    static let system = ["Foundation", "FoundationEssentials", "FoundationNetworking", "Dispatch", "Glibc", "Musl", "Synchronization"]
+    /// By target. A target that is missing here may not exist. `spindle` itself may import everything.
+    static let allowed: [String: [String]] = (try? Repository.text(document)).map(table(in:)) ?? [:]
 
-    /// Arrows point inward only. A target that is missing here may not exist. `spindle` itself may import everything.
-    static let allowed: [String: [String]] = [
-        "SpindleWire": ["CCRC32C"],
-        // PlantedBugs: under `#if PLANTED_BUGS` only.
-        "PlantedBugs": [],
-        "SpindleQueue": ["PlantedBugs"] + collections,
-        "SpindleLog": ["CCRC32C", "PlantedBugs"] + collections,
-        "SpindleNode": ["SpindleWire", "SpindleQueue", "SpindleLog", "PlantedBugs"] + collections,
-        "SpindleDisk": ["SpindleLog", "SystemPackage"] + system,
-        "SpindleObservability": service + tracing + system,
-        "SpindleBroker": ["SpindleNode", "SpindleDisk", "SpindleWire", "SpindleQueue", "SpindleLog"] + nio + service + certificates + collections + system,
-        "SpindleCertificates": certificates + system,
-        "SpindleClient": ["SpindleWire", "CLZ4", "Logging"] + nio + collections + system,
-        "SpindleWorker": ["SpindleClient"] + service + tracing + system,
-        "SpindleBridge": ["SpindleClient"] + hummingbird + service + system,
-        "SpindleSimulator": ["SpindleNode", "SpindleWire", "SpindleQueue", "SpindleLog", "PlantedBugs"] + collections + system,
-        "Outbox": ["SpindleClient", "GRDB"] + service + system,
-        "MCMS": ["SpindleWorker", "SpindleClient", "Outbox", "GRDB"] + service + tracing + system,
-        "MCMSFiles": ["MCMS", "GRDB", "CLibcrypto"] + hummingbird + nio + service + system,
-        "MCMSServer": ["MCMS", "MCMSFiles", "SpindleBridge", "SpindleClient", "SpindleWorker", "Outbox", "GRDB"] + hummingbird + service + tracing + system,
-        "SpindleCluster": ["Yams", "SystemPackage"] + service + system,
-    ]
+    /// Rows `| layer | target | holds | may import |`, with sets in italics that rows `| *set* | modules |` spell out.
+    static func table(in text: String) -> [String: [String]] {
+        let rows = text.split(separator: "\n").map { $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
+        func names(_ cell: String, in mark: Character) -> [String] {
+            cell.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+                .filter { $0.count > 2 && $0.first == mark && $0.last == mark }.map { String($0.dropFirst().dropLast()) }
+        }
+        var sets: [String: [String]] = [:]
+        for row in rows where row.count == 2 {
+            if let set = names(row[0], in: "*").first { sets[set] = names(row[1], in: "`") }
+        }
+        var allowed: [String: [String]] = [:]
+        for row in rows where row.count >= 3 && layers.contains(row[0]) {
+            guard let target = names(row[1], in: "`").first else { continue }
+            let cell = row.count > 3 ? row[3] : ""
+            allowed[target] = names(cell, in: "`") + names(cell, in: "*").flatMap { sets[$0] ?? [] }
+        }
+        return allowed
+    }
+
+    /// The folders of `Sources` whose folders are targets.
+    static let layers = ["C", "Core", "Shell", "Client", "Domain", "Proof"]
 
     /// The module of an import statement, whatever stands before and behind it.
     static func module(in code: String) -> String? {
@@ -66,8 +62,8 @@ enum ImportRules {
             if let match = line.firstMatch(of: #/static let (\w+): Self = \.product\(name: "(\w+)"/#) { modules[String(match.1)] = String(match.2) }
         }
         var violations: [Violation] = []
-        // A declaration runs from `library("NAME", [` to the bracket's end.
-        for match in text.matches(of: #/library\("(\w+)", \[([^\]]*)\]/#) {
+        // A declaration runs from `library("NAME", in: .layer, [` to the bracket's end.
+        for match in text.matches(of: #/library\("(\w+)", in: \.\w+, \[([^\]]*)\]/#) {
             let target = String(match.1)
             let line = text[..<match.range.lowerBound].count { $0 == "\n" } + 1
             guard let known = allowed[target] else {

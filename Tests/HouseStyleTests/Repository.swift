@@ -25,8 +25,10 @@ enum Repository {
         FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)
     }
 
-    /// The target that a path under `Sources` belongs to.
+    /// The target that a path under `Sources` belongs to: the folder in a layer's folder, or in `Sources` itself.
     static func target(of path: String) -> String {
-        path.split(separator: "/").dropFirst().first.map(String.init) ?? ""
+        let folders = path.split(separator: "/").dropFirst().map(String.init)
+        guard let first = folders.first else { return "" }
+        return ImportRules.layers.contains(first) && folders.count > 1 ? folders[1] : first
     }
 }

@@ -45,15 +45,15 @@ import Testing
     }
 
     @Test(arguments: [
-        ("Sources/SpindleWire/A.swift", "import Foundation", "SpindleWire may not import Foundation"),
-        ("Sources/SpindleQueue/A.swift", "internal import SpindleLog", "SpindleQueue may not import SpindleLog"),
-        ("Sources/SpindleLog/A.swift", "@_exported public import SpindleWire", "SpindleLog may not import SpindleWire"),
-        ("Sources/SpindleNode/A.swift", "import struct NIOCore.ByteBuffer", "SpindleNode may not import NIOCore"),
-        ("Sources/SpindleNode/A.swift", "import Synchronization", "SpindleNode may not import Synchronization"),
-        ("Sources/SpindleClient/A.swift", "import SpindleBroker", "SpindleClient may not import SpindleBroker"),
+        ("Sources/Core/SpindleWire/A.swift", "import Foundation", "SpindleWire may not import Foundation"),
+        ("Sources/Core/SpindleQueue/A.swift", "internal import SpindleLog", "SpindleQueue may not import SpindleLog"),
+        ("Sources/Core/SpindleLog/A.swift", "@_exported public import SpindleWire", "SpindleLog may not import SpindleWire"),
+        ("Sources/Core/SpindleNode/A.swift", "import struct NIOCore.ByteBuffer", "SpindleNode may not import NIOCore"),
+        ("Sources/Core/SpindleNode/A.swift", "import Synchronization", "SpindleNode may not import Synchronization"),
+        ("Sources/Client/SpindleClient/A.swift", "import SpindleBroker", "SpindleClient may not import SpindleBroker"),
         ("Sources/Newcomer/A.swift", "let a = 1", "the target Newcomer is not in the table of imports"),
-        ("Sources/SpindleWire/A.swift", "import CCRC32C\n// import Foundation\nlet x = \"import Foundation\"", ""),
-        ("Sources/SpindleBroker/A.swift", "package import NIOCore\nimport Foundation", ""),
+        ("Sources/Core/SpindleWire/A.swift", "import CCRC32C\n// import Foundation\nlet x = \"import Foundation\"", ""),
+        ("Sources/Shell/SpindleBroker/A.swift", "package import NIOCore\nimport Foundation", ""),
         ("Sources/spindle/A.swift", "import Foundation", ""),
     ])
     func imports(path: String, text: String, rule: String) {
@@ -62,9 +62,9 @@ import Testing
 
     @Test func manifestDependencies() {
         let aliases = "    static let yams: Self = .product(name: \"Yams\", package: \"Yams\")\n    static let nioCore: Self = .product(name: \"NIOCore\", package: \"swift-nio\")\n"
-        let good = aliases + "library(\"SpindleCluster\", [.yams]),\nlibrary(\"SpindleNode\", [\n \"SpindleWire\",\n]),"
+        let good = aliases + "library(\"SpindleCluster\", in: .shell, [.yams]),\nlibrary(\"SpindleNode\", in: .core, [\n \"SpindleWire\",\n]),"
         #expect(ImportRules.check(manifest: good) == [])
-        let bad = aliases + "library(\"SpindleWire\", [\"CCRC32C\", .nioCore]),\nlibrary(\"SpindleQueue\", [\"SpindleLog\"]),\nlibrary(\"Odd\", []),"
+        let bad = aliases + "library(\"SpindleWire\", in: .core, [\"CCRC32C\", .nioCore]),\nlibrary(\"SpindleQueue\", in: .core, [\"SpindleLog\"]),\nlibrary(\"Odd\", in: .core, []),"
         #expect(
             ImportRules.check(manifest: bad).map(\.description) == [
                 "Package.swift:3: SpindleWire may not depend on NIOCore", "Package.swift:4: SpindleQueue may not depend on SpindleLog",

@@ -1,5 +1,6 @@
 import GRDB
 import MCMS
+import SpindleText
 import Testing
 
 @Suite struct AddinResultTests {

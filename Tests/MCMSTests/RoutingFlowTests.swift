@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import MCMS
 import Outbox
+import SpindleText
 import Testing
 
 @Suite struct RoutingFlowTests {

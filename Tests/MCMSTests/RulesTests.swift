@@ -1,5 +1,6 @@
 import Foundation
 import MCMS
+import SpindleText
 import Testing
 
 @Suite struct RulesTests {

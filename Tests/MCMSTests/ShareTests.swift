@@ -1,6 +1,5 @@
 import Foundation
 import MCMS
-import MCMSFiles
 import Testing
 
 @Suite struct ShareTests {

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Logging
 import MCMS
+import SpindleText
 import Synchronization
 import Testing
 

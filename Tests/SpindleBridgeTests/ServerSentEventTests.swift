@@ -1,5 +1,6 @@
 import SpindleBridge
 import SpindleClient
+import SpindleText
 import Testing
 
 @Suite struct ServerSentEventTests {

@@ -1,4 +1,5 @@
 import SpindleBroker
+import SpindleText
 import Testing
 
 @Suite("Deadlines of a connection")

@@ -1,6 +1,6 @@
 import NIOSSL
 import SpindleBroker
-import SpindleCertificates
+import SpindleCluster
 import SpindleNode
 import SpindleWire
 import Testing

@@ -1,7 +1,7 @@
 import Foundation
 import Logging
 import SpindleBroker
-import SpindleCertificates
+import SpindleCluster
 import SpindleClient
 import SpindleLog
 

@@ -1,4 +1,5 @@
 import SpindleNode
+import SpindleText
 import SpindleWire
 import Testing
 

@@ -1,6 +1,7 @@
 import SpindleLog
 import SpindleNode
 import SpindleSimulator
+import SpindleText
 import SpindleWire
 
 /// A node with a simulated disk and no network: requests go in as frames, replies come out as frames, time is an argument.

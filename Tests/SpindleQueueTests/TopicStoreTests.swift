@@ -1,5 +1,6 @@
 import DequeModule
 import SpindleQueue
+import SpindleText
 import Testing
 
 @Suite struct TopicStoreTests {

@@ -35,7 +35,6 @@ import Testing
             let bytes = try encoded(record)
             #expect(try RecordView.decode(bytes.span.bytes) == record)
             let attributes = try RecordView.attributes(of: bytes.span.bytes)
-            #expect(attributes.isPlain == (record.group == nil))
             #expect(attributes.byteCount == bytes.count)
         }
     }

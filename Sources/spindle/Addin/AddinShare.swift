@@ -1,6 +1,5 @@
 import Foundation
 import MCMS
-import MCMSFiles
 
 /// The share as the add-in sees it: it writes to `W:\…`, which is a folder here.
 struct AddinShare: Sendable {

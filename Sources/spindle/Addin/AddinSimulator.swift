@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MCMS
 import SpindleClient
+import SpindleText
 import SpindleWorker
 
 /// How the simulated add-in behaves.

@@ -3,6 +3,7 @@ import Logging
 import SpindleBroker
 import SpindleLog
 import SpindleNode
+import SpindleText
 import SpindleWire
 import Testing
 

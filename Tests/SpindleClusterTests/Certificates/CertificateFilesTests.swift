@@ -1,5 +1,5 @@
 import Foundation
-import SpindleCertificates
+import SpindleCluster
 import Testing
 
 /// Runs the machine's `openssl`, which shares no code with the library under test.

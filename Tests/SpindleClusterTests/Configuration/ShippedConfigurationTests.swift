@@ -19,7 +19,7 @@ import Yams
             #expect(queue.policy.deadLetterQueue == (queue.isImpliedDeadLetterQueue ? nil : "\(queue.name).dead"))
         }
         #expect(
-            configuration.topics.map(\.pattern.text) == [
+            configuration.topics.map(\.pattern.description) == [
                 "addin.job.created", "addin.job.updated", "routing.approval.changed", "notification.alert",
             ])
     }
@@ -27,8 +27,8 @@ import Yams
     @Test(arguments: files) func theAddinMayDoTwoThingsOnly(file: String) throws {
         let configuration = try ClusterConfiguration.load(file: Repository.root.appendingPathComponent(file).path)
         let addin = try #require(configuration.principals.first { $0.name == "addin" }?.permissions)
-        #expect(addin.lease.map(\.text) == ["esprit-gen"])
-        #expect(addin.publish.map(\.text) == ["addin-result"])
+        #expect(addin.lease.map(\.description) == ["esprit-gen"])
+        #expect(addin.publish.map(\.description) == ["addin-result"])
         #expect(addin.read.isEmpty && addin.admin.isEmpty && addin.topicPublish.isEmpty && addin.topicSubscribe.isEmpty)
     }
 

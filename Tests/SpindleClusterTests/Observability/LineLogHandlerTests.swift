@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import SpindleObservability
+import SpindleText
 import Synchronization
 import Testing
 import Tracing
@@ -14,7 +15,7 @@ final class Lines: Sendable {
     func logger(_ format: LogFormat = .json, level: Logger.Level = .info, provider: Logger.MetadataProvider? = nil) -> Logger {
         let sink = sink
         return Logger(label: "broker") { label in
-            LineLogHandler(label: label, service: "broker-1", format: format, level: level, metadataProvider: provider, sink: sink, now: { Timestamp(nanosecondsSinceEpoch: 1_795_198_802_123_456_789) })
+            LineLogHandler(label: label, service: "broker-1", format: format, level: level, metadataProvider: provider, sink: sink, now: { Timestamp(milliseconds: 1_795_198_802_123) })
         }
     }
 
@@ -121,7 +122,7 @@ final class Lines: Sendable {
         for day in stride(from: 0, through: 80_000, by: 7) {
             let seconds = UInt64(day) * 86400 + UInt64(day % 86400)
             let date = Date(timeIntervalSince1970: Double(seconds))
-            #expect(Timestamp(nanosecondsSinceEpoch: seconds * 1_000_000_000).rfc3339 == formatter.string(from: date))
+            #expect(Timestamp(milliseconds: Int64(seconds) * 1_000).rfc3339 == formatter.string(from: date))
         }
     }
 }

@@ -1,0 +1,41 @@
+internal import HTTPTypes
+internal import Hummingbird
+import SpindleText
+
+/// Why there is no stream: RFC 9457 `application/problem+json`.
+struct EventProblem {
+    let status: HTTPResponse.Status
+    let type: String
+    let title: String
+    let detail: String
+    var headers: HTTPFields = [:]
+
+    static let notAuthenticated = EventProblem(
+        status: .unauthorized, type: "not-authenticated", title: "Not signed in",
+        detail: "Event streams need a bearer token or a session. Send “Authorization: Bearer <token>”, or sign in on the page.",
+        headers: [.wwwAuthenticate: #"Bearer realm="mcms""#])
+    static let foreignPage = EventProblem(
+        status: .forbidden, type: "not-permitted", title: "Not allowed",
+        detail: "The request comes from another site's page. Use the page that this server serves, or a bearer token.")
+    static let full = EventProblem(
+        status: .serviceUnavailable, type: "busy", title: "Busy",
+        detail: "As many listeners as the server allows are connected. Try again later, or ask the operator to raise clientsMax.",
+        headers: [.retryAfter: "10"])
+    static let stopping = EventProblem(
+        status: .serviceUnavailable, type: "busy", title: "Stopping", detail: "This server is stopping. Connect again.",
+        headers: [.retryAfter: "2"])
+    static let noCursor = EventProblem(
+        status: .serviceUnavailable, type: "busy", title: "Not connected",
+        detail: "The broker has not answered yet, so there is no place to begin at. Try again in a moment.", headers: [.retryAfter: "2"])
+    static let callerUnknown = EventProblem(
+        status: .serviceUnavailable, type: "busy", title: "Busy",
+        detail: "Who is asking could not be found out now. Try again in a moment.", headers: [.retryAfter: "2"])
+
+    func response() -> Response {
+        var all = headers
+        all[.contentType] = "application/problem+json"
+        all[.cacheControl] = "no-store"
+        let body = #"{"type":"urn:mcms:problem:\#(type)","title":\#(JSONText.quoted(title)),"status":\#(status.code),"detail":\#(JSONText.quoted(detail))}"#
+        return Response(status: status, headers: all, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+    }
+}

@@ -1,0 +1,168 @@
+internal import HTTPTypes
+package import Hummingbird
+package import Logging
+internal import ServiceLifecycle
+internal import SpindleClient
+import SpindleText
+
+/// Who listens.
+package struct EventCaller: Sendable, Hashable {
+    package var name: String
+    package init(name: String) { self.name = name }
+}
+
+/// The event streams on a router: `GET /events/<stream>` for each stream, and `GET /events/cursor`.
+///
+/// A stream answers with `text/event-stream`: `hello` (or `gap`) first, then the topics' events under the topics' names with their bodies
+/// as published, `ping` while nothing happens, `gap` where history is missing (read the state anew), `reauth` before it ends because the
+/// caller's right has ended. The id of each is a cursor: `Last-Event-ID`, or else the query's `lastEventId`, goes on behind it.
+package struct EventRoutes: Sendable {
+    /// Who a request is from, by its bearer token or its session cookie; nil: nobody who may listen. Asked again while the stream runs.
+    package typealias Authenticate = @Sendable (Request) async throws -> EventCaller?
+
+    private let hub: EventHub
+    private let trustedOrigins: Set<String>
+    private let authenticate: Authenticate
+    private let logger: Logger
+
+    /// - Parameter trustedOrigins: further origins of our own page, where a proxy changes the host's name.
+    package init(hub: EventHub, trustedOrigins: Set<String> = [], logger: Logger, authenticate: @escaping Authenticate) {
+        self.hub = hub
+        self.trustedOrigins = trustedOrigins
+        self.authenticate = authenticate
+        self.logger = logger
+    }
+
+    package func add<Context: RequestContext>(to router: some RouterMethods<Context>) {
+        for (index, stream) in hub.configuration.streams.enumerated() {
+            router.get(RouterPath("events/\(stream.name)")) { request, _ in
+                await answer(request) { caller in open(index, request, caller) }
+            }
+        }
+        // The page reads this before the state: with it, no event between the state and the stream is missed.
+        router.get("events/cursor") { request, _ in
+            await answer(request) { _ in
+                guard let cursor = hub.cursor else { return EventProblem.noCursor.response() }
+                return Response(
+                    status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+                    body: ResponseBody(byteBuffer: ByteBuffer(string: JSONText.object([("cursor", cursor.description)]))))
+            }
+        }
+    }
+
+    private func answer(_ request: Request, _ body: (EventCaller) -> Response) async -> Response {
+        guard isOurPage(request) else { return EventProblem.foreignPage.response() }
+        do {
+            guard let caller = try await authenticate(request) else { return EventProblem.notAuthenticated.response() }
+            return body(caller)
+        } catch {
+            logger.error("audit.error", metadata: ["what": "event stream: caller unknown", "error": "\(error)"])
+            return EventProblem.callerUnknown.response()
+        }
+    }
+
+    /// A browser sends the cookie whoever's page asks; a bearer token is sent only on purpose.
+    private func isOurPage(_ request: Request) -> Bool {
+        if request.headers[.authorization] != nil { return true }
+        if let origin = request.headers[.origin] {
+            if trustedOrigins.contains(origin) { return true }
+            guard let authority = request.head.authority?.lowercased() else { return false }
+            return ["http://\(authority)", "https://\(authority)"].contains(origin.lowercased())
+        }
+        switch request.headers[Names.secFetchSite] {
+        case nil, "same-origin", "none": return true
+        default: return false
+        }
+    }
+
+    private func open(_ stream: Int, _ request: Request, _ caller: EventCaller) -> Response {
+        let query = request.uri.queryParameters["lastEventId"].map { String($0) }
+        switch hub.connect(stream: stream, lastEventID: request.headers[Names.lastEventID] ?? query) {
+        case .full: return EventProblem.full.response()
+        case .stopping: return EventProblem.stopping.response()
+        case .client(let client):
+            var logger = logger
+            logger[metadataKey: "stream"] = "\(hub.configuration.streams[stream].name)"
+            logger[metadataKey: "caller"] = "\(caller.name)"
+            logger.debug("event stream begins")
+            return Response(status: .ok, headers: Names.streamHeaders, body: body(client, request, logger))
+        }
+    }
+
+    private func body(_ client: EventHubClient, _ request: Request, _ logger: Logger) -> ResponseBody {
+        ResponseBody { writer in
+            let output = StreamOutput(writer)
+            // The handler below needs the request's own body: no middleware before this route may have replaced it.
+            let end = try await withGracefulShutdownHandler {
+                try await request.body.consumeWithInboundCloseHandler { _ in
+                    try await serve(client, request, output, logger)
+                } onInboundClosed: {
+                    client.leave(.left)
+                }
+            } onGracefulShutdown: {
+                client.leave(.shutdown)
+            }
+            logger.log(level: end == .slow ? .info : .debug, "event stream ends", metadata: ["reason": "\(end.rawValue)"])
+            // Closing in the middle of the body tells the client that this was no proper end.
+            if end == .slow { throw CancellationError() }
+            try await output.finish()
+        }
+    }
+
+    private func serve(
+        _ client: EventHubClient, _ request: Request, _ output: StreamOutput, _ logger: Logger
+    ) async throws -> EventHubMachine.End {
+        try await withThrowingTaskGroup(of: EventHubMachine.End.self) { group in
+            group.addTask {
+                try await client.run(recheck: { await mayStillListen(request, logger) }, write: output.write)
+            }
+            group.addTask {
+                await client.waitForCut()
+                return .slow
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? .left
+        }
+    }
+
+    private func mayStillListen(_ request: Request, _ logger: Logger) async -> Bool {
+        do {
+            return try await authenticate(request) != nil
+        } catch {
+            // Not known now: asked again at the next turn.
+            logger.error("audit.error", metadata: ["what": "event stream: caller can't be checked", "error": "\(error)"])
+            return true
+        }
+    }
+
+    private enum Names {
+        static let lastEventID = name("Last-Event-ID")
+        static let secFetchSite = name("Sec-Fetch-Site")
+        /// Proxies must neither store, compress nor gather the stream. Its end closes the connection (a field of HTTP/1.1 only).
+        static let streamHeaders: HTTPFields = [
+            .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-store, no-transform", name("X-Accel-Buffering"): "no",
+            .xContentTypeOptions: "nosniff", .connection: "close",
+        ]
+
+        private static func name(_ text: String) -> HTTPField.Name {
+            guard let name = HTTPField.Name(text) else { preconditionFailure("\(text) is a valid field name") }
+            return name
+        }
+    }
+}
+
+/// A response's writer for the task that serves the stream. Unchecked: it's used by one task at a time, that one, and after its end the one
+/// that began it.
+private final class StreamOutput: @unchecked Sendable {
+    private let writer: any ResponseBodyWriter
+
+    init(_ writer: any ResponseBodyWriter) { self.writer = writer }
+
+    /// Returns when the connection has taken the bytes.
+    func write(_ bytes: [UInt8]) async throws {
+        var writer = writer
+        try await writer.write(ByteBuffer(bytes: bytes))
+    }
+
+    func finish() async throws { try await writer.finish(nil) }
+}

@@ -1,0 +1,115 @@
+internal import DequeModule
+internal import SpindleQueue
+import SpindleText
+package import SpindleWire
+
+// DECLARE and STATS.
+extension Node {
+    /// Suffix of the dead-letter queue that is made for a queue that names none which exists.
+    static let deadLetterSuffix = ".dead"
+
+    mutating func declare(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let declare = try DeclareRequest(body)
+        try Self.allow(request.principal.admin, declare.queue, "declare queue", request.principal)
+        let outcome = try declareQueue(declare.queue, declare.policy, now: request.now)
+        answer(request.session, request.correlationID, .declared(DeclareReply(outcome: outcome)))
+    }
+
+    /// Declares a queue of the configuration; the same rules as DECLARE.
+    @discardableResult
+    package mutating func declareFromConfiguration(
+        queue: String, policy: QueuePolicyFields, now: UInt64
+    ) throws(WireError) -> DeclareReply.Outcome {
+        try declareQueue(queue, policy, now: now)
+    }
+
+    private mutating func declareQueue(_ name: String, _ fields: QueuePolicyFields, now: UInt64) throws(WireError) -> DeclareReply.Outcome {
+        try Self.checkName(name, "queue")
+        let known = state.engine.number(of: name)
+        var policy = try (known.map { state.engine.queues[Int($0)].policy } ?? QueuePolicy()).applying(fields)
+        if known == nil, fields.deadLetterQueue == nil, !name.hasSuffix(Self.deadLetterSuffix) {
+            policy.deadLetterQueue = name + Self.deadLetterSuffix
+        }
+        if let known, state.engine.queues[Int(known)].policy == policy { return .unchanged }
+        let deadLetters = policy.deadLetterQueue
+        let needsDeadLetters = !deadLetters.isEmpty && state.engine.number(of: deadLetters) == nil && deadLetters != name
+        if needsDeadLetters { try Self.checkName(deadLetters, "queue") }
+        guard deadLetters != name else { throw WireError(.invalidArgument, "the queue '\(name)' can't be its own dead-letter queue") }
+        let added = (known == nil ? 1 : 0) + (needsDeadLetters ? 1 : 0)
+        guard state.engine.count + added <= configuration.queuesMax else {
+            throw WireError(.invalidArgument, "there are \(state.engine.count) queues: at most \(configuration.queuesMax) are allowed")
+        }
+        try checkRoom(forPublishOf: 2048)
+        beginTransaction(now: now)
+        let numbers = state.engine.freeNumbers(2)
+        let number = known ?? numbers[0]
+        let deadNumber = numbers[known == nil ? 1 : 0]
+        transaction.declare(queue: number, name: name, policy: policy.fields)
+        var deadPolicy = QueuePolicy()
+        deadPolicy.attemptsMax = 0
+        if needsDeadLetters {
+            transaction.declare(queue: deadNumber, name: deadLetters, policy: deadPolicy.fields)
+        }
+        _ = try appendTransaction(.declare)
+        try state.declare(number, name: name, policy: policy)
+        if needsDeadLetters { try state.declare(deadNumber, name: deadLetters, policy: deadPolicy) }
+        while waiters.count < state.engine.queues.count {
+            waiters.append([])
+            waiting.append(0)
+            duplicates.append(0)
+        }
+        for number in [number, deadNumber] where Int(number) < duplicates.count {
+            // Another queue may have had this number.
+            if known != number, state.engine.queues[Int(number)].totals.published == 0 { duplicates[Int(number)] = 0 }
+        }
+        // Limits may have been raised, or a rate lifted.
+        becameReady(number)
+        return known == nil ? .created : .changed
+    }
+
+    mutating func stats(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let stats = try StatsRequest(body)
+        let pattern = NamePattern(stats.pattern)
+        let max = min(Int(stats.max), 1000)
+        var names = state.engine.queues.filter { !$0.isDeleted }.map(\.name).filter { name in
+            name > stats.after && pattern.matches(name) && (request.principal.read + request.principal.admin).contains { $0.matches(name) }
+        }
+        names.sort()
+        var reply = StatsReply(queues: [], moreFollow: names.count > max)
+        for name in names.prefix(max) {
+            if let number = state.engine.number(of: name) { reply.queues.append(queueStatistics(number, now: request.now)) }
+        }
+        outbox.reply(request.session, .stats, request.correlationID) { reply.encode(into: &$0) }
+    }
+
+    /// All queues' figures, by number.
+    package mutating func queueStatistics(now: UInt64) -> [StatsReply.Queue] {
+        var all: [StatsReply.Queue] = []
+        for number in state.engine.queues.indices where !state.engine.queues[number].isDeleted {
+            all.append(queueStatistics(UInt32(number), now: now))
+        }
+        return all
+    }
+
+    private mutating func queueStatistics(_ number: UInt32, now: UInt64) -> StatsReply.Queue {
+        let queue = state.engine.queues[Int(number)]
+        var stats = StatsReply.Queue(name: queue.name)
+        stats.ready = queue.counts.ready
+        stats.leased = queue.counts.leased
+        stats.delayed = queue.counts.delayed
+        stats.bytes = queue.counts.bytes
+        stats.oldestAgeMilliseconds = state.engine.oldestAge(of: number, now: now)
+        stats.published = queue.totals.published
+        stats.delivered = queue.totals.delivered
+        stats.acknowledged = queue.totals.acknowledged
+        stats.nacked = queue.totals.nacked
+        stats.expired = queue.totals.expired
+        stats.dead = queue.totals.dead
+        stats.duplicates = duplicates[Int(number)]
+        stats.waiters = UInt64(waiting[Int(number)])
+        stats.paused = (queue.pause.deliveries ? 1 : 0) | (queue.pause.publishes ? 2 : 0)
+        stats.pauseReason = queue.pause.reason
+        stats.policy = queue.policy.fields
+        return stats
+    }
+}

@@ -1,0 +1,345 @@
+internal import SpindleLog
+internal import SpindleQueue
+internal import SpindleText
+internal import SpindleWire
+
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
+// ACK, NACK, EXTEND and SETTLE.
+extension Node {
+    /// Most tokens in one request.
+    static let tokensPerRequestMax = 65_536
+
+    /// Whether the token is of the lease that holds now, and the principal may settle it.
+    private func check(_ token: DeliveryToken, _ principal: Principal) -> ItemStatus {
+        var known: (queue: UInt32, isAllowed: Bool)?
+        return check(token, principal, &known).status
+    }
+
+    /// The same for many: `known` is what was found out about the last one's queue.
+    private func check(
+        _ token: DeliveryToken, _ principal: Principal, _ known: inout (queue: UInt32, isAllowed: Bool)?
+    ) -> (status: ItemStatus, queue: UInt32) {
+        #if PLANTED_BUGS
+        if plantedBug == .lateAckCounts, let message = state.engine.held.find(token.messageID), case .leased = message.state { return (.ok, message.queue) }
+        #endif
+        guard let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID) else { return (ItemStatus(.leaseLost), 0) }
+        if known?.queue != queue {
+            let name = state.engine.queues[Int(queue)].name
+            known = (queue, principal.lease.contains { $0.matches(name) })
+        }
+        return (known?.isAllowed == true ? .ok : ItemStatus(.permissionDenied), queue)
+    }
+
+    /// A lease of `queue` ended: where a limit held others back, they may go on.
+    private mutating func leaseEnded(in queue: UInt32) {
+        if waiting[Int(queue)] > 0, state.engine.queues[Int(queue)].counts.ready > 0 { becameReady(queue) }
+    }
+
+    /// Room for entries that only free or move what is there: they may use the log's reserve.
+    func checkReserve(_ payloadCount: Int) throws(WireError) {
+        guard log.canAppend(payloadCount: payloadCount) else {
+            throw WireError(.noSpace, "the broker's log has no room even for this; free some space on its disk", retryAfterMilliseconds: 500)
+        }
+    }
+
+    private static func checkTokenCount(_ count: Int) throws(WireError) {
+        guard count > 0, count <= tokensPerRequestMax else {
+            throw WireError(.invalidArgument, "\(count) tokens: 1 to \(tokensPerRequestMax) are allowed in a request")
+        }
+    }
+
+    mutating func acknowledge(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let ack = try AckRequest(body)
+        try Self.checkTokenCount(ack.tokens.count)
+        try checkReserve(64 + (8 + Self.endByteCountMax) * ack.tokens.count + ack.results.reduce(0) { $0 + $1.bytes.count })
+        beginTransaction(now: request.now)
+        let countAt = transaction.beginAcknowledge()
+        var done: UInt32 = 0
+        var reply = StatusReply()
+        var known: (queue: UInt32, isAllowed: Bool)?
+        var results = ack.results[...]
+        for (index, token) in ack.tokens.enumerated() {
+            let result = Self.take(index, from: &results)
+            let (status, queue) = check(token, request.principal, &known)
+            reply.append(status)
+            guard status == .ok, state.engine.acknowledge(token.messageID) else { continue }
+            transaction.writer.u64(token.messageID)
+            forgetProgress(token.messageID)
+            done += 1
+            noteEnd(token.messageID, in: queue, .acknowledged, result: result)
+            leaseEnded(in: queue)
+        }
+        if done > 0 {
+            transaction.writer.patch(u32: done, at: countAt)
+            _ = try appendTransaction(.settle)
+            statistics.messagesAcknowledged += UInt64(done)
+        } else {
+            cancelTransaction()
+        }
+        count(reply)
+        answer(request.session, request.correlationID, .statuses(.ack, reply))
+    }
+
+    /// The result that the ack `index` leaves; they come in the order of the acks.
+    private static func take(_ index: Int, from results: inout ArraySlice<AckResult>) -> [UInt8] {
+        guard let first = results.first, first.index == index else { return [] }
+        results.removeFirst()
+        return first.bytes
+    }
+
+    private mutating func count(_ reply: StatusReply) {
+        for run in reply.runs {
+            if let error = run.status.error { statistics.refusals[Int(error.rawValue)] += UInt64(run.count) }
+        }
+    }
+
+    mutating func negativeAcknowledge(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let nack = try NackRequest(body)
+        try Self.checkTokenCount(nack.items.count)
+        try checkReserve(nack.items.reduce(64) { $0 + 64 + Self.endByteCountMax + 2 * $1.reason.utf8.count })
+        beginTransaction(now: request.now)
+        var reply = StatusReply()
+        for item in nack.items {
+            let status = check(item.token, request.principal)
+            reply.append(status)
+            guard status == .ok else { continue }
+            end(item)
+        }
+        if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.settle) }
+        count(reply)
+        answer(request.session, request.correlationID, .statuses(.nack, reply))
+    }
+
+    /// Ends the lease of a checked item, in the open transaction.
+    private mutating func end(_ item: NackItem) {
+        guard let message = state.engine.held.find(item.token.messageID) else { return }
+        switch item.disposition {
+        case .retry:
+            let next = afterFailure(message, delay: item.delayMilliseconds == NackItem.delayByPolicy ? nil : item.delayMilliseconds)
+            end(message, .nacked, reason: item.reason, next: next)
+        case .dead:
+            end(message, .nacked, reason: item.reason, next: death(in: message.queue))
+        case .release:
+            end(message, .released, reason: item.reason, next: item.delayMilliseconds == NackItem.delayByPolicy || item.delayMilliseconds == 0
+                ? .ready : .delayed(until: state.time + min(item.delayMilliseconds, QueuePolicy.durationMillisecondsMax)))
+        }
+    }
+
+    mutating func end(_ message: HeldMessage, _ ending: QueueEngine.Ending, reason: String, next: QueueEngine.Next) {
+        // Whoever ends the lease of a cancelled message removes it.
+        let next = message.isCancelled ? .removed : next
+        transaction.end(message.id, ending, next: next, reason: reason)
+        let ended = state.engine.end(message.id, ending, reason: reason, next: next, now: state.time)
+        precondition(ended, "a lease that was found can be ended")
+        forgetProgress(message.id)
+        switch next {
+        case .ready, .delayed: endTimeToLive(message)
+        case .dead(let queue):
+            noteEnd(message.id, in: message.queue, .dead, result: Array(reason.utf8))
+            becameReady(queue)
+        case .dropped: noteEnd(message.id, in: message.queue, .dead, result: Array(reason.utf8))
+        case .removed: noteEnd(message.id, in: message.queue, .cancelled)
+        }
+        leaseEnded(in: message.queue)
+    }
+
+    /// A message that was leased while its time to live ended is judged when it comes back, in the same entry.
+    private mutating func endTimeToLive(_ message: HeldMessage) {
+        guard state.engine.isOver(message.id, now: state.time) else { return }
+        let next = death(in: message.queue)
+        let countAt = transaction.beginExpire(in: message.queue, next: next)
+        transaction.message(message.id, group: message.group)
+        transaction.writer.patch(u32: 1, at: countAt)
+        let expired = state.engine.expire(message.id, in: message.queue, group: message.group, next: next, now: state.time)
+        precondition(expired, "a message that came back can end")
+        noteTimeToLiveEnd(message.id, in: message.queue)
+        if case .dead(let queue) = next { becameReady(queue) }
+    }
+
+    mutating func noteTimeToLiveEnd(_ id: UInt64, in queue: UInt32) {
+        noteEnd(id, in: queue, .dead, result: Array(QueueEngine.timeToLiveReason.utf8))
+    }
+
+    /// Where a message goes whose attempt failed. `delay` nil: the queue's back-off.
+    func afterFailure(_ message: HeldMessage, delay: UInt64?) -> QueueEngine.Next {
+        let policy = state.engine.queues[Int(message.queue)].policy
+        if policy.attemptsMax > 0, UInt64(message.attempts) >= policy.attemptsMax { return death(in: message.queue) }
+        let wait = delay ?? policy.backoff(attempt: message.attempts, messageID: message.id)
+        return wait == 0 ? .ready : .delayed(until: state.time + min(wait, QueuePolicy.durationMillisecondsMax))
+    }
+
+    /// Dead letters of `queue` go to its dead-letter queue, where it has one.
+    func death(in queue: UInt32) -> QueueEngine.Next {
+        let name = state.engine.queues[Int(queue)].policy.deadLetterQueue
+        #if PLANTED_BUGS
+        if plantedBug == .lostAtAttemptLimit { return .dropped }
+        #endif
+        guard !name.isEmpty, let number = state.engine.number(of: name), number != queue else { return .dropped }
+        return .dead(queue: number)
+    }
+
+    mutating func extend(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let extend = try ExtendRequest(body)
+        try Self.checkTokenCount(extend.items.count)
+        try checkReserve(64 + 32 * extend.items.count)
+        beginTransaction(now: request.now)
+        var reply = ExtendReply(leaseMilliseconds: extend.leaseMilliseconds, items: [])
+        var shortest: UInt64?
+        for item in extend.items {
+            var status = check(item.token, request.principal)
+            if status == .ok, let message = state.engine.held.find(item.token.messageID) {
+                let policy = state.engine.queues[Int(message.queue)].policy
+                let asked = extend.leaseMilliseconds > 0 ? UInt64(extend.leaseMilliseconds) : policy.leaseMilliseconds
+                if asked > policy.leaseMillisecondsMax {
+                    status = ItemStatus(.invalidArgument)
+                } else {
+                    let duration = HeldMessages.leaseDuration(asked)
+                    shortest = min(shortest ?? duration, duration)
+                    // One operation each: items may be of queues with leases of their own.
+                    let countAt = transaction.beginExtend(duration: duration)
+                    transaction.writer.u64(message.id)
+                    transaction.writer.patch(u32: 1, at: countAt)
+                    _ = state.engine.extend(message.id, duration: duration, now: state.time)
+                    own(item.token, request.session)
+                    note(item)
+                }
+            }
+            let isCancelled = status == .ok && state.engine.held.find(item.token.messageID)?.isCancelled == true
+            reply.items.append(.init(status: status, isCancelled: isCancelled))
+        }
+        if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.extend) }
+        reply.leaseMilliseconds = UInt32(clamping: shortest ?? 0)
+        answer(request.session, request.correlationID, .extended(reply))
+    }
+
+    // MARK: SETTLE
+
+    mutating func settle(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let settle = try SettleRequest(body)
+        let tokens = settle.acks + settle.nacks.map(\.token)
+        guard tokens.count + settle.groups.count > 0 else { throw WireError(.invalidArgument, "the SETTLE is empty") }
+        guard tokens.count <= Self.tokensPerRequestMax else {
+            throw WireError(.invalidArgument, "\(tokens.count) tokens: at most \(Self.tokensPerRequestMax) are allowed in a request")
+        }
+        var seen: Set<UInt64> = []
+        for token in tokens {
+            let status = check(token, request.principal)
+            guard status == .ok, seen.insert(token.messageID).inserted else {
+                throw WireError(
+                    status.error ?? .leaseLost,
+                    "the lease of message \(String(token.messageID, radix: 16)), epoch \(token.epoch), can't be settled (lost, settled or named twice); nothing of this SETTLE was done")
+            }
+        }
+        let groups = try settleGroups(request, settle)
+        if !groups.isEmpty { try checkRoom(forPublishOf: settle.body.byteCount) }
+        let ends = (8 + Self.endByteCountMax) * settle.acks.count
+            + settle.nacks.reduce(0) { $0 + 64 + Self.endByteCountMax + $1.reason.utf8.count }
+        try checkReserve(256 + ends + 512 * groups.count + settle.body.byteCount)
+        try commit(request, settle, groups)
+    }
+
+    /// A group of a SETTLE whose name and records were checked.
+    struct SettleGroup {
+        var target: Target
+        var number: UInt32
+        var isNewTopic: Bool
+        var count: Int
+        var records: Range<Int>
+        var name: String
+    }
+
+    private func settleGroups(_ request: Request, _ settle: borrowing SettleRequest) throws(WireError) -> [SettleGroup] {
+        var groups: [SettleGroup] = []
+        var newTopics: [String] = []
+        for group in settle.groups {
+            let target: Target
+            let number: UInt32
+            var isNew = false
+            switch group.kind {
+            case .queue:
+                try Self.allow(request.principal.publish, group.name, "publish to queue", request.principal)
+                number = try queueNumber(group.name)
+                try checkNotPaused(number)
+                target = .queue(number)
+            case .topic:
+                try Self.allow(request.principal.topicPublish, group.name, "publish to topic", request.principal)
+                let (found, new) = try topicTarget(group.name)
+                if new, let known = newTopics.firstIndex(of: group.name) {
+                    number = found + UInt32(known)
+                } else {
+                    number = new ? found + UInt32(newTopics.count) : found
+                    if new { newTopics.append(group.name) }
+                    isNew = new
+                }
+                target = .topic(new ? nil : found)
+            }
+            let records = settle.body.extracting(group.records)
+            let admission = try admit(records, count: group.count, producer: 0, firstSequence: 0, to: target, now: request.now)
+            if let error = admission.firstError { throw error }
+            // A record whose deduplication key is known is left out; the rest of the group goes in as it is.
+            guard admission.runs.allSatisfy({ $0.status == .ok }) else {
+                throw WireError(.conflict, "a message for '\(group.name)' repeats a deduplication key; publish it by itself")
+            }
+            groups.append(SettleGroup(target: target, number: number, isNewTopic: isNew, count: group.count, records: group.records, name: group.name))
+        }
+        return groups
+    }
+
+    /// Everything was checked: one transaction, one entry.
+    private mutating func commit(_ request: Request, _ settle: borrowing SettleRequest, _ groups: [SettleGroup]) throws(WireError) {
+        beginTransaction(now: request.now)
+        if !settle.acks.isEmpty {
+            let countAt = transaction.beginAcknowledge()
+            var results = settle.results[...]
+            for (index, token) in settle.acks.enumerated() {
+                let result = Self.take(index, from: &results)
+                transaction.writer.u64(token.messageID)
+                let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID)
+                let acknowledged = state.engine.acknowledge(token.messageID)
+                precondition(acknowledged, "a token that was checked can be acknowledged")
+                forgetProgress(token.messageID)
+                guard let queue else { continue }
+                noteEnd(token.messageID, in: queue, .acknowledged, result: result)
+                leaseEnded(in: queue)
+            }
+            transaction.writer.patch(u32: UInt32(settle.acks.count), at: countAt)
+            statistics.messagesAcknowledged += UInt64(settle.acks.count)
+        }
+        for item in settle.nacks { end(item) }
+        acceptedRecords.removeAll()
+        for group in groups {
+            let kind: OperationKind
+            switch group.target {
+            case .queue: kind = .publish
+            case .topic: kind = .topicPublish
+            }
+            if group.isNewTopic { writeTopic(group.number, name: group.name) }
+            transaction.publish(
+                kind, target: group.number, producer: 0, firstSequence: 0, count: group.count, offset: acceptedRecords.count,
+                byteCount: group.records.count)
+            acceptedRecords.bytes(settle.body.extracting(group.records))
+        }
+        var address = try appendTransactionWithAcceptedRecords(.settle)
+        var firstIDs: [UInt64] = []
+        for group in groups {
+            let stored = NodeState.Stored(target: group.number, producer: 0, firstSequence: 0, count: group.count, address: address)
+            let records = settle.body.extracting(group.records)
+            switch group.target {
+            case .queue:
+                try state.store(stored, records: records)
+                statistics.messagesStored += UInt64(group.count)
+                becameReady(group.number)
+            case .topic:
+                if group.isNewTopic { declareTopic(group.name) }
+                try state.storeEvents(stored, records: records)
+                statistics.topicEventsStored += UInt64(group.count)
+            }
+            firstIDs.append(address)
+            address += UInt64(group.records.count)
+        }
+        answer(request.session, request.correlationID, .settled(SettleReply(firstIDs: firstIDs)))
+    }
+}

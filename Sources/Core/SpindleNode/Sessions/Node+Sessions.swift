@@ -1,0 +1,266 @@
+internal import DequeModule
+internal import SpindleQueue
+import SpindleText
+package import SpindleWire
+
+// Coming, going, and who may do what.
+extension Node {
+    /// A connection was accepted. `peer` is its address, for humans.
+    package mutating func connected(_ session: SessionID, peer: String, now: UInt64) {
+        sessions[session] = Session(peer: peer, now: now)
+        sessionOrder.append(session)
+        statistics.sessions = sessions.count
+    }
+
+    /// A connection is gone. Its leases go on: their tokens are good on any connection of the same principal.
+    package mutating func disconnected(_ session: SessionID, now: UInt64) {
+        guard let gone = sessions.removeValue(forKey: session) else { return }
+        disown(gone.leases, of: session)
+        for number in gone.awaiters { forget(number) }
+        for number in gone.parked { parked[number] = nil }
+        if !gone.subscriptions.isEmpty { subscribers.removeAll { $0 == session } }
+        if sessionOrder.count > 2 * sessions.count + 16 {
+            sessionOrder.removeAll { sessions[$0] == nil }
+        }
+        statistics.sessions = sessions.count
+    }
+
+    /// The largest frame that may come next on this session, bytes.
+    package func frameBytesMax(_ session: SessionID) -> Int {
+        switch sessions[session]?.state {
+        case .open: configuration.frameBytesMax
+        case .awaitingHello, .awaitingAuthentication, .authenticating, .closing, nil: WireLimits.preAuthenticationFrameBytesMax
+        }
+    }
+
+    package func isAuthenticated(_ session: SessionID) -> Bool { sessions[session]?.principal != nil }
+
+    /// The bytes of this session can't be taken apart into frames: it is told why, and closed.
+    package mutating func framingFailed(_ session: SessionID, error: WireError, now: UInt64) {
+        guard !isClosing(session) else { return }
+        refuse(session, opcode: 0, correlationID: 0, error, blastRadius: .connection)
+    }
+
+    /// One whole frame has come; its length was checked against ``frameBytesMax(_:)``.
+    package mutating func received(_ session: SessionID, header: FrameHeader, body: RawSpan, now: UInt64) {
+        guard let state = sessions[session]?.state else { return }
+        statistics.requests[Int(min(header.opcode, 255))] += 1
+        sessions[session]?.heardAt = now
+        do throws(WireError) {
+            switch state {
+            case .closing:
+                return
+            case .awaitingHello:
+                guard header.opcode == Opcode.hello.rawValue else {
+                    throw WireError(.helloRequired, "the first frame must be HELLO, not opcode \(header.opcode)")
+                }
+                try hello(session, header, body)
+            case .awaitingAuthentication:
+                guard header.opcode == Opcode.auth.rawValue else {
+                    throw WireError(.notAuthenticated, "authenticate with AUTH before any other request")
+                }
+                try authenticate(session, header, body)
+            case .authenticating:
+                throw WireError(.notAuthenticated, "wait for AUTH's answer before the next request")
+            case .open(let principal):
+                open(session, principal, header, body, now: now)
+            }
+        } catch {
+            refuse(session, opcode: header.opcode, correlationID: header.correlationID, error, blastRadius: .connection)
+        }
+    }
+
+    private mutating func hello(_ session: SessionID, _ header: FrameHeader, _ body: RawSpan) throws(WireError) {
+        let request = try HelloRequest(body)
+        guard request.versionMin <= ProtocolVersion.max, request.versionMax >= ProtocolVersion.min else {
+            throw WireError(
+                .unsupportedVersion,
+                "the client speaks versions \(request.versionMin) to \(request.versionMax), this broker \(ProtocolVersion.min) to \(ProtocolVersion.max)")
+        }
+        sessions[session]?.clientName = request.clientName
+        sessions[session]?.clientVersion = request.clientVersion
+        sessions[session]?.labels = request.labels
+        sessions[session]?.state = .awaitingAuthentication
+        let reply = HelloReply(
+            version: min(request.versionMax, ProtocolVersion.max), capabilities: request.capabilities.intersection(.lz4),
+            frameBytesMax: UInt32(configuration.frameBytesMax), inFlightMax: UInt32(configuration.inFlightMax),
+            heartbeatMilliseconds: configuration.heartbeatMilliseconds, serverID: configuration.serverID,
+            serverName: configuration.serverName, serverVersion: configuration.serverVersion,
+            opcodes: Self.supported.map { .init(opcode: $0.rawValue, versionMin: 1, versionMax: 1) })
+        outbox.reply(session, .hello, header.correlationID) { reply.encode(into: &$0) }
+    }
+
+    /// What this version does; the other opcodes answer UNSUPPORTED.
+    static let supported: [Opcode] = [
+        .hello, .auth, .ping, .goingAway, .publish, .lease, .ack, .nack, .extend, .settle, .cancelled, .declare, .delete, .purge, .pause,
+        .resume, .stats, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .await, .topicPublish, .topicSubscribe,
+        .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl, .quiet,
+    ]
+
+    private mutating func authenticate(_ session: SessionID, _ header: FrameHeader, _ body: RawSpan) throws(WireError) {
+        let request = try AuthRequest(body)
+        sessions[session]?.state = .authenticating(correlationID: header.correlationID)
+        switch request.method {
+        case .token: outbox.effects.append(.verifyToken(session, token: request.credential))
+        case .clientCertificate: outbox.effects.append(.verifyCertificate(session))
+        }
+    }
+
+    /// The shell's answer to a `verify…` effect; nil: the credential is not good.
+    package mutating func authenticated(_ session: SessionID, principal: Principal?, now: UInt64) {
+        guard case .authenticating(let correlationID)? = sessions[session]?.state else { return }
+        guard let principal else {
+            refuse(
+                session, opcode: Opcode.auth.rawValue, correlationID: correlationID,
+                WireError(.authenticationFailed, "the credential is not known to this broker; check the token file or the certificate"),
+                blastRadius: .connection)
+            return
+        }
+        sessions[session]?.state = .open(principal)
+        let client = sessions[session]?.clientName ?? ""
+        sessions[session]?.holder = client.isEmpty ? principal.name : "\(principal.name)/\(client)"
+        outbox.reply(session, .auth, correlationID) { AuthReply(principal: principal.name).encode(into: &$0) }
+        if isDraining { outbox.push(session, .goingAway) { GoingAwayNotice(graceMilliseconds: 0, reason: "the broker is stopping").encode(into: &$0) } }
+    }
+
+    /// Answers with an error; one that spoils the connection closes it.
+    mutating func refuse(_ session: SessionID, opcode: UInt16, correlationID: UInt32, _ error: WireError, blastRadius: BlastRadius) {
+        statistics.refused(error.code)
+        outbox.error(session, opcode: opcode, correlationID: correlationID, error, blastRadius: blastRadius)
+        if blastRadius == .connection { close(session) }
+    }
+
+    /// Cuts a session for a reason that the node can't see, after telling it (a missed heartbeat, a full output buffer, a limit).
+    package mutating func cut(_ session: SessionID, error: WireError) {
+        guard !isClosing(session) else { return }
+        refuse(session, opcode: 0, correlationID: 0, error, blastRadius: .connection)
+    }
+
+    /// It was told its last word, or is gone.
+    func isClosing(_ session: SessionID) -> Bool {
+        switch sessions[session]?.state {
+        case .closing, nil: true
+        case .awaitingHello, .awaitingAuthentication, .authenticating, .open: false
+        }
+    }
+
+    private mutating func close(_ session: SessionID) {
+        sessions[session]?.state = .closing
+        if sessions[session]?.subscriptions.isEmpty == false {
+            sessions[session]?.subscriptions = []
+            subscribers.removeAll { $0 == session }
+        }
+        outbox.effects.append(.close(session))
+    }
+
+    /// The broker will stop: tells every session, takes no new work, answers those who wait.
+    package mutating func drain(graceMilliseconds: UInt32, reason: String, now: UInt64) {
+        guard !isDraining else { return }
+        isDraining = true
+        for session in sessionOrder {
+            guard case .open? = sessions[session]?.state else { continue }
+            outbox.push(session, .goingAway) { GoingAwayNotice(graceMilliseconds: graceMilliseconds, reason: reason).encode(into: &$0) }
+        }
+        endWaits(now: .max)
+        endAwaits(now: .max)
+    }
+
+    /// A request of an authenticated session.
+    private mutating func open(_ session: SessionID, _ principal: Principal, _ header: FrameHeader, _ body: RawSpan, now: UInt64) {
+        let request = Request(session: session, principal: principal, correlationID: header.correlationID, now: max(now, state.time))
+        do throws(WireError) {
+            guard let opcode = Opcode(rawValue: header.opcode) else {
+                throw WireError(.unsupported, "opcode \(header.opcode) is not known to this broker")
+            }
+            if header.flags.contains(.reply) {
+                // The answer to a PING of ours says only that the peer is there.
+                if opcode == .ping { return }
+                throw .malformed("\(opcode.name) came with the reply flag: the broker asks nothing but PING")
+            }
+            guard header.flags.isEmpty else { throw .malformed("\(opcode.name): a request has no flags, these are \(header.flags.rawValue)") }
+            guard header.version == 1 else {
+                throw WireError(.unsupported, "\(opcode.name) version \(header.version): this broker speaks version 1")
+            }
+            guard (sessions[session]?.inFlight ?? 0) < configuration.inFlightMax else {
+                throw WireError(
+                    .tooManyInFlight, "\(configuration.inFlightMax) requests of this connection wait for an answer; wait for some of them",
+                    retryAfterMilliseconds: 10)
+            }
+            try perform(opcode, request, body)
+        } catch {
+            // The frame was whole: whatever is wrong with its body, the stream is still in step.
+            refuse(session, opcode: header.opcode, correlationID: header.correlationID, error, blastRadius: .request)
+        }
+    }
+
+    /// Who asks, under which number, and when.
+    struct Request {
+        var session: SessionID
+        var principal: Principal
+        var correlationID: UInt32
+        var now: UInt64
+    }
+
+    private mutating func perform(_ opcode: Opcode, _ request: Request, _ body: RawSpan) throws(WireError) {
+        switch opcode {
+        case .ping: outbox.reply(request.session, .ping, request.correlationID) { _ in }
+        case .publish: try publish(request, body)
+        case .lease: try lease(request, body)
+        case .ack: try acknowledge(request, body)
+        case .nack: try negativeAcknowledge(request, body)
+        case .extend: try extend(request, body)
+        case .settle: try settle(request, body)
+        case .declare: try declare(request, body)
+        case .stats: try stats(request, body)
+        case .delete: try delete(request, body)
+        case .purge: try purge(request, body)
+        case .pause: try pause(request, body)
+        case .resume: try resume(request, body)
+        case .browse: try browse(request, body)
+        case .get: try get(request, body)
+        case .cancel: try cancel(request, body)
+        case .reschedule: try reschedule(request, body)
+        case .redrive: try redrive(request, body)
+        case .bulk: try bulk(request, body)
+        case .topicPublish: try topicPublish(request, body)
+        case .topicSubscribe: try topicSubscribe(request, body)
+        case .topicUnsubscribe: try topicUnsubscribe(request, body)
+        case .topicCredit: try topicCredit(request, body)
+        case .topicDeclare: try topicDeclare(request, body)
+        case .topicStats: try topicStats(request, body)
+        case .await: try awaitMessages(request, body)
+        case .workers: try workers(request, body)
+        case .workerControl: try workerControl(request, body)
+        case .hello, .auth:
+            throw WireError(.invalidArgument, "\(opcode.name) comes once, at the beginning of a connection")
+        case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap:
+            throw WireError(.unsupported, "\(opcode.name) is sent by the broker only")
+        }
+    }
+
+    // MARK: Permissions and names
+
+    static func allow(_ patterns: [NamePattern], _ name: String, _ what: StaticString, _ principal: Principal) throws(WireError) {
+        guard patterns.contains(where: { $0.matches(name) }) else {
+            throw WireError(.permissionDenied, "'\(principal.name)' may not \(what) '\(name)'; ask for the permission in the broker's configuration")
+        }
+    }
+
+    func queueNumber(_ name: String) throws(WireError) -> UInt32 {
+        guard let number = state.engine.number(of: name) else {
+            throw WireError(.noSuchQueue, "there is no queue '\(name)'; declare it first, or check the name")
+        }
+        return number
+    }
+
+    static func checkName(_ name: String, _ what: StaticString) throws(WireError) {
+        let isValid = !name.isEmpty && name.utf8.count <= WireLimits.nameBytesMax
+            && name.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(byte)
+            }
+        guard isValid else {
+            throw WireError(.invalidArgument, "'\(name)' can't name a \(what): 1 to \(WireLimits.nameBytesMax) letters, digits, '.', '-' and '_' are allowed")
+        }
+    }
+}

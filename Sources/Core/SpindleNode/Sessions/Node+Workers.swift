@@ -1,0 +1,269 @@
+internal import DequeModule
+internal import SpindleQueue
+import SpindleText
+internal import SpindleWire
+
+// WORKERS and WORKER_CONTROL: who is connected, what they hold, and what an operator wishes of them.
+//
+// What a session holds is known by the lease itself, which names its session. That is kept in memory only: after a restart, and when
+// a connection is gone, a lease is nobody's until a session extends it. So is the progress that EXTEND tells.
+extension Node {
+    /// Bytes of a page that are left for its frame's head and its last item's texts.
+    private static let pageBytesKept = 8 * 1024
+
+    mutating func workers(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let workers = try WorkersRequest(body)
+        let everything = NamePattern("*")
+        guard (request.principal.read + request.principal.admin).contains(where: { $0.covers(everything) }) else {
+            throw WireError(
+                .permissionDenied, "'\(request.principal.name)' may not look at workers; ask for the permission to read '*' in the broker's configuration")
+        }
+        let pattern = NamePattern(workers.pattern)
+        let max = min(Int(workers.max), WireLimits.sessionsPerReplyMax)
+        var page = WorkersPage(room: configuration.frameBytesMax - Self.pageBytesKept, max: max)
+        for session in sessionOrder where session.rawValue > workers.after {
+            guard case .open(let principal)? = sessions[session]?.state, let name = sessions[session]?.clientName, pattern.matches(name) else {
+                continue
+            }
+            guard page.append(row(session, principal, withLeases: workers.withLeases)) else { break }
+        }
+        // Last, where they need no place in the order of ids.
+        if !page.isFull, pattern.matches("") {
+            let row = unownedRow(withLeases: workers.withLeases)
+            if row.held > 0 { _ = page.append(row) }
+        }
+        let reply = WorkersReply(sessions: page.rows, moreFollow: page.isFull)
+        outbox.reply(request.session, .workers, request.correlationID) { reply.encode(into: &$0) }
+    }
+
+    private mutating func row(_ session: SessionID, _ principal: Principal, withLeases: Bool) -> WorkersReply.Session {
+        forgetEndedLeases(of: session)
+        var row = WorkersReply.Session(id: session.rawValue)
+        guard let known = sessions[session] else { return row }
+        row.principal = principal.name
+        row.clientName = known.clientName
+        row.clientVersion = known.clientVersion
+        row.address = String(known.peer.unicodeScalars.prefix(WireLimits.nameBytesMax / 4))
+        row.connectedAtMilliseconds = known.connectedAt
+        row.heardAtMilliseconds = known.heardAt
+        row.isQuiet = known.isQuiet
+        row.waits = known.waitingLeases > 0
+        row.held = UInt32(clamping: known.leases.count)
+        row.labels = known.labels
+        if withLeases { row.leases = shown(known.leases) }
+        return row
+    }
+
+    /// The leases whose connection is gone.
+    private mutating func unownedRow(withLeases: Bool) -> WorkersReply.Session {
+        forgetEndedUnowned()
+        var row = WorkersReply.Session(id: 0)
+        row.held = UInt32(clamping: unowned.count)
+        if withLeases { row.leases = shown(unowned) }
+        return row
+    }
+
+    private func shown(_ tokens: [DeliveryToken]) -> [WorkersReply.Lease] {
+        tokens.prefix(WireLimits.leasesPerSessionMax).compactMap { token in
+            guard let message = state.engine.held.find(token.messageID), case .leased(let lease) = message.state else { return nil }
+            var shown = WorkersReply.Lease(
+                queue: state.engine.queues[Int(message.queue)].name, token: token, attempt: message.attempts,
+                leasedAtMilliseconds: lease.leasedAt, endsAtMilliseconds: lease.deadline)
+            if let progress = progress(of: token) {
+                shown.percent = progress.percent
+                shown.note = progress.note
+            }
+            return shown
+        }
+    }
+
+    // MARK: Who holds what
+
+    /// `session` extended the lease `token`, which may have been nobody's, or another connection's of the same principal.
+    mutating func own(_ token: DeliveryToken, _ session: SessionID) {
+        guard state.engine.own(token.messageID, session: session.rawValue) != session.rawValue else { return }
+        owns(session, CollectionOfOne(token))
+    }
+
+    /// `session` was granted, or extended, these leases: they are its own from now on.
+    mutating func owns(_ session: SessionID, _ tokens: some Sequence<DeliveryToken>) {
+        sessions[session]?.leases.append(contentsOf: tokens)
+        if let count = sessions[session]?.leases.count, let kept = sessions[session]?.leasesKept, count > kept {
+            forgetEndedLeases(of: session)
+        }
+    }
+
+    private func isHeld(_ token: DeliveryToken, by session: UInt64) -> Bool {
+        guard let message = state.engine.held.find(token.messageID), message.epoch == token.epoch, case .leased(let lease) = message.state else {
+            return false
+        }
+        return lease.session == session
+    }
+
+    private mutating func forgetEndedLeases(of session: SessionID) {
+        guard let leases = sessions[session]?.leases else { return }
+        let held = heldOnce(leases, by: session.rawValue)
+        sessions[session]?.leasesKept = 2 * held.count + Session.leasesKept
+        sessions[session]?.leases = held
+    }
+
+    private mutating func forgetEndedUnowned() {
+        unowned = heldOnce(unowned, by: 0)
+        unownedKept = 2 * unowned.count + Session.leasesKept
+    }
+
+    /// Those of `tokens` whose leases are held by `session`, each once, in their order.
+    private func heldOnce(_ tokens: [DeliveryToken], by session: UInt64) -> [DeliveryToken] {
+        var seen: Set<UInt64> = []
+        return tokens.filter { isHeld($0, by: session) && seen.insert($0.messageID).inserted }
+    }
+
+    /// The connection is gone: its leases go on, and are nobody's.
+    mutating func disown(_ leases: [DeliveryToken], of session: SessionID) {
+        for token in leases where isHeld(token, by: session.rawValue) {
+            state.engine.own(token.messageID, session: 0)
+            unowned.append(token)
+        }
+        if unowned.count > unownedKept { forgetEndedUnowned() }
+    }
+
+    /// Leases that a recovered log holds: nobody's.
+    static func leases(in state: borrowing NodeState) -> [DeliveryToken] {
+        state.engine.held.all.filter(\.isLeased).map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }
+    }
+
+    // MARK: Progress
+
+    /// What the holder of a lease told last; nil: nothing. It is kept in memory only, and ends with the lease.
+    func progress(of token: DeliveryToken) -> Progress? {
+        guard let progress = progress[token.messageID], progress.epoch == token.epoch else { return nil }
+        return progress
+    }
+
+    // MARK: WORKER_CONTROL
+
+    mutating func workerControl(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let control = try WorkerControlRequest(body)
+        let everything = NamePattern("*")
+        guard request.principal.admin.contains(where: { $0.covers(everything) }) else {
+            throw WireError(
+                .permissionDenied,
+                "'\(request.principal.name)' may not control workers; ask for the permission to administrate '*' in the broker's configuration")
+        }
+        let notice = QuietNotice(action: control.action, graceMilliseconds: control.graceMilliseconds, reason: control.reason)
+        var reached: UInt32 = 0
+        for session in sessionOrder where control.sessionID == 0 || control.sessionID == session.rawValue {
+            guard case .open? = sessions[session]?.state, let labels = sessions[session]?.labels else { continue }
+            guard control.sessionID != 0 || control.label.isEmpty || labels.contains(where: { $0.name == control.label && $0.value == control.value })
+            else { continue }
+            outbox.push(session, .quiet) { notice.encode(into: &$0) }
+            switch control.action {
+            case .quiet, .terminate: quiet(session)
+            case .resume: resume(session)
+            }
+            reached += 1
+        }
+        let reply = WorkerControlReply(sessionsReached: reached)
+        outbox.reply(request.session, .workerControl, request.correlationID) { reply.encode(into: &$0) }
+    }
+
+    /// The session gets no new grants: its LEASEs leave the line, and wait apart.
+    private mutating func quiet(_ session: SessionID) {
+        guard sessions[session]?.isQuiet == false else { return }
+        sessions[session]?.isQuiet = true
+        guard let waits = sessions[session]?.waitingLeases, waits > 0 else { return }
+        for queue in waiters.indices {
+            let parked = waiters[queue].filter { $0.session == session }
+            guard !parked.isEmpty else { continue }
+            waiters[queue].removeAll { $0.session == session }
+            waiting[queue] -= parked.count
+            for waiter in parked { park(waiter, of: UInt32(queue)) }
+        }
+    }
+
+    /// A LEASE of a quiet session waits without being in line.
+    mutating func park(_ waiter: Waiter, of queue: UInt32) {
+        parked[waiter.number] = ParkedWaiter(queue: queue, waiter: waiter)
+        sessions[waiter.session]?.parked.append(waiter.number)
+    }
+
+    /// The session's LEASEs go back to where they were in line.
+    /// Takes out the LEASEs of `queue` that are parked, in the order in which they came.
+    mutating func parkedWaiters(of queue: UInt32) -> [Waiter] {
+        var found: [Waiter] = []
+        for number in parked.keys.sorted() where parked[number]?.queue == queue {
+            guard let entry = parked.removeValue(forKey: number) else { continue }
+            sessions[entry.waiter.session]?.parked.removeAll { $0 == number }
+            found.append(entry.waiter)
+        }
+        return found
+    }
+
+    private mutating func resume(_ session: SessionID) {
+        guard sessions[session]?.isQuiet == true else { return }
+        sessions[session]?.isQuiet = false
+        let numbers = sessions[session]?.parked ?? []
+        sessions[session]?.parked = []
+        for number in numbers {
+            guard let entry = parked.removeValue(forKey: number) else { continue }
+            let index = Int(entry.queue)
+            waiters[index].insert(entry.waiter, at: waiterPlace(number, in: entry.queue))
+            waiting[index] += 1
+            becameReady(entry.queue)
+        }
+    }
+
+    /// Place of the first waiter of `queue` whose number is not below `number`: they rise along the line.
+    func waiterPlace(_ number: UInt64, in queue: UInt32) -> Int {
+        let line = waiters[Int(queue)]
+        var low = 0
+        var high = line.count
+        while low < high {
+            let middle = (low + high) / 2
+            if line[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+/// A waiting LEASE of a session that was told to be quiet.
+struct ParkedWaiter: Sendable {
+    var queue: UInt32
+    var waiter: Waiter
+}
+
+/// Rows of a WORKERS reply, as many as a frame holds.
+private struct WorkersPage {
+    var rows: [WorkersReply.Session] = []
+    var room: Int
+    let max: Int
+    private(set) var isFull = false
+
+    init(room: Int, max: Int) {
+        self.room = room
+        self.max = max
+    }
+
+    /// False: it is for the next page. A first row that is too large for any page shows fewer leases.
+    mutating func append(_ row: WorkersReply.Session) -> Bool {
+        var row = row
+        var size = Self.byteCount(row)
+        while rows.isEmpty, size > room, !row.leases.isEmpty {
+            row.leases.removeLast((row.leases.count + 1) / 2)
+            size = Self.byteCount(row)
+        }
+        guard rows.count < max, size <= room else {
+            isFull = true
+            return false
+        }
+        room -= size
+        rows.append(row)
+        return true
+    }
+
+    private static func byteCount(_ row: WorkersReply.Session) -> Int {
+        var writer = WireWriter(capacity: 512)
+        row.encode(into: &writer)
+        return writer.count
+    }
+}

@@ -1,0 +1,105 @@
+internal import DequeModule
+internal import SpindleQueue
+import SpindleText
+package import SpindleWire
+
+// TOPIC_DECLARE and TOPIC_STATS.
+extension Node {
+    mutating func topicDeclare(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let declare = try TopicDeclareRequest(body)
+        let pattern = NamePattern(declare.pattern)
+        guard request.principal.topicPublish.contains(where: { $0.covers(pattern) }) else {
+            throw WireError(
+                .permissionDenied,
+                "'\(request.principal.name)' may not declare the retention of topics '\(declare.pattern)'; ask for the permission in the broker's configuration")
+        }
+        let outcome = try declareTopicRetention(declare.pattern, declare.retention, now: request.now)
+        answer(request.session, request.correlationID, .topicDeclared(DeclareReply(outcome: outcome)))
+    }
+
+    /// Declares a retention of the configuration; the same rules as TOPIC_DECLARE.
+    @discardableResult
+    package mutating func declareTopicRetention(
+        _ pattern: String, _ fields: TopicRetentionFields, now: UInt64
+    ) throws(WireError) -> DeclareReply.Outcome {
+        try Self.checkTopicPattern(pattern)
+        let rules = state.topics.rules
+        let known = rules.index(of: pattern).map { rules.rules[$0].retention }
+        var retention = known ?? TopicRetention()
+        if let age = fields.ageMillisecondsMax { retention.milliseconds = age }
+        if let bytes = fields.bytesMax { retention.bytesMax = bytes }
+        if let events = fields.eventsMax { retention.eventsMax = events }
+        guard known != retention else { return .unchanged }
+        guard known != nil || rules.rules.count < Self.topicRulesMax else {
+            throw WireError(.invalidArgument, "retention is declared for \(Self.topicRulesMax) patterns: no more are allowed")
+        }
+        try checkRoom(forPublishOf: 1024)
+        beginTransaction(now: now)
+        transaction.declareTopicRetention(retention, for: pattern)
+        _ = try appendTransaction(.topicRetention)
+        state.topics.declareRetention(retention, for: pattern, now: state.time)
+        return known == nil ? .created : .changed
+    }
+
+    private static func checkTopicPattern(_ pattern: String) throws(WireError) {
+        let isValid = !pattern.isEmpty && pattern.utf8.count <= WireLimits.nameBytesMax
+            && pattern.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"), Wildcard.star].contains(byte)
+            }
+        guard isValid else {
+            throw WireError(
+                .invalidArgument,
+                "'\(pattern)' can't be a pattern of topics: 1 to \(WireLimits.nameBytesMax) letters, digits, '.', '-', '_' and '*' are allowed, and one pattern at a time")
+        }
+    }
+
+    // MARK: TOPIC_STATS
+
+    /// Topics in one reply at most.
+    static let topicsPerReplyMax = 1000
+    /// Bytes of one topic in a reply besides its name.
+    private static let topicStatsByteCount = 2 + 2 + 7 * 10
+
+    mutating func topicStats(_ request: Request, _ body: RawSpan) throws(WireError) {
+        let stats = try TopicStatsRequest(body)
+        let pattern = NamePattern(stats.pattern)
+        let history = state.topics.history
+        var reply = TopicStatsReply(
+            epoch: epoch, earliestOffset: history.entries.first?.offset ?? 0, latestOffset: history.entries.last?.offset ?? history.forgottenThrough,
+            topics: [])
+        var room = configuration.frameBytesMax - 1024
+        let max = min(Int(stats.max), Self.topicsPerReplyMax)
+        var place = stats.after.isEmpty ? 0 : state.topics.placeByName(behind: stats.after)
+        while place < state.topics.byName.count {
+            let number = state.topics.byName[place]
+            let name = state.topics.topics[Int(number)].name
+            place += 1
+            guard pattern.matches(name), request.principal.topicSubscribe.contains(where: { $0.matches(name) }) else { continue }
+            room -= Self.topicStatsByteCount + name.utf8.count
+            guard reply.topics.count < max, room > 0 else {
+                reply.moreFollow = true
+                break
+            }
+            reply.topics.append(topicStatistics(number, now: request.now))
+        }
+        outbox.reply(request.session, .topicStats, request.correlationID) { reply.encode(into: &$0) }
+    }
+
+    private mutating func topicStatistics(_ number: UInt32, now: UInt64) -> TopicStatsReply.Topic {
+        let topic = state.topics.topics[Int(number)]
+        var stats = TopicStatsReply.Topic(name: topic.name)
+        stats.events = UInt64(topic.events.count)
+        stats.bytes = topic.byteCount
+        stats.earliestOffset = topic.events.first ?? 0
+        stats.latestOffset = topic.events.last ?? 0
+        stats.published = topic.published
+        if !topic.events.isEmpty { stats.oldestAgeMilliseconds = now - min(now, topic.oldestAt) }
+        for session in subscribers {
+            for index in sessions[session]?.subscriptions.indices ?? 0..<0 {
+                if sessions[session]?.subscriptions[index].wants(topic: number, in: state.topics) == true { stats.subscriptions += 1 }
+            }
+        }
+        return stats
+    }
+}

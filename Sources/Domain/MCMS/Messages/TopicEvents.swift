@@ -1,0 +1,32 @@
+package import SpindleText
+
+/// What is published on the topics; field names and meaning are the browsers' interface.
+package struct AddinJobCreatedEvent: Codable, Hashable, Sendable {
+    package var jobId: String
+    package var routingId: String
+    package var createdAt: Timestamp
+}
+
+package struct AddinJobUpdatedEvent: Codable, Hashable, Sendable {
+    package var jobId: String
+    package var routingId: String
+    package var status: AddinJobStatus
+    package var message: String?
+    package var updatedAt: Timestamp
+}
+
+package struct RoutingApprovalChangedEvent: Codable, Hashable, Sendable {
+    package var routingId: String
+    package var status: RoutingStatus
+    package var approvedBy: String?
+    package var timestamp: Timestamp
+}
+
+package struct AlertEvent: Codable, Hashable, Sendable {
+    package enum Severity: String, Codable, Sendable { case info, warning, error }
+
+    package var type: String
+    package var title: String
+    package var message: String
+    package var severity: Severity
+}

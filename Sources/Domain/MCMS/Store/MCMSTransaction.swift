@@ -1,0 +1,67 @@
+internal import GRDB
+internal import Outbox
+import SpindleText
+
+/// One transaction of the domain: who caused it and when, and the two things that every change writes besides itself.
+struct MCMSTransaction {
+    let db: Database
+    let now: Timestamp
+    let caller: Caller
+
+    func history(
+        _ event: HistoryEvent, routing: String, job: String? = nil, approval: ApprovalOutcome? = nil, generation: GenerationOutcome? = nil,
+        message: String? = nil
+    ) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO historyEntry (routingId, jobId, event, approvalOutcome, generationOutcome, message, actor, correlationId, time)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [routing, job, event, approval, generation, message, caller.actor, caller.correlationID, now])
+    }
+
+    /// Announces a change on a topic. Rows of one routing are published in their order.
+    func event(_ topic: String, routing: String, _ payload: some Encodable) throws {
+        try Outbox.enqueue(
+            db,
+            OutboxDraft(
+                type: topic, key: routing, destination: .topic(topic), payload: try MCMSJSON.encode(payload),
+                correlationID: caller.correlationID),
+            now: now.milliseconds)
+    }
+
+    /// Sends a task to a queue.
+    func command<Payload: Codable & Sendable>(
+        _ taskType: String, taskID: String, to queue: String, routing: String, group: String? = nil, _ payload: Payload
+    ) throws {
+        let document = TaskDocument(
+            taskType: taskType, taskId: taskID, correlationId: caller.correlationID, createdAt: now, payload: payload)
+        try Outbox.enqueue(
+            db,
+            OutboxDraft(
+                type: taskType, key: routing, destination: .queue(queue), payload: try MCMSJSON.encode(document), taskType: taskType,
+                correlationID: caller.correlationID, group: group),
+            now: now.milliseconds)
+    }
+
+    /// Remembers that a message has had its effect, in the transaction of that effect.
+    func markHandled(_ key: String) throws {
+        try db.execute(sql: "INSERT INTO handledMessage (messageKey, handledAt) VALUES (?, ?)", arguments: [key, now])
+    }
+
+    static func isHandled(_ db: Database, _ key: String) throws -> Bool {
+        try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM handledMessage WHERE messageKey = ?)", arguments: [key]) ?? false
+    }
+}
+
+extension MCMSStore {
+    func transaction<Value: Sendable>(
+        by caller: Caller, _ body: @escaping @Sendable (MCMSTransaction) throws -> Value
+    ) async throws -> Value {
+        let clock = clock
+        return try await pool.write { db in
+            // The time is read inside, so that of two changes the later one never has the earlier time.
+            try body(MCMSTransaction(db: db, now: clock(), caller: caller))
+        }
+    }
+}

@@ -1,0 +1,387 @@
+package import SpindleLog
+package import SpindleNode
+internal import SpindleText
+package import SpindleWire
+
+#if PLANTED_BUGS
+internal import PlantedBugs
+#endif
+
+/// A broker's shell in one thread: the production node over the production log, on a ``SimulatedDisk``.
+///
+/// What the real shell does on its threads happens here in steps that the caller chooses, so that requests can come between the
+/// taking of a batch and its sync, and a crash between any two calls of the storage.
+package final class SimulatedBroker {
+    package private(set) var node: Node
+    package let storage: SimulatedDisk
+    package private(set) var recovered: RecoveredLog
+    package let configuration: NodeConfiguration
+    private var preparer: SegmentPreparer<SimulatedDisk>
+    private var performing = Node.Outbox()
+    private var inFlight: LogBatch?
+    // Which of the broker's threads is within a call of the storage.
+    package private(set) var isWriting = false
+    /// The writer never came back: only a planted bug does that.
+    private var isStuck = false
+    package private(set) var isPreparing = false
+    package private(set) var isCheckpointing = false
+    private var frame: [UInt8] = []
+
+    /// Node time, milliseconds.
+    package var now: UInt64
+    /// Whole frames, in the order in which they leave.
+    package var onFrame: (SessionID, FrameHeader, RawSpan) -> Void = { _, _, _ in }
+    package var onClose: (SessionID) -> Void = { _ in }
+    /// Why the broker stopped: a failed write or sync of the log.
+    package private(set) var failure: LogStorageError?
+
+    // Maintenance, as the real shell keeps it.
+    private var lastCheckpoint: LSN
+    private var taken: (state: NodeState, lsn: LSN, oldestLive: LSN)?
+    private var isBlocked = false
+    private var firstSegment: UInt64 = 0
+    private var lastCheckpointBytes: UInt64 = 0
+    private let checkpointIntervalBytes: UInt64
+    /// Small, so that checkpoints are written in several.
+    private static let checkpointPieceBytes = 2048
+
+    package static let everything = Principal(
+        name: "simulation", publish: [.init("*")], lease: [.init("*")], read: [.init("*")], admin: [.init("*")], topicPublish: [.init("*")],
+        topicSubscribe: [.init("*")])
+
+    /// Smaller segments could not hold what the node logs at once.
+    package static let logConfiguration = LogConfiguration(
+        segmentBytes: 128 << 10, entryBytesMax: 100 << 10, batchBytesMax: 1 << 20, batchBytesKept: 1 << 20, reservedSegments: 1,
+        preparedAhead: 1, spentSegmentsMax: 2, freeBytesKept: 64 << 10)
+
+    package static func nodeConfiguration(topicEventsMax: Int, topicRetentionMilliseconds: UInt64) -> NodeConfiguration {
+        NodeConfiguration(
+            serverVersion: "simulated", serverID: Array(1...16), frameBytesMax: NodeConfiguration.frameBytesMin, topicEventsMax: topicEventsMax,
+            topicRetentionMilliseconds: topicRetentionMilliseconds)
+    }
+
+    /// What a start made of a log.
+    package struct Start: ~Copyable {
+        package var state: NodeState
+        package var recovered: RecoveredLog
+    }
+
+    /// A state of earlier, to which a recovery's entries from a position on are applied.
+    package final class Shadow {
+        package var state: NodeState
+        package let from: LSN
+        /// The recovery began at a checkpoint behind it.
+        package fileprivate(set) var isLeftOut = false
+        package init(_ state: NodeState, from: LSN) {
+            self.state = state
+            self.from = from
+        }
+    }
+
+    /// Recovers the log on `storage`.
+    package static func start(
+        _ storage: SimulatedDisk, _ configuration: NodeConfiguration, shadow: Shadow? = nil
+    ) throws(LogRecoveryError) -> Start {
+        var state = NodeState(configuration: configuration)
+        let recovered = try LogRecovery.recover(
+            storage: storage, configuration: logConfiguration, newLogID: LogID(high: 0x5350_494E, low: 0x444C_4501),
+            onCheckpoint: { (payload, lsn) throws(LogReplayRefusal) in
+                if let shadow, lsn > shadow.from { shadow.isLeftOut = true }
+                do throws(NodeRestoreError) { try state.restore(checkpoint: payload) } catch { throw LogReplayRefusal(error.description) }
+            },
+            onEntry: { (entry, payload) throws(LogReplayRefusal) in
+                var what = ""
+                do throws(NodeRestoreError) {
+                    try state.replay(payload: payload, payloadAddress: entry.payloadAddress)
+                    what = "on the state that was live before: "
+                    if let shadow, !shadow.isLeftOut, entry.lsn >= shadow.from { try shadow.state.replay(payload: payload, payloadAddress: entry.payloadAddress) }
+                } catch {
+                    throw LogReplayRefusal(what + error.description)
+                }
+            })
+        return Start(state: state, recovered: recovered)
+    }
+
+    package init(_ start: consuming Start, storage: SimulatedDisk, configuration: NodeConfiguration, now: UInt64, checkpointIntervalBytes: UInt64) {
+        self.storage = storage
+        self.configuration = configuration
+        self.checkpointIntervalBytes = checkpointIntervalBytes
+        recovered = start.recovered
+        preparer = start.recovered.makePreparer(storage: storage)
+        self.now = max(now, start.state.time)
+        node = Node(configuration: configuration, state: start.state, log: start.recovered.makeAppender())
+        lastCheckpoint = start.recovered.checkpoint ?? start.recovered.first
+    }
+
+    package var isAlive: Bool { failure == nil && !storage.isDown }
+
+    // MARK: Events
+
+    package func connected(_ session: SessionID) { node.connected(session, peer: "simulated", now: now) }
+    package func disconnected(_ session: SessionID) { node.disconnected(session, now: now) }
+
+    package func received(_ session: SessionID, _ opcode: Opcode, _ correlationID: UInt32, _ body: RawSpan) {
+        let header = FrameHeader(
+            length: UInt32(FrameHeader.byteCount + body.byteCount), opcode: opcode.rawValue, correlationID: correlationID)
+        node.received(session, header: header, body: body, now: now)
+    }
+
+    /// The end of a turn of the loop: what time demands, what waits, what the node asks for.
+    package func turn() {
+        if let deadline = node.nextDeadline, deadline <= now { node.tick(now: now) }
+        node.endOfTick(now: now)
+        performEffects()
+    }
+
+    // MARK: Committing
+
+    package var isCommitting: Bool { inFlight != nil }
+    package var hasOpenBatch: Bool { node.log.openBatchBytes > 0 }
+    /// Everything that was decided is durable.
+    package var isQuiet: Bool { inFlight == nil && !isWriting && node.log.openBatchBytes == 0 }
+
+    /// Takes the open batch; it is written by ``finishCommit()``, and requests may come in between.
+    package func beginCommit() {
+        guard inFlight == nil, !isWriting else { return }
+        inFlight = node.log.takeBatch()
+    }
+
+    package func finishCommit() {
+        guard !isWriting, !isStuck, let batch = inFlight, isAlive else { return }
+        inFlight = nil
+        isWriting = true
+        defer { isWriting = false }
+        do throws(LogStorageError) {
+            let durable = try LogWriter(storage: storage).write(batch)
+            node.log.recycle(batch)
+            node.logDurable(durable, now: now)
+            performEffects()
+        } catch {
+            #if PLANTED_BUGS
+            if plantedBug == .stuckAfterWriteError, !storage.isDown {
+                isStuck = true
+                return
+            }
+            #endif
+            // Nobody is answered, nothing is tried again.
+            failure = error
+        }
+    }
+
+    // MARK: Maintenance
+
+    package enum Work { case nothing, done, diskFull, failed(LogStorageError) }
+
+    package var needsPreparing: Bool {
+        node.log.preparedThrough < node.log.currentSegment + node.log.configuration.reservedSegments + node.log.configuration.preparedAhead
+    }
+
+    package func prepare() -> Work {
+        guard isAlive, needsPreparing, !isPreparing else { return .nothing }
+        isPreparing = true
+        defer { isPreparing = false }
+        do throws(LogStorageError) {
+            switch try preparer.prepareNext() {
+            case .prepared(let through):
+                node.log.notePrepared(through: through, diskFull: false)
+                isBlocked = false
+                return .done
+            case .diskFull:
+                node.log.notePrepared(through: 0, diskFull: true)
+                isBlocked = true
+                beginCheckpoint()
+                return .diskFull
+            }
+        } catch {
+            node.log.notePrepared(through: 0, diskFull: true)
+            isBlocked = true
+            return .failed(error)
+        }
+    }
+
+    package var checkpointIsDue: Bool { taken == nil && node.log.end.rawValue >= lastCheckpoint.rawValue + checkpointIntervalBytes }
+
+    /// Takes the node's state as it is now; it is written when the log below it is durable.
+    package func beginCheckpoint() {
+        guard taken == nil, !isCheckpointing, node.log.end > lastCheckpoint else { return }
+        taken = (node.state, node.log.end, LSN(rawValue: node.state.oldestLiveAddress ?? .max))
+    }
+
+    package var canWriteCheckpoint: Bool { taken.map { $0.lsn <= node.log.durable } ?? false }
+
+    /// Writes the checkpoint that waits, and reclaims.
+    package func writeCheckpoint() -> Work {
+        guard isAlive, !isCheckpointing, let checkpoint = taken, checkpoint.lsn <= node.log.durable else { return .nothing }
+        taken = nil
+        isCheckpointing = true
+        defer { isCheckpointing = false }
+        let bytes: UInt64
+        do throws(LogCheckpointError) {
+            bytes = try recovered.makeCheckpointer(storage: storage).write(at: checkpoint.lsn, durable: node.log.durable) {
+                checkpoint.state.encodeCheckpoint(pieceBytes: Self.checkpointPieceBytes, to: $0)
+            }
+        } catch {
+            guard case .storage(let failure) = error else {
+                return .failed(LogStorageError(operation: .read, path: "checkpoint", errno: 0, reason: "\(error)"))
+            }
+            return .failed(failure)
+        }
+        let older = lastCheckpoint
+        lastCheckpoint = checkpoint.lsn
+        do throws(LogStorageError) {
+            firstSegment = try recovered.makeReclaimer(storage: storage).reclaim(oldestLive: checkpoint.oldestLive).firstSegment
+        } catch {
+            return .failed(error)
+        }
+        noteDiskBound(older: older, checkpoint.oldestLive, bytes)
+        return .done
+    }
+
+    /// The most that the log's files may take, as of the last reclaiming: nil before the first.
+    package private(set) var diskBytesMax: UInt64?
+
+    private func noteDiskBound(older: LSN, _ oldestLive: LSN, _ checkpointBytes: UInt64) {
+        let segmentBytes = recovered.segmentBytes
+        let first = min(older, oldestLive).segment(segmentBytes: segmentBytes)
+        let inUse = node.log.currentSegment - min(first, node.log.currentSegment) + 2
+        // After a start some lie ready that were not counted yet.
+        let limits = node.log.configuration
+        let ahead = max(node.log.preparedThrough - node.log.currentSegment, limits.reservedSegments + limits.preparedAhead) + 1
+        let segments = inUse + ahead + UInt64(limits.spentSegmentsMax) + 1
+        // Checkpoints grow and shrink with the state; quarantined files stay until an operator removes them.
+        diskBytesMax = segments * segmentBytes + 3 * max(checkpointBytes, lastCheckpointBytes) + 3 * 4096 + quarantinedBytes
+        lastCheckpointBytes = checkpointBytes
+    }
+
+    private var quarantinedBytes: UInt64 {
+        let files = (try? storage.list()) ?? []
+        return files.reduce(0) { sum, file in
+            if case .quarantined = file.name { sum + file.size } else { sum }
+        }
+    }
+
+    /// While the disk is full: checkpoints as soon as whole segments could be let go of, with a mark where nothing else is logged.
+    package func freeSpace() {
+        guard isBlocked, taken == nil else { return }
+        let needed = node.state.oldestLiveAddress.map { LSN(rawValue: $0) } ?? node.log.end
+        guard min(needed, node.log.end).segment(segmentBytes: node.log.segmentBytes) > firstSegment else { return }
+        if node.log.end == lastCheckpoint { mark() }
+        beginCheckpoint()
+    }
+
+    /// Says in the log that all before is durable.
+    package func mark() { _ = try? node.log.appendMark() }
+
+    // MARK: Moving
+
+    /// Records that were read to be moved.
+    private var moving: (stragglers: [Straggler], bytes: [UInt8])?
+    package var isMoving: Bool { moving != nil }
+
+    /// Reads up to `max` of the records that lie below `address`, as the real shell does on its background thread. False where one
+    /// can't be read, or is damaged.
+    package func beginMove(below address: UInt64, max: Int) -> Bool {
+        let stragglers = node.state.stragglers(below: min(address, node.log.durable.rawValue), max: max)
+        guard isAlive, !stragglers.isEmpty, node.hasRoomToRelocate(stragglers) else { return true }
+        let reader = recovered.makeReader(storage: storage)
+        var bytes: [UInt8] = []
+        for straggler in stragglers {
+            var record = [UInt8](repeating: 0, count: straggler.byteCount)
+            do {
+                try record.withUnsafeMutableBytes { place in try reader.read(address: straggler.address, into: place) }
+                try RecordView.check(record.span.bytes)
+            } catch {
+                return storage.isDown
+            }
+            bytes += record
+        }
+        moving = (stragglers, bytes)
+        return true
+    }
+
+    /// Has what was read moved, as far as it is still in its place. How many records were.
+    package func finishMove() -> Int {
+        guard isAlive, let moving else { return 0 }
+        self.moving = nil
+        return node.relocate(moving.stragglers, records: moving.bytes.span.bytes, now: now).records
+    }
+
+    // MARK: Looking
+
+    package func encodedState() -> [UInt8] { Self.encode(node.state) }
+
+    package static func encode(_ state: borrowing NodeState) -> [UInt8] {
+        var writer = WireWriter(capacity: 16 << 10)
+        state.encodeCheckpoint(into: &writer)
+        return writer.array()
+    }
+
+    // MARK: Effects
+
+    private func performEffects() {
+        guard isAlive else { return }
+        while !node.outbox.effects.isEmpty {
+            swap(&node.outbox, &performing)
+            var index = 0
+            while index < performing.effects.count {
+                let effect = performing.effects[index]
+                index += 1
+                switch effect {
+                case .bytes(let session, let range):
+                    performing.writer.withUnsafeBytes { frame.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[range])) }
+                    deliverIfWhole(session)
+                case .read(let session, let address, let count):
+                    read(address, count)
+                    deliverIfWhole(session)
+                case .fetch(let ticket, let ranges):
+                    fetch(ticket, ranges)
+                case .verifyToken(let session, _), .verifyCertificate(let session):
+                    node.authenticated(session, principal: Self.everything, now: now)
+                case .close(let session):
+                    onClose(session)
+                }
+            }
+            performing.removeAll()
+        }
+    }
+
+    private func fetch(_ ticket: UInt64, _ ranges: [Effect.Range]) {
+        let reader = recovered.makeReader(storage: storage)
+        var bytes: [UInt8] = []
+        var isWhole = true
+        for range in ranges {
+            let start = bytes.count
+            bytes.append(contentsOf: repeatElement(0, count: range.count))
+            bytes.withUnsafeMutableBytes { all in
+                do throws(LogStorageError) {
+                    try reader.read(address: range.address, into: UnsafeMutableRawBufferPointer(rebasing: all[start...]))
+                } catch {
+                    isWhole = false
+                }
+            }
+        }
+        if isWhole { node.fetched(ticket, bytes: bytes.span.bytes, now: now) } else { node.fetched(ticket, bytes: nil, now: now) }
+    }
+
+    private func read(_ address: UInt64, _ count: Int) {
+        let start = frame.count
+        frame.append(contentsOf: repeatElement(0, count: count))
+        let reader = recovered.makeReader(storage: storage)
+        frame.withUnsafeMutableBytes { bytes in
+            // What can't be read stays zero, and the client finds it damaged.
+            try? reader.read(address: address, into: UnsafeMutableRawBufferPointer(rebasing: bytes[start...]))
+        }
+    }
+
+    /// Frames come one behind the other, each in one piece or more.
+    private func deliverIfWhole(_ session: SessionID) {
+        var offset = 0
+        while frame.count - offset >= FrameHeader.byteCount {
+            let span = frame.span.bytes.extracting(offset..<frame.count)
+            guard let header = try? FrameHeader(span, frameBytesMax: configuration.frameBytesMax), span.byteCount >= Int(header.length) else { break }
+            onFrame(session, header, span.extracting(FrameHeader.byteCount..<Int(header.length)))
+            offset += Int(header.length)
+        }
+        if offset == frame.count { frame.removeAll(keepingCapacity: true) } else { frame.removeFirst(offset) }
+    }
+}

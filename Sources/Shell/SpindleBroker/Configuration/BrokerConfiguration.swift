@@ -1,0 +1,142 @@
+package import SpindleLog
+package import SpindleNode
+import SpindleText
+package import SpindleWire
+
+/// Everything that a broker is told from outside. The defaults suit one machine and a first trial.
+package struct BrokerConfiguration: Sendable {
+    /// The log is kept in `DIR/broker/log`, the tokens in `DIR/tokens`. Made if it is not there.
+    package var dataDirectory: String
+    /// Shown in HELLO's reply.
+    package var serverName: String
+    package var serverVersion: String
+    /// Where clients connect; at least one.
+    package var listeners: [BrokerListener]
+    /// Where `/metrics`, `/healthz` and `/readyz` are served; nil for nowhere.
+    package var operations: OperationsListener?
+    package var limits: BrokerLimits
+    /// Declared at every start; settings that a client changed since are set again.
+    package var queues: [DeclaredQueue]
+    package var principals: [BrokerPrincipal]
+    /// Limits of the log; its segment size takes effect when the log is made.
+    package var log: LogConfiguration
+    /// A checkpoint is written when the log has grown by so many bytes since the last.
+    package var checkpointIntervalBytes: UInt64
+    package var commit: CommitPolicy
+    package var upkeep = LogUpkeepPolicy()
+    /// How long a stop waits for clients to finish what they hold, milliseconds.
+    package var shutdownGraceMilliseconds: UInt32
+    /// Topics: events kept for each, and for how long.
+    package var topicEventsMax: Int
+    package var topicRetentionMilliseconds: UInt64
+
+    package init(
+        dataDirectory: String, serverName: String = "spindle", serverVersion: String = "0.1.0",
+        listeners: [BrokerListener] = [.init(host: "127.0.0.1", port: 7411)], operations: OperationsListener? = nil,
+        limits: BrokerLimits = BrokerLimits(), queues: [DeclaredQueue] = DeclaredQueue.standard,
+        principals: [BrokerPrincipal] = [.administrator], log: LogConfiguration = LogConfiguration(),
+        checkpointIntervalBytes: UInt64 = 256 << 20, commit: CommitPolicy = CommitPolicy(),
+        shutdownGraceMilliseconds: UInt32 = 5_000, topicEventsMax: Int = 10_000,
+        topicRetentionMilliseconds: UInt64 = 24 * 3600 * 1000
+    ) {
+        self.dataDirectory = dataDirectory
+        self.serverName = serverName
+        self.serverVersion = serverVersion
+        self.listeners = listeners
+        self.operations = operations
+        self.limits = limits
+        self.queues = queues
+        self.principals = principals
+        self.log = log
+        self.checkpointIntervalBytes = checkpointIntervalBytes
+        self.commit = commit
+        self.shutdownGraceMilliseconds = shutdownGraceMilliseconds
+        self.topicEventsMax = topicEventsMax
+        self.topicRetentionMilliseconds = topicRetentionMilliseconds
+    }
+
+    package var logDirectory: String { dataDirectory + "/broker/log" }
+    package var tokenDirectory: String { dataDirectory + "/tokens" }
+}
+
+/// One address on which the broker protocol is spoken.
+package struct BrokerListener: Sendable {
+    package var host: String
+    /// 0: any free port; ``Broker/ports`` tells which.
+    package var port: Int
+    /// nil: plaintext.
+    package var tls: BrokerTLS?
+    /// Plaintext on an address that other machines can reach is refused unless this is set.
+    package var allowPlaintext: Bool
+
+    package init(host: String, port: Int, tls: BrokerTLS? = nil, allowPlaintext: Bool = false) {
+        self.host = host
+        self.port = port
+        self.tls = tls
+        self.allowPlaintext = allowPlaintext
+    }
+}
+
+/// PEM files of a TLS listener.
+package struct BrokerTLS: Sendable {
+    /// The server's certificate, the chain below it.
+    package var certificateFile: String
+    package var keyFile: String
+    /// Certificates that sign clients' ones; nil: clients authenticate by token only.
+    package var clientAuthorityFile: String?
+
+    package init(certificateFile: String, keyFile: String, clientAuthorityFile: String? = nil) {
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+        self.clientAuthorityFile = clientAuthorityFile
+    }
+}
+
+/// Where operators' HTTP requests are answered. It shows names of queues and no messages, asks for no credential, and so
+/// belongs on a loopback or operators' address.
+package struct OperationsListener: Sendable {
+    package var host: String
+    package var port: Int
+    package init(host: String = "127.0.0.1", port: Int) {
+        self.host = host
+        self.port = port
+    }
+}
+
+/// A queue that is there from the start.
+package struct DeclaredQueue: Sendable {
+    package var name: String
+    package var policy: QueuePolicyFields
+    package init(name: String, policy: QueuePolicyFields = QueuePolicyFields()) {
+        self.name = name
+        self.policy = policy
+    }
+
+    /// The five queues that every broker has, with the node's default policy: each gets a dead-letter queue `NAME.dead`.
+    package static var standard: [DeclaredQueue] {
+        ["esprit-gen", "addin-result", "file-ingest", "storage-retry", "missingParts"].map { DeclaredQueue(name: $0) }
+    }
+}
+
+/// One who may connect, and how such a one is known: by the token in `DIR/tokens/NAME`, or by a client certificate.
+package struct BrokerPrincipal: Sendable {
+    package var principal: Principal
+    /// Common names of client certificates that speak for this principal. Exact; no patterns.
+    package var certificateNames: [String]
+    /// Connections at once; nil: only the broker's own limit.
+    package var connectionsMax: Int?
+
+    package init(principal: Principal, certificateNames: [String] = [], connectionsMax: Int? = nil) {
+        self.principal = principal
+        self.certificateNames = certificateNames
+        self.connectionsMax = connectionsMax
+    }
+
+    /// `admin`, who may do everything.
+    package static var administrator: BrokerPrincipal {
+        let all = [NamePattern("*")]
+        return BrokerPrincipal(
+            principal: Principal(
+                name: "admin", publish: all, lease: all, read: all, admin: all, topicPublish: all, topicSubscribe: all))
+    }
+}

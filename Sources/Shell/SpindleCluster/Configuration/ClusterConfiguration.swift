@@ -1,0 +1,171 @@
+package import SpindleText
+
+/// What `cluster-config/*.yaml` describes: who runs where, which queues and topics exist, who may do what.
+///
+/// Everything in it was checked: names are unique, references lead somewhere, numbers are in their range.
+package struct ClusterConfiguration: Sendable, Equatable {
+    /// The cluster's name, for logs and the console.
+    package var name: String
+    /// The folder that relative paths are taken from. May itself be relative, to the current folder.
+    package var dataDirectory: String
+    package var hosts: [HostConfiguration]
+    package var brokers: [BrokerConfiguration]
+    /// What a queue starts from that a client declares without a policy of its own. Its `deadLetterQueue` may hold
+    /// `{queue}`: see `policy(ofUndeclaredQueue:)`.
+    package var queueDefaults: QueuePolicyConfiguration
+    /// Every queue of the first start: the declared ones in the order of the file, then the dead-letter queues that
+    /// their policies imply.
+    package var queues: [QueueConfiguration]
+    package var topicDefaults: TopicRetentionConfiguration
+    package var topics: [TopicConfiguration]
+    package var principals: [PrincipalConfiguration]
+    package var workers: [WorkerGroupConfiguration]
+    package var web: WebConfiguration?
+    package var addin: AddinConfiguration?
+
+    /// `path` as a path of the file system: absolute ones as they are, others under the data directory.
+    /// - Parameter dataDirectory: overrides the file's, as `--data` does.
+    package func resolve(_ path: String, dataDirectory override: String? = nil) -> String {
+        path.hasPrefix("/") ? path : "\(override ?? dataDirectory)/\(path)"
+    }
+
+    /// The policy of a queue that the file does not know: the defaults, with its own name put in.
+    package func policy(ofUndeclaredQueue name: String) -> QueuePolicyConfiguration {
+        var policy = queueDefaults
+        policy.deadLetterQueue = policy.deadLetterQueue.map { $0.replacing(QueueDecoder.nameMark, with: name) }
+        return policy
+    }
+
+    /// The address of a host named in the file.
+    package func address(ofHost name: String) -> String? {
+        hosts.first { $0.name == name }?.address
+    }
+}
+
+package struct HostConfiguration: Sendable, Equatable {
+    package var name: String
+    /// A host name or IP address by which the others reach it.
+    package var address: String
+}
+
+package struct BrokerConfiguration: Sendable, Equatable {
+    package var name: String
+    package var host: String
+    package var ports: BrokerPorts
+    package var listen: BrokerListenAddresses
+    package var dataDirectory: String
+    /// Nil: no TLS port is opened.
+    package var tls: TLSConfiguration?
+    package var limits: BrokerLimits
+    package var log: BrokerLogConfiguration
+    /// Nil: one shard per two cores.
+    package var shards: Int?
+    /// True: the plaintext port may be opened beyond loopback.
+    package var allowPlaintext: Bool
+}
+
+/// Nil means that the port is not opened. With a port base N: N, N+1 and N+3 (N+2 is the web server's).
+package struct BrokerPorts: Sendable, Equatable {
+    package static let baseDefault = 7400
+    /// The ports that follow the base: plaintext, TLS, web, operations.
+    package static let span = 4
+
+    package var plain: Int?
+    package var tls: Int?
+    /// HTTP: /metrics, /healthz, /readyz.
+    package var operations: Int?
+}
+
+package struct BrokerListenAddresses: Sendable, Equatable {
+    package var plain: String
+    package var tls: String
+    package var operations: String
+}
+
+/// PEM files, relative to the data directory unless absolute.
+package struct TLSConfiguration: Sendable, Equatable {
+    package var certificate: String
+    package var key: String
+    /// The authority whose certificates the other side may show.
+    package var authority: String
+}
+
+package struct BrokerLimits: Sendable, Equatable {
+    package var connections: Int
+    /// The longest frame that is read, in bytes.
+    package var frameBytes: Int
+    /// Messages that one connection may hold leased.
+    package var inFlight: Int
+    /// Bytes that may wait for a client that reads slowly; past it, the connection is closed.
+    package var outputBuffer: Int
+}
+
+/// The write-ahead log's files. Bytes; nil: the broker's own default.
+package struct BrokerLogConfiguration: Sendable, Equatable {
+    /// Of one file of the log. Takes effect when the log is made.
+    package var segment: Int?
+    /// A checkpoint is written when the log has grown by this much.
+    package var checkpointEvery: Int?
+    /// Of the disk, not taken for further segments.
+    package var keepFree: Int?
+}
+
+/// Who may connect, and what they may do there. Patterns are over queue names and topic names.
+package struct PrincipalConfiguration: Sendable, Equatable {
+    package var name: String
+    /// The common name of the client certificate by which the principal is known. Nil: by token only.
+    package var certificateName: String?
+    package var permissions: PermissionConfiguration
+}
+
+package struct PermissionConfiguration: Sendable, Equatable {
+    package var publish: [NamePattern] = []
+    package var lease: [NamePattern] = []
+    /// Figures, browsing, looking at one message.
+    package var read: [NamePattern] = []
+    /// Declaring, deleting, purging, pausing, cancelling, redriving.
+    package var admin: [NamePattern] = []
+    package var topicPublish: [NamePattern] = []
+    package var topicSubscribe: [NamePattern] = []
+}
+
+package struct WorkerGroupConfiguration: Sendable, Equatable {
+    package var name: String
+    package var host: String
+    package var principal: String
+    package var queues: [String]
+    /// Messages that one process handles at a time.
+    package var concurrency: Int
+    /// Processes of this group.
+    package var processes: Int
+}
+
+/// The web server: the domain's HTTP API, the console, and the bridge to browsers.
+package struct WebConfiguration: Sendable, Equatable {
+    package var host: String
+    package var principal: String
+    package var port: Int
+    package var listen: String
+    package var tls: TLSConfiguration?
+    /// The SQLite file of the domain and its outbox.
+    package var database: String
+    /// The content-addressed store and the staging of uploads.
+    package var storeRoot: String
+    /// What people know as `W:\`.
+    package var shareRoot: String
+    /// clamd's `host:port` or `unix:/path`. Nil: none is configured, see docs.
+    package var scanner: String?
+}
+
+/// The simulated ESPRIT add-in.
+package struct AddinConfiguration: Sendable, Equatable {
+    package var enabled: Bool
+    package var host: String
+    package var principal: String
+    package var queue: String
+    package var resultQueue: String
+    /// How long it pretends to work on one command.
+    package var workDuration: Duration
+    /// The share of commands that it answers with a failure.
+    package var failureRatio: Double
+}

@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+import Logging
+import MCMS
+import SpindleClient
+import SpindleCluster
+import SpindleWorker
+
+/// `spindle worker` alone is the role, as service units start it; its subcommands are for operators.
+struct WorkerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "worker", abstract: "One worker process; or look at the workers that are connected, and steer them.",
+        discussion: """
+            Without a subcommand this is a worker: it leases tasks and handles them. `spindle help worker run` shows its options.
+
+            Example:
+              spindle worker --group results
+              spindle worker ls
+            """,
+        subcommands: [WorkerRunCommand.self, WorkerListCommand.self, WorkerQuietCommand.self, WorkerResumeCommand.self, WorkerTerminateCommand.self],
+        defaultSubcommand: WorkerRunCommand.self)
+}
+
+struct WorkerRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Be a worker process: lease tasks and handle them. What `spindle worker` alone does.",
+        discussion: """
+            Handles the results that the add-in reports (AddinJobResultCommand), and sends what the database's outbox holds.
+
+            Example:
+              spindle worker run --group results
+            """)
+
+    @Option(help: ArgumentHelp("The worker group of the description whose queues are worked on. (default: all of this host)", valueName: "name"))
+    var group: String?
+
+    @OptionGroup var role: RoleOptions
+
+    func run() async throws {
+        let cluster = try role.cluster.load()
+        let groups = try groups(of: cluster)
+        guard let first = groups.first else { throw CommandFailure("the description has no worker groups.", advice: "Add one under `workers:`.") }
+        guard let web = cluster.web else {
+            throw CommandFailure("the description has no web server, so no database to work on.", advice: "Add `web:` with its `database:`.")
+        }
+        let process = RoleProcess(name: role.name ?? "worker-\(first.name)", options: role)
+        let client = try await BrokerLink(cluster: cluster, host: first.host, principal: first.principal).client(
+            name: process.name, labels: [("role", "worker")] + groups.map { ("group", $0.name) }, logger: process.logger)
+        let store = try DomainStore.open(cluster, web)
+        let worker = SpindleWorker(
+            client: client,
+            configuration: WorkerConfiguration(
+                queues: groups.flatMap { group in group.queues.map { .init($0, concurrency: group.concurrency) } },
+                stopDeadline: RoleProcess.stopDeadline - .seconds(5)),
+            logger: process.logger)
+        let handler = AddinResultHandler(store: store, share: ShareDirectory(root: cluster.resolve(web.shareRoot)))
+        worker.register(AddinResultTask(handler))
+        process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
+        try await process.run([ClientClosing(client: client), DomainStore.relay(store, client, logger: process.logger), worker])
+    }
+
+    /// Those of one principal: a process is one client.
+    private func groups(of cluster: ClusterConfiguration) throws -> [WorkerGroupConfiguration] {
+        guard let name = group ?? groupName(in: cluster) else {
+            guard let principal = cluster.workers.first?.principal else { return [] }
+            return cluster.workers.filter { $0.principal == principal }
+        }
+        guard let group = cluster.workers.first(where: { $0.name == name }) else {
+            throw CommandFailure("the description has no worker group “\(name)”.", advice: "It has: \(cluster.workers.map(\.name).joined(separator: ", ")).")
+        }
+        return [group]
+    }
+
+    /// The supervisor gives each process the name that the plan gives it.
+    private func groupName(in cluster: ClusterConfiguration) -> String? {
+        for process in ClusterPlan(cluster, host: nil).processes where process.name == role.name {
+            if case .worker(let group, _) = process.role { return group.name }
+        }
+        return nil
+    }
+}
