@@ -19,8 +19,8 @@ struct TLSTests {
         tls = BrokerTLS(certificateFile: server.certificatePath, keyFile: server.keyPath, clientAuthorityFile: certificates.authorityPath)
     }
 
-    private func clientConfiguration(_ certificate: CertificateFiles.Issued? = nil) throws -> TLSConfiguration {
-        var configuration = TLSConfiguration.makeClientConfiguration()
+    private func clientConfiguration(_ certificate: CertificateFiles.Issued? = nil) throws -> NIOSSL.TLSConfiguration {
+        var configuration = NIOSSL.TLSConfiguration.makeClientConfiguration()
         configuration.trustRoots = .file(certificates.authorityPath)
         if let certificate {
             configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate.certificatePath).map { .certificate($0) }

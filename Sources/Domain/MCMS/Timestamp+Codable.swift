@@ -17,7 +17,7 @@ extension Timestamp {
     }
 }
 
-extension Timestamp: @retroactive Codable {
+extension Timestamp: Codable {
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)

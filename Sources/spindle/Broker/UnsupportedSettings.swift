@@ -1,4 +1,5 @@
 import SpindleCluster
+import SpindleText
 
 /// Settings that a description may name and this version does not have. A queue that silently works without what was asked of it
 /// would be worse than one that does not start.

@@ -1,5 +1,6 @@
 import Foundation
 import SpindleCluster
+import SpindleText
 import Testing
 import Yams
 

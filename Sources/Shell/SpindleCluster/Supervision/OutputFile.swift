@@ -54,9 +54,7 @@ final class OutputFile: Sendable {
 
     private static func reopen(_ path: String) -> Open {
         let descriptor = systemOpen(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        var status = stat()
-        let size = descriptor >= 0 && fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
-        return Open(descriptor: descriptor, size: size)
+        return Open(descriptor: descriptor, size: max(0, Int(lseek(descriptor, 0, SEEK_END))))
     }
 }
 

@@ -1,5 +1,5 @@
 package import Logging
-import SpindleText
+package import SpindleText
 import Tracing
 
 /// How log lines look.
