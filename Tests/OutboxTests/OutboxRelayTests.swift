@@ -56,6 +56,87 @@ import Testing
         #expect(publisher.confirmedPayloads == ["a", "b", "c"])
     }
 
+    /// A queue that is paused for days: its rows wait, others are published, and nothing is lost when it takes messages again.
+    @Test func aDestinationThatTakesNothingCostsNoAttempts() async throws {
+        let database = try TemporaryDatabase()
+        defer { database.remove() }
+        let clock = ManualClock()
+        let isPaused = Mutex(true)
+        let publisher = ScriptedPublisher { message in
+            message.draft.payload == Array("paused".utf8) && isPaused.withLock { $0 } ? .held(reason: "QUEUE_PAUSED") : .published
+        }
+        let id = try database.enqueue("paused", key: "k")
+        let relay = relay(database.pool, publisher, clock: clock) { $0.attemptsMax = 2 }
+        for hour in 1...48 {
+            try database.enqueue("\(hour)", now: clock.now)
+            while try await relay.step() != .idle {}
+            #expect(try database.state(id) == .init(status: "pending", attempts: 0, error: "QUEUE_PAUSED"))
+            clock.advance(3_600_000)
+        }
+        #expect(publisher.confirmedPayloads == (1...48).map(String.init))
+        isPaused.withLock { $0 = false }
+        clock.advance(OutboxBackoff.heldMillisecondsMax)
+        _ = try await relay.step()
+        #expect(try database.state(id)?.status == "published")
+    }
+
+    @Test(arguments: [
+        ("waits for a retry", 7_200_000 as Int64), ("waits for a retry, the clock back by a little", 150), ("the clock stands", 0),
+    ])
+    func aClockThatIsSetBackDelaysNoRow(_ name: String, back: Int64) async throws {
+        let database = try TemporaryDatabase()
+        defer { database.remove() }
+        let clock = ManualClock(100_000_000)
+        let fails = Mutex(true)
+        let publisher = ScriptedPublisher { _ in fails.withLock { $0 } ? .failed(reason: "later") : .published }
+        let relay = relay(database.pool, publisher, clock: clock)
+        let id = try database.enqueue("m", now: clock.now)
+        _ = try await relay.step()
+        #expect(try database.state(id)?.attempts == 1)
+        clock.advance(-back)
+        fails.withLock { $0 = false }
+        // At most as long as the longest back-off, and what the clock went back within it.
+        clock.advance(OutboxBackoff.heldMillisecondsMax + 150)
+        _ = try await relay.step()
+        #expect(try database.state(id)?.status == "published")
+    }
+
+    @Test func aLockFromBeforeTheClockWasSetBackExpires() async throws {
+        let database = try TemporaryDatabase()
+        defer { database.remove() }
+        let clock = ManualClock(100_000_000)
+        let id = try database.enqueue("m", now: clock.now)
+        let dying = ScriptedPublisher { _ in
+            withUnsafeCurrentTask { $0?.cancel() }
+            return .published
+        }
+        let first = relay(database.pool, dying, clock: clock)
+        await #expect(throws: CancellationError.self) { try await Task { try await first.step() }.value }
+        clock.advance(-7_200_000)
+        let publisher = ScriptedPublisher()
+        _ = try await relay(try database.anotherPool(), publisher, clock: clock).step()
+        #expect(publisher.confirmedIDs == [id])
+    }
+
+    @Test(arguments: [
+        ("headers = 'not JSON'", "headers must be a JSON list"), ("headers = '{}'", "headers must be a JSON list"),
+        ("headers = x'ff'", "headers"), ("priority = 'high'", "priority holds no number"), ("destination = x'ff'", "destination"),
+        ("createdAt = 'yesterday'", "createdAt holds no number"),
+    ])
+    func aRowThatHoldsNoMessageIsDeadAndStopsNobody(change: String, error: String) async throws {
+        let database = try TemporaryDatabase()
+        defer { database.remove() }
+        let ids = try ["a", "bad", "c"].map { try database.enqueue($0) }
+        try await database.pool.write { try $0.execute(sql: "UPDATE outbox SET \(change) WHERE id = ?", arguments: [ids[1]]) }
+        let publisher = ScriptedPublisher()
+        let relay = relay(database.pool, publisher, clock: ManualClock())
+        while try await relay.step() != .idle {}
+        #expect(publisher.confirmedPayloads == ["a", "c"])
+        let state = try #require(try database.state(ids[1]))
+        #expect(state.status == "dead")
+        #expect(state.error?.contains(error) == true, "\(state.error ?? "none")")
+    }
+
     @Test func aFailedRowHoldsBackItsKeyAndNothingElse() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }

@@ -7,6 +7,8 @@ enum OutboxSettlement: Hashable, Sendable {
     case dead(reason: String)
     /// Back as it was, this attempt not counted.
     case released(reason: String?)
+    /// The destination takes nothing now: tried again at that time, this attempt not counted.
+    case postponed(at: Int64, reason: String)
 }
 
 extension Outbox {
@@ -28,6 +30,9 @@ extension Outbox {
         case .released(let reason):
             change = "status = 'pending', attempts = attempts - 1, error = coalesce(:reason, error)"
             arguments += ["reason": reason]
+        case .postponed(let at, let reason):
+            change = "status = 'pending', attempts = attempts - 1, nextAttemptAt = :at, error = :reason"
+            arguments += ["at": at, "reason": reason]
         }
         try db.execute(
             sql: """
@@ -45,22 +50,24 @@ extension Outbox {
 
     /// Gives back rows whose relay died or was too slow; those at the attempt limit are dead, so that a row which kills its relay
     /// doesn't go round for ever.
-    static func reapExpiredLocks(_ db: Database, now: Int64, attemptsMax: Int) throws -> Reaped {
+    static func reapExpiredLocks(_ db: Database, at times: OutboxTimes, attemptsMax: Int) throws -> Reaped {
+        var arguments: [String: any DatabaseValueConvertible] = ["now": times.now, "lockEnd": times.now + times.lockMilliseconds]
+        arguments["max"] = attemptsMax
         try db.execute(
             sql: """
                 UPDATE outbox SET status = 'dead', lockedBy = NULL, lockedUntil = NULL,
                     error = 'the relay ' || lockedBy || ' did not finish, and this was the last attempt'
-                WHERE status = 'in_progress' AND lockedUntil <= :now AND attempts >= :max
+                WHERE status = 'in_progress' AND \(OutboxTimes.lockExpired(on: "outbox")) AND attempts >= :max
                 """,
-            arguments: ["now": now, "max": attemptsMax])
+            arguments: StatementArguments(arguments))
         let dead = db.changesCount
         try db.execute(
             sql: """
                 UPDATE outbox SET status = 'pending', lockedBy = NULL, lockedUntil = NULL,
                     error = 'the relay ' || lockedBy || ' did not finish'
-                WHERE status = 'in_progress' AND lockedUntil <= :now
+                WHERE status = 'in_progress' AND \(OutboxTimes.lockExpired(on: "outbox"))
                 """,
-            arguments: ["now": now])
+            arguments: ["now": times.now, "lockEnd": times.now + times.lockMilliseconds])
         return Reaped(returned: db.changesCount, dead: dead)
     }
 

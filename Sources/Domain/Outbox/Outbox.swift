@@ -45,18 +45,16 @@ package enum Outbox {
         return id
     }
 
-    /// Whether ``claim(_:filter:lockedBy:now:lockMilliseconds:limit:)`` or ``reapExpiredLocks(_:now:attemptsMax:)`` would find
-    /// anything: a read, so that polling doesn't take the write lock.
-    static func hasWork(_ db: Database, filter: OutboxTypeFilter, now: Int64) throws -> Bool {
-        var arguments = filter.arguments
-        arguments["now"] = now
+    /// Returns whether ``claim(_:filter:lockedBy:at:limit:)`` or ``reapExpiredLocks(_:at:attemptsMax:)`` would find anything: a read, so
+    /// that polling doesn't take the write lock.
+    static func hasWork(_ db: Database, filter: OutboxTypeFilter, at times: OutboxTimes) throws -> Bool {
         return try Bool.fetchOne(
             db,
             sql: """
                 SELECT EXISTS (SELECT 1 FROM outbox o WHERE \(claimable(filter)))
-                    OR EXISTS (SELECT 1 FROM outbox WHERE status = 'in_progress' AND lockedUntil <= :now)
+                    OR EXISTS (SELECT 1 FROM outbox o WHERE o.status = 'in_progress' AND \(OutboxTimes.lockExpired(on: "o")))
                 """,
-            arguments: StatementArguments(arguments)) ?? false
+            arguments: StatementArguments(filter.arguments.merging(times.arguments) { $1 })) ?? false
     }
 
     /// Takes up to `limit` rows for publishing, oldest first.
@@ -65,12 +63,11 @@ package enum Outbox {
     /// published in order. (Earlier rows that this filter doesn't take don't count, or two relays with different filters would
     /// wait for each other; neither do dead ones.)
     static func claim(
-        _ db: Database, filter: OutboxTypeFilter, lockedBy relay: String, now: Int64, lockMilliseconds: Int64, limit: Int
-    ) throws -> [OutboxMessage] {
-        var arguments = filter.arguments
-        arguments["now"] = now
+        _ db: Database, filter: OutboxTypeFilter, lockedBy relay: String, at times: OutboxTimes, limit: Int
+    ) throws -> OutboxClaim {
+        var arguments = filter.arguments.merging(times.arguments) { $1 }
         arguments["relay"] = relay
-        arguments["until"] = now + lockMilliseconds
+        arguments["until"] = times.now + times.lockMilliseconds
         arguments["limit"] = limit
         let rows = try Row.fetchAll(
             db,
@@ -80,38 +77,26 @@ package enum Outbox {
                 RETURNING *
                 """,
             arguments: StatementArguments(arguments))
+        var claim = OutboxClaim()
+        for row in rows {
+            do throws(OutboxRowError) {
+                claim.messages.append(try OutboxMessage(row))
+            } catch {
+                claim.unreadable.append(error)
+            }
+        }
         // RETURNING promises no order.
-        return try rows.map(message(from:)).sorted { $0.sequence < $1.sequence }
+        claim.messages.sort { $0.sequence < $1.sequence }
+        return claim
     }
 
     private static func claimable(_ filter: OutboxTypeFilter) -> String {
         """
-        o.status = 'pending' AND o.nextAttemptAt <= :now AND \(filter.condition(on: "o"))
+        o.status = 'pending' AND \(OutboxTimes.due(on: "o")) AND \(filter.condition(on: "o"))
             AND (o.key IS NULL OR NOT EXISTS (
                 SELECT 1 FROM outbox e
                 WHERE e.key = o.key AND e.sequence < o.sequence AND e.status IN ('pending', 'in_progress')
-                    AND (e.status = 'in_progress' OR e.nextAttemptAt > :now) AND \(filter.condition(on: "e"))))
+                    AND (e.status = 'in_progress' OR NOT \(OutboxTimes.due(on: "e"))) AND \(filter.condition(on: "e"))))
         """
-    }
-
-    private static func message(from row: Row) throws -> OutboxMessage {
-        let destination: String = row["destination"]
-        let kind: String = row["destinationKind"]
-        let payload: Data = row["payload"]
-        let headers: String = row["headers"]
-        let priority: Int = row["priority"]
-        return OutboxMessage(
-            sequence: row["sequence"],
-            id: row["id"],
-            draft: OutboxDraft(
-                type: row["type"], key: row["key"],
-                destination: kind == "queue" ? .queue(destination) : .topic(destination),
-                payload: [UInt8](payload), contentType: row["contentType"], taskType: row["taskType"],
-                correlationID: row["correlationId"], group: row["messageGroup"],
-                headers: try JSONDecoder().decode([OutboxHeader].self, from: Data(headers.utf8)),
-                priority: UInt8(clamping: priority)),
-            attempts: row["attempts"],
-            createdAtMilliseconds: row["createdAt"],
-            lockedUntilMilliseconds: row["lockedUntil"])
     }
 }

@@ -22,4 +22,14 @@ package struct OutboxBackoff: Hashable, Sendable {
         let whole = overflow ? capMilliseconds : min(grown, capMilliseconds)
         return max(1, Int64(Double(whole) * (1 - jitter * randomUnit)))
     }
+
+    /// The delay of a row whose destination takes nothing, which has waited for `age` milliseconds: an eighth of that, so that a short
+    /// pause is noticed soon and a long one costs little, and at most ``heldMillisecondsMax``.
+    package func heldDelayMilliseconds(age: Int64, randomUnit: Double) -> Int64 {
+        let whole = min(max(age / 8, initialMilliseconds), max(initialMilliseconds, Self.heldMillisecondsMax))
+        return max(1, Int64(Double(whole) * (1 - jitter * randomUnit)))
+    }
+
+    /// A destination that takes messages again gets the first one within this time.
+    package static let heldMillisecondsMax: Int64 = 30_000
 }

@@ -65,7 +65,7 @@ package struct OutboxMessage: Sendable {
     package let attempts: Int
     /// Milliseconds since 1970.
     package let createdAtMilliseconds: Int64
-    /// After this time another relay may take the row over. Milliseconds since 1970.
+    /// After this time another relay may claim the row. Milliseconds since 1970.
     package let lockedUntilMilliseconds: Int64
 }
 

@@ -11,10 +11,13 @@ package protocol OutboxPublisher: Sendable {
 package enum OutboxPublishResult: Hashable, Sendable {
     /// Confirmed as durable by the receiver, or known there already under this id.
     case published
-    /// Refused now, perhaps accepted later (a full queue). Counts as an attempt.
+    /// Refused now, perhaps accepted later. Counts as an attempt.
     case failed(reason: String)
-    /// Never going to be accepted (too large, no such queue, not permitted). The row is dead at once.
+    /// Never going to be accepted (too large, a header without a name). The row is dead at once.
     case rejected(reason: String)
+    /// The destination takes nothing now (paused, full, not declared, not permitted yet). An operator changes that, and it is not the row's
+    /// fault: it doesn't count as an attempt, however long it lasts, and rows to other destinations are not held up.
+    case held(reason: String)
     /// Nobody could be asked (the broker is down). Not the row's fault: it doesn't count as an attempt, however long it lasts.
     case unavailable(reason: String)
 }

@@ -17,8 +17,7 @@ package struct OutboxRelay: Service {
         package var batchRowsMax = 100
         /// How long a relay has for a batch before others may take it over.
         package var lockMilliseconds: Int64 = 30_000
-        /// A row that failed so often is dead: with the back-off below after about three hours, in which an operator can make room in a
-        /// full queue or give a permission. The broker being unreachable doesn't count.
+        /// A row that failed so often is dead. A broker that can't be reached and a destination that takes nothing don't count.
         package var attemptsMax = 50
         package var backoff = OutboxBackoff()
         /// The first poll after work was found, and the longest pause between polls when there is none.
@@ -85,12 +84,12 @@ package struct OutboxRelay: Service {
     private func loop() async {
         var pause = configuration.pollMilliseconds.lowerBound
         var failures = 0
-        var nextCleanup = now()
+        var nextCleanup = ContinuousClock.now
         while !shutdown.hasBegun && !Task.isCancelled {
             let outcome: StepOutcome
             do {
-                if now() >= nextCleanup {
-                    nextCleanup = now() + configuration.cleanupIntervalMilliseconds
+                if ContinuousClock.now >= nextCleanup {
+                    nextCleanup = .now + .milliseconds(configuration.cleanupIntervalMilliseconds)
                     try await cleanUp()
                 }
                 outcome = try await step()
@@ -124,19 +123,28 @@ package struct OutboxRelay: Service {
     /// Reaps expired locks, claims a batch, publishes it and writes down the result.
     package func step() async throws -> StepOutcome {
         let filter = configuration.filter
-        let start = now()
-        guard try await pool.read({ try Outbox.hasWork($0, filter: filter, now: start) }) else { return .idle }
-        let (reaped, batch) = try await pool.write { [configuration, name] db in
-            let reaped = try Outbox.reapExpiredLocks(db, now: start, attemptsMax: configuration.attemptsMax)
-            let batch = try Outbox.claim(
-                db, filter: filter, lockedBy: name, now: start, lockMilliseconds: configuration.lockMilliseconds,
-                limit: configuration.batchRowsMax)
-            return (reaped, batch)
+        let times = OutboxTimes(
+            now: now(), waitMax: max(configuration.backoff.capMilliseconds, OutboxBackoff.heldMillisecondsMax),
+            lockMilliseconds: configuration.lockMilliseconds)
+        guard try await pool.read({ try Outbox.hasWork($0, filter: filter, at: times) }) else { return .idle }
+        let (reaped, claim) = try await pool.write { [configuration, name] db in
+            let reaped = try Outbox.reapExpiredLocks(db, at: times, attemptsMax: configuration.attemptsMax)
+            let claim = try Outbox.claim(db, filter: filter, lockedBy: name, at: times, limit: configuration.batchRowsMax)
+            for row in claim.unreadable {
+                _ = try Outbox.settle(db, sequence: row.sequence, lockedBy: name, as: .dead(reason: row.reason), now: times.now)
+            }
+            return (reaped, claim)
         }
+        for row in claim.unreadable {
+            logger.error(
+                "audit.error",
+                metadata: ["what": "an outbox row holds no message and is dead", "outboxSequence": "\(row.sequence)", "reason": "\(row.reason)"])
+        }
+        let batch = claim.messages
         if reaped.returned + reaped.dead > 0 {
             logger.warning("outbox locks ran out", metadata: ["returned": "\(reaped.returned)", "dead": "\(reaped.dead)"])
         }
-        guard !batch.isEmpty else { return .idle }
+        guard !batch.isEmpty else { return claim.unreadable.isEmpty ? .idle : .handled(rows: claim.unreadable.count) }
         return try await publish(batch)
     }
 
@@ -161,7 +169,7 @@ package struct OutboxRelay: Service {
                 switch settlement {
                 case .published: break
                 case .dead: break  // Must not hold up the rows after it for ever.
-                case .retry: settlements += waves.withdraw(key: message.draft.key).map { ($0, .released(reason: nil)) }
+                case .retry, .postponed: settlements += waves.withdraw(key: message.draft.key).map { ($0, .released(reason: nil)) }
                 case .released(let reason): unavailable = reason
                 }
             }
@@ -179,6 +187,10 @@ package struct OutboxRelay: Service {
         case .published: return .published
         case .rejected(let reason): return .dead(reason: reason)
         case .unavailable(let reason): return .released(reason: reason)
+        case .held(let reason):
+            let time = now()
+            let delay = configuration.backoff.heldDelayMilliseconds(age: time - message.createdAtMilliseconds, randomUnit: randomUnit())
+            return .postponed(at: time + delay, reason: reason)
         case .failed(let reason):
             guard message.attempts < configuration.attemptsMax else {
                 return .dead(reason: "\(reason) (after \(message.attempts) attempts)")

@@ -33,7 +33,16 @@ package struct SpindleOutboxPublisher: OutboxPublisher {
         }
     }
 
+    /// Publishes in one request. Where that is refused because of one of the messages, halves are tried, down to the one that is at fault.
     private func publish(_ messages: [Message], to destination: OutboxDestination) async -> [OutboxPublishResult] {
+        let results = await request(messages, to: destination)
+        guard messages.count > 1, case .rejected? = results.first, Set(results).count == 1 else { return results }
+        let middle = messages.count / 2
+        let first = await publish(Array(messages[..<middle]), to: destination)
+        return first + (await publish(Array(messages[middle...]), to: destination))
+    }
+
+    private func request(_ messages: [Message], to destination: OutboxDestination) async -> [OutboxPublishResult] {
         do {
             switch destination {
             case .queue(let name):
@@ -62,8 +71,8 @@ package struct SpindleOutboxPublisher: OutboxPublisher {
             userHeaders: row.draft.headers.map { Message.UserHeader(name: $0.name, value: $0.value) })
     }
 
-    /// Whose fault a refusal is: the message's for ever (rejected), the destination's for now (failed; a queue may still be declared, a
-    /// permission given, a full queue drain), or nobody's because the broker can't be asked (unavailable).
+    /// Whose fault a refusal is: the message's for ever (rejected), the destination's for now (held: a queue may still be declared or resumed, a
+    /// permission given, a full queue drain), nobody's because the broker can't be asked (unavailable), or unknown (failed).
     package static func result(of error: SpindleError) -> OutboxPublishResult {
         let reason = error.description
         switch error.code {
@@ -72,6 +81,8 @@ package struct SpindleOutboxPublisher: OutboxPublisher {
         case .connectFailed, .connectionLost, .clientClosed, .tlsFailed, .timedOut, .goingAway, .authenticationFailed, .notAuthenticated,
             .tooManyConnections, .tooManyInFlight, .heartbeatMissed, .slowReader, .unsupportedVersion, .cancelled:
             return .unavailable(reason: reason)
+        case .queueFull, .queuePaused, .noSuchQueue, .noSuchTopic, .noSpace, .permissionDenied:
+            return .held(reason: reason)
         default:
             return error.blastRadius == .connection ? .unavailable(reason: reason) : .failed(reason: reason)
         }
