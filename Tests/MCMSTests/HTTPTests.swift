@@ -15,6 +15,12 @@ struct TestAPI {
 
     static let tokens = ["admin": "admin-token-0123456789", "web": "web-token-0123456789", "worker": "worker-token-0123456789", "addin": "addin-token-0123456789"]
 
+    /// The roles of the shipped descriptions.
+    static let roles: [TokenDirectoryAuthenticator.Assignment] = [
+        .init(principal: "admin", role: .admin), .init(principal: "web", role: .approver), .init(principal: "worker", role: .viewer),
+        .init(principal: "addin", role: .addin),
+    ]
+
     init(_ access: WebAccess.Configuration = .init()) throws {
         test = try TestStore()
         let tokens = test.folder.appendingPathComponent("tokens")
@@ -23,7 +29,7 @@ struct TestAPI {
             try (token + "\n").write(to: tokens.appendingPathComponent(name), atomically: false, encoding: .utf8)
         }
         let server = try MCMSServer(
-            store: test.store, authenticator: try TokenDirectoryAuthenticator(directory: tokens.path), access: access, logger: quiet)
+            store: test.store, authenticator: try TokenDirectoryAuthenticator(directory: tokens.path, roles: Self.roles), access: access, logger: quiet)
         let router = Router()
         server.addRoutes(to: router)
         app = Application(router: router, logger: quiet)

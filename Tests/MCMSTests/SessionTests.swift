@@ -46,7 +46,7 @@ import Testing
         #expect(stored.first != secret.map { Data($0.utf8) }, "only the digest is stored")
         let restarted = try MCMSServer(
             store: try api.test.another(),
-            authenticator: try TokenDirectoryAuthenticator(directory: api.test.folder.appendingPathComponent("tokens").path), logger: quiet)
+            authenticator: try TokenDirectoryAuthenticator(directory: api.test.folder.appendingPathComponent("tokens").path, roles: TestAPI.roles), logger: quiet)
         let router = Router()
         restarted.addRoutes(to: router)
         let status = try await Application(router: router, logger: quiet).test(.router) { client in
@@ -85,7 +85,7 @@ import Testing
         #expect(try await closed.send(.get, "/", as: nil).headers[.setCookie] == nil)
 
         var access = WebAccess.Configuration()
-        access.openOnLoopback = true
+        access.visitor = "web"
         access.isSecure = true
         let open = try TestAPI(access)
         defer { open.test.remove() }
@@ -121,15 +121,34 @@ import Testing
         #expect(handlers.isEmpty, "handlers in attributes do not run under the page's policy")
     }
 
+    /// The rights go by the role, for principals of any name.
+    @Test(arguments: [
+        (.viewer, [.readRoutings, .readJobs]), (.bff, [.readRoutings, .readJobs]), (.approver, [.readRoutings, .changeRoutings, .readJobs]),
+        (.operator, [.readRoutings, .readJobs, .reportJobs]), (.admin, [.readRoutings, .changeRoutings, .readJobs, .reportJobs]),
+        (.addin, [.readJobs, .reportJobs]), (.none, nil),
+    ] as [(WebRole, Set<WebPermission>?)])
+    func rightsGoByTheRole(role: WebRole, rights: Set<WebPermission>?) throws {
+        let test = try TestStore()
+        defer { test.remove() }
+        for name in ["admin", "cell-7"] {
+            try "token-of-\(name)-0123456789".write(to: test.folder.appendingPathComponent(name), atomically: false, encoding: .utf8)
+        }
+        let tokens = try TokenDirectoryAuthenticator(
+            directory: test.folder.path, roles: [.init(principal: "admin", role: .viewer), .init(principal: "cell-7", role: role)])
+        #expect(tokens.principal(for: "token-of-cell-7-0123456789")?.permissions == rights)
+        #expect(tokens.principal(named: "cell-7")?.permissions == rights)
+        #expect(tokens.principal(named: "admin")?.permissions == WebRole.viewer.permissions, "the name gives no right")
+    }
+
     @Test func tokensThatCouldBeGuessedAreNotLoaded() throws {
         let test = try TestStore()
         defer { test.remove() }
-        #expect(throws: TokenDirectoryAuthenticator.LoadError.self) { try TokenDirectoryAuthenticator(directory: test.folder.path) }
+        #expect(throws: TokenDirectoryAuthenticator.LoadError.self) { try TokenDirectoryAuthenticator(directory: test.folder.path, roles: TestAPI.roles) }
         let file = test.folder.appendingPathComponent("web")
         try "short".write(to: file, atomically: false, encoding: .utf8)
-        #expect(throws: TokenDirectoryAuthenticator.LoadError.self) { try TokenDirectoryAuthenticator(directory: test.folder.path) }
+        #expect(throws: TokenDirectoryAuthenticator.LoadError.self) { try TokenDirectoryAuthenticator(directory: test.folder.path, roles: TestAPI.roles) }
         try "long-enough-token-1".write(to: file, atomically: false, encoding: .utf8)
-        let tokens = try TokenDirectoryAuthenticator(directory: test.folder.path)
+        let tokens = try TokenDirectoryAuthenticator(directory: test.folder.path, roles: TestAPI.roles)
         #expect(tokens.principal(for: "long-enough-token-1")?.name == "web")
         #expect(tokens.principal(for: "long-enough-token-2") == nil)
         #expect(tokens.principal(for: "") == nil)

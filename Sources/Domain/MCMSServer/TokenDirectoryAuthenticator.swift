@@ -4,14 +4,7 @@ internal import Synchronization
 
 /// Reads tokens from a folder with one file per principal: the file's name is the principal's, its content the token.
 ///
-/// | file | may |
-/// |---|---|
-/// | `admin` | everything |
-/// | `web` | see and change routings, see jobs |
-/// | `worker` | see routings and jobs |
-/// | `addin` | see jobs, report their results |
-///
-/// Other files are not read. Only SHA-256 digests are kept in memory; a caller's token is hashed, and compared with all of them in
+/// Files of principals without a role are not read. Only SHA-256 digests are kept in memory; a caller's token is hashed, and compared with all of them in
 /// constant time. ``reload()`` reads the folder again after a token was changed.
 package final class TokenDirectoryAuthenticator: BearerAuthenticator {
     /// A shorter token could be guessed; a longer one isn't one of ours.
@@ -26,25 +19,31 @@ package final class TokenDirectoryAuthenticator: BearerAuthenticator {
         let principal: WebPrincipal
     }
 
-    private static let permissions: [(name: String, permissions: Set<WebPermission>)] = [
-        ("admin", Set(WebPermission.allCases)),
-        ("web", [.readRoutings, .changeRoutings, .readJobs]),
-        ("worker", [.readRoutings, .readJobs]),
-        ("addin", [.readJobs, .reportJobs]),
-    ]
+    /// A principal, and what it may do.
+    package struct Assignment: Sendable {
+        let principal: String
+        let role: WebRole
+
+        package init(principal: String, role: WebRole) {
+            self.principal = principal
+            self.role = role
+        }
+    }
 
     private let directory: URL
+    private let roles: [Assignment]
     private let entries: Mutex<[Entry]>
 
     /// - Throws: ``LoadError`` if the folder has no token, or one that is too short.
-    package init(directory: String) throws {
+    package init(directory: String, roles: [Assignment]) throws {
         self.directory = URL(fileURLWithPath: directory, isDirectory: true)
-        entries = Mutex(try Self.load(self.directory))
+        self.roles = roles.filter { $0.role != .none }
+        entries = Mutex(try Self.load(self.directory, self.roles))
     }
 
     /// Reads the folder again. If that fails, the tokens that were known stay.
     package func reload() throws {
-        let loaded = try Self.load(directory)
+        let loaded = try Self.load(directory, roles)
         entries.withLock { $0 = loaded }
     }
 
@@ -69,10 +68,10 @@ package final class TokenDirectoryAuthenticator: BearerAuthenticator {
         return difference == 0
     }
 
-    private static func load(_ directory: URL) throws -> [Entry] {
+    private static func load(_ directory: URL, _ roles: [Assignment]) throws -> [Entry] {
         var entries: [Entry] = []
-        for (name, permissions) in permissions {
-            let file = directory.appendingPathComponent(name)
+        for assignment in roles {
+            let file = directory.appendingPathComponent(assignment.principal)
             guard FileManager.default.fileExists(atPath: file.path) else { continue }
             let token = try String(contentsOf: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
             guard tokenBytes.contains(token.utf8.count) else {
@@ -80,10 +79,11 @@ package final class TokenDirectoryAuthenticator: BearerAuthenticator {
                     description: "the token in \(file.path) has \(token.utf8.count) bytes; it must have \(tokenBytes.lowerBound) to \(tokenBytes.upperBound)")
             }
             entries.append(
-                Entry(digest: try SHA256Stream.digest(of: Array(token.utf8)), principal: WebPrincipal(name: name, permissions: permissions)))
+                Entry(digest: try SHA256Stream.digest(of: Array(token.utf8)),
+                    principal: WebPrincipal(name: assignment.principal, permissions: assignment.role.permissions)))
         }
         guard !entries.isEmpty else {
-            throw LoadError(description: "there is no token in \(directory.path). Expected are the files admin, web, worker, addin.")
+            throw LoadError(description: "there is no token in \(directory.path). Expected are the files \(roles.map(\.principal).joined(separator: ", ")).")
         }
         return entries
     }

@@ -8,17 +8,17 @@ package import MCMS
 /// Programs send `Authorization: Bearer <token>`. A browser keeps no token: it trades one, once, for a session (`POST /api/session`),
 /// whose cookie is `HttpOnly` and `SameSite=Strict`; only the cookie's SHA-256 is stored.
 ///
-/// On one PC, for a trial, nobody should have to type a token: with ``Configuration/openOnLoopback`` a visitor of `/` gets a session
-/// as `web` without one. That is safe only because all of this holds: the server listens on loopback (the executable must not set the
+/// On one PC, for a trial, nobody should have to type a token: with ``Configuration/visitor`` a visitor of `/` gets a session
+/// as that principal without one. That is safe only because all of this holds: the server listens on loopback (the executable must not set the
 /// option otherwise), the request names a loopback host (a foreign page that points its own name at 127.0.0.1 does not), and it did
-/// not come through a proxy. Every user of that PC can do what `web` can do; use tokens where that is too much.
+/// not come through a proxy. Every user of that PC can do what that principal can do; use tokens where that is too much.
 ///
 /// A cookie is sent by the browser whoever made the request, so requests that change something and are known by their cookie must
 /// come from our own page: their `Origin` must be ours. Requests with a bearer token need no such check.
 package struct WebAccess: Sendable {
     package struct Configuration: Sendable {
-        /// Give visitors of `/` a session. Only for a server that is bound to loopback.
-        package var openOnLoopback = false
+        /// The principal as whom visitors of `/` get a session. Nil: they get none. Only for a server that is bound to loopback.
+        package var visitor: String?
         /// The server is reached by HTTPS: the cookie gets `Secure`.
         package var isSecure = false
         /// Further origins that are ours, such as `https://mcms.example.lan`, when a proxy changes the host's name.
@@ -30,7 +30,6 @@ package struct WebAccess: Sendable {
 
     package static let cookieName = "mcms_session"
     private static let cookieBytes = 32
-    private static let openPrincipal = "web"
 
     private let store: MCMSStore
     private let authenticator: any BearerAuthenticator
@@ -78,10 +77,10 @@ package struct WebAccess: Sendable {
 
     /// The session for a visitor of `/`, if visitors get one and this one has none.
     package func cookieForVisitor(_ request: Request) async throws -> Cookie? {
-        guard configuration.openOnLoopback, Self.namesLoopback(request.head.authority), !Self.cameThroughProxy(request),
-            authenticator.principal(named: Self.openPrincipal) != nil, try await sessionPrincipal(request) == nil
+        guard let visitor = configuration.visitor, Self.namesLoopback(request.head.authority), !Self.cameThroughProxy(request),
+            authenticator.principal(named: visitor) != nil, try await sessionPrincipal(request) == nil
         else { return nil }
-        return try await newSession(Self.openPrincipal)
+        return try await newSession(visitor)
     }
 
     private func sessionPrincipal(_ request: Request) async throws -> WebPrincipal? {

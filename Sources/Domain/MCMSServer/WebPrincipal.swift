@@ -10,6 +10,26 @@ package enum WebPermission: String, Codable, CaseIterable, Sendable {
     case reportJobs
 }
 
+/// What a principal is to the API. `docs/mcms.md` has this table too.
+package enum WebRole: String, CaseIterable, Sendable {
+    case viewer, approver, `operator`, admin, addin
+    /// A server that shows pages of its own to people who signed in there.
+    case bff
+    /// Not known over HTTP.
+    case none
+
+    package var permissions: Set<WebPermission> {
+        switch self {
+        case .viewer, .bff: [.readRoutings, .readJobs]
+        case .approver: [.readRoutings, .changeRoutings, .readJobs]
+        case .operator: [.readRoutings, .readJobs, .reportJobs]
+        case .admin: Set(WebPermission.allCases)
+        case .addin: [.readJobs, .reportJobs]
+        case .none: []
+        }
+    }
+}
+
 /// Who calls the API.
 package struct WebPrincipal: Codable, Hashable, Sendable {
     package let name: String

@@ -43,9 +43,7 @@ struct AddinCommand: AsyncParsableCommand {
         guard let description = cluster.addin else {
             throw CommandFailure("the description has no add-in.", advice: "Add `addin:` with its principal and queues, as in `spindle config show`.")
         }
-        guard let web = cluster.web else {
-            throw CommandFailure("the description has no web server, so no share to write to.", advice: "Add `web:` with its `shareRoot:`.")
-        }
+        let share = AddinShare(root: try cluster.sharePath())
         let process = RoleProcess(name: role.name ?? "addin", options: role)
         let client = try await BrokerLink(cluster: cluster, host: description.host, principal: description.principal)
             .client(name: process.name, labels: [("role", "addin")], logger: process.logger)
@@ -53,7 +51,7 @@ struct AddinCommand: AsyncParsableCommand {
             workDuration: slow?.duration ?? description.workDuration, failureRatio: fail ? 1 : description.failureRatio, answersTwice: answerTwice,
             death: dieAfter.map { AddinDeath(percent: $0, marker: "\(cluster.dataDirectory)/run/\(process.name).died") })
         let simulator = AddinSimulator(
-            client: client, resultQueue: description.resultQueue, share: AddinShare(root: cluster.resolve(web.shareRoot)), behaviour: behaviour)
+            client: client, resultQueue: description.resultQueue, share: share, behaviour: behaviour)
         let worker = SpindleWorker(
             client: client,
             configuration: WorkerConfiguration(queues: [.init(description.queue, lease: Self.lease)], stopDeadline: RoleProcess.stopDeadline - .seconds(5)),

@@ -21,21 +21,22 @@ struct BridgeCommand: AsyncParsableCommand {
         discussion: """
             Example:
               spindle bridge --data /var/lib/spindle
+              spindle bridge --config cluster-config/intranet.yaml --name web
             """)
 
     @OptionGroup var role: RoleOptions
 
     func run() async throws {
         let cluster = try role.cluster.load()
-        guard let web = cluster.web else { throw CommandFailure("the description has no web server.", advice: "Add `web:`, as in `spindle config show`.") }
-        let process = RoleProcess(name: role.name ?? "web", options: role)
+        let web = try Self.find(role.name, in: cluster)
+        let process = RoleProcess(name: web.name, options: role)
         let client = try await BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(
             name: process.name, labels: [("role", "web")], logger: process.logger)
-        let store = try DomainStore.open(cluster, web)
-        try makeShare(cluster.resolve(web.shareRoot))
+        let store = try DomainStore.open(cluster)
+        try makeShare(cluster.sharePath())
         let hub = EventHub(source: client, logger: process.logger)
-        // The API knows callers by all of them. On another host than the broker's it has those that somebody put there.
-        for principal in cluster.principals where cluster.brokers.contains(where: { $0.host == web.host }) {
+        // The API knows callers by their tokens. On another host than the broker's it has those that somebody put there.
+        for principal in cluster.principals where principal.role != .none && cluster.brokers.contains(where: { $0.host == web.host }) {
             _ = try await BrokerLink.token(of: principal.name, in: DataDirectory(path: cluster.dataDirectory), logger: process.logger)
         }
         let router = try router(cluster, web, store, hub, process)
@@ -55,17 +56,36 @@ struct BridgeCommand: AsyncParsableCommand {
         }
     }
 
+    private static func find(_ name: String?, in cluster: ClusterConfiguration) throws -> WebConfiguration {
+        let names = cluster.webs.map(\.name).joined(separator: ", ")
+        guard let first = cluster.webs.first else {
+            throw CommandFailure("the description has no web server.", advice: "Add one under `webs:`, as in `spindle config show`.")
+        }
+        guard let name else {
+            guard cluster.webs.count == 1 else {
+                throw CommandFailure("the description has \(cluster.webs.count) web servers.", advice: "Say which one with --name: \(names).")
+            }
+            return first
+        }
+        guard let web = cluster.webs.first(where: { $0.name == name }) else {
+            throw CommandFailure("the description has no web server “\(name)”.", advice: "It has: \(names).")
+        }
+        return web
+    }
+
     private func router(
         _ cluster: ClusterConfiguration, _ web: WebConfiguration, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess
     ) throws -> Router<BasicRequestContext> {
         let tokens: TokenDirectoryAuthenticator
         do {
-            tokens = try TokenDirectoryAuthenticator(directory: DataDirectory(path: cluster.dataDirectory).tokenDirectory)
+            tokens = try TokenDirectoryAuthenticator(
+                directory: DataDirectory(path: cluster.dataDirectory).tokenDirectory,
+                roles: cluster.principals.map { .init(principal: $0.name, role: WebRole($0.role)) })
         } catch {
             throw CommandFailure("\(error)", advice: "The broker makes the tokens at its first start: start it first.")
         }
         var access = WebAccess.Configuration()
-        access.openOnLoopback = ["127.0.0.1", "::1", "localhost"].contains(web.listen)
+        access.visitor = ["127.0.0.1", "::1", "localhost"].contains(web.listen) ? web.principal : nil
         access.isSecure = web.tls != nil
         let domain = try MCMSServer(store: store, authenticator: tokens, access: access, logger: process.logger)
         let router = Router()
@@ -101,7 +121,22 @@ struct BridgeCommand: AsyncParsableCommand {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw CommandFailure("the share \(path) cannot be made: \(error.localizedDescription)", advice: "Correct `shareRoot:` in the description.")
+            throw CommandFailure("the share \(path) cannot be made: \(error.localizedDescription)", advice: "Correct `share:` under `files:` in the description.")
         }
+    }
+}
+
+extension WebRole {
+    init(_ role: RoleConfiguration) {
+        self =
+            switch role {
+            case .viewer: .viewer
+            case .approver: .approver
+            case .operator: .operator
+            case .admin: .admin
+            case .addin: .addin
+            case .bff: .bff
+            case .none: .none
+            }
     }
 }

@@ -8,12 +8,9 @@ struct UnsupportedSettings {
 
     init(_ cluster: ClusterConfiguration) { self.cluster = cluster }
 
-    /// One line for each queue and topic that asks for too much.
+    /// One line for each topic that asks for too much.
     var lines: [String] {
-        cluster.queues.compactMap { queue in
-            let names = Self.names(queue.policy)
-            return names.isEmpty ? nil : "queue “\(queue.name)”: \(names.joined(separator: ", "))"
-        } + cluster.topics.compactMap { topic in
+        cluster.topics.compactMap { topic in
             topic.retention == cluster.topicDefaults ? nil : "topic “\(topic.pattern.description)”: a retention of its own"
         } + (cluster.topicDefaults.bytes == nil ? [] : ["topics: a retention by bytes"])
     }
@@ -23,11 +20,5 @@ struct UnsupportedSettings {
         throw CommandFailure(
             "the description asks for what this version does not have:\n  " + lines.joined(separator: "\n  "),
             advice: "Leave these settings out, or set them to what poc.yaml says under `defaults`.")
-    }
-
-    private static func names(_ policy: QueuePolicyConfiguration) -> [String] {
-        var names: [String] = []
-        if policy.grants != .strict { names.append("grants: \(policy.grants.rawValue)") }
-        return names
     }
 }

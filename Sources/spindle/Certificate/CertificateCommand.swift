@@ -48,8 +48,8 @@ struct CertificateInitCommand: AsyncParsableCommand {
         var servers = configuration.brokers.map { broker in
             CertificateFiles.Server(name: broker.name, hosts: [configuration.address(ofHost: broker.host)].compactMap(\.self) + hosts)
         }
-        if let web = configuration.web {
-            servers.append(CertificateFiles.Server(name: "web", hosts: [configuration.address(ofHost: web.host)].compactMap(\.self) + hosts))
+        for web in configuration.webs {
+            servers.append(CertificateFiles.Server(name: web.name, hosts: [configuration.address(ofHost: web.host)].compactMap(\.self) + hosts))
         }
         let files = CertificateFiles(directory: directory.tlsDirectory)
         let issued: [CertificateFiles.Issued]

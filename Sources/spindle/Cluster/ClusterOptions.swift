@@ -36,7 +36,7 @@ struct ClusterOptions: ParsableArguments {
 }
 
 extension ClusterConfiguration {
-    /// Moves everything to other ports. What is not opened stays closed. A second broker takes the next four, and so on.
+    /// Moves everything to other ports. What is not opened stays closed. A second broker or web server takes its ports of the next four, and so on.
     mutating func use(_ ports: PortBaseArgument) {
         for index in brokers.indices {
             let base = PortBaseArgument(ports.base + index * BrokerPorts.span)
@@ -44,6 +44,6 @@ extension ClusterConfiguration {
             if brokers[index].ports.tls != nil { brokers[index].ports.tls = base.tls }
             if brokers[index].ports.operations != nil { brokers[index].ports.operations = base.operations }
         }
-        web?.port = ports.web
+        for index in webs.indices { webs[index].port = PortBaseArgument(ports.base + index * BrokerPorts.span).web }
     }
 }

@@ -5,10 +5,23 @@ import Outbox
 import SpindleClient
 import SpindleCluster
 
+extension ClusterConfiguration {
+    /// The folder that people know as `W:\`.
+    func sharePath() throws -> String {
+        guard let files else {
+            throw CommandFailure("the description has no share.", advice: "Add `files:` with its `hosts:` and its `share:`, as in `spindle config show`.")
+        }
+        return resolve(files.share)
+    }
+}
+
 /// The domain's database, as the roles of one host share it.
 enum DomainStore {
-    static func open(_ cluster: ClusterConfiguration, _ web: WebConfiguration) throws -> MCMSStore {
-        let path = cluster.resolve(web.database)
+    static func open(_ cluster: ClusterConfiguration) throws -> MCMSStore {
+        guard let domain = cluster.domain else {
+            throw CommandFailure("the description has no database.", advice: "Add `domain:` with its `database:`, as in `spindle config show`.")
+        }
+        let path = cluster.resolve(domain.database)
         do {
             try FileManager.default.createDirectory(
                 atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true)

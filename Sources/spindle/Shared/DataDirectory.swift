@@ -82,6 +82,7 @@ struct ClusterEndpoints: Codable, Equatable {
     var brokerTLS: Endpoint?
     /// `/metrics`, `/healthz` and `/readyz` of the broker.
     var operations: Endpoint?
+    /// The first web server.
     var web: Endpoint?
     /// Whether the web server speaks HTTPS.
     var webHasTLS: Bool?
@@ -108,8 +109,9 @@ struct ClusterEndpoints: Codable, Equatable {
             brokerTLS = first.tls == nil ? nil : first.ports.tls.map { reachable(first.listen.tls, $0) }
             operations = first.ports.operations.map { reachable(first.listen.operations, $0) }
         }
-        web = configuration.web.map { reachable($0.listen, $0.port) }
-        webHasTLS = configuration.web?.tls != nil
+        let first = configuration.webs.first
+        web = first.map { reachable($0.listen, $0.port) }
+        webHasTLS = first?.tls != nil
     }
 
     func write(to directory: DataDirectory) throws {

@@ -40,20 +40,17 @@ struct WorkerRunCommand: AsyncParsableCommand {
         let cluster = try role.cluster.load()
         let groups = try groups(of: cluster)
         guard let first = groups.first else { throw CommandFailure("the description has no worker groups.", advice: "Add one under `workers:`.") }
-        guard let web = cluster.web else {
-            throw CommandFailure("the description has no web server, so no database to work on.", advice: "Add `web:` with its `database:`.")
-        }
         let process = RoleProcess(name: role.name ?? "worker-\(first.name)", options: role)
         let client = try await BrokerLink(cluster: cluster, host: first.host, principal: first.principal).client(
             name: process.name, labels: [("role", "worker")] + groups.map { ("group", $0.name) }, logger: process.logger)
-        let store = try DomainStore.open(cluster, web)
+        let store = try DomainStore.open(cluster)
         let worker = SpindleWorker(
             client: client,
             configuration: WorkerConfiguration(
                 queues: groups.flatMap { group in group.queues.map { .init($0, concurrency: group.concurrency) } },
                 stopDeadline: RoleProcess.stopDeadline - .seconds(5)),
             logger: process.logger)
-        let handler = AddinResultHandler(store: store, share: ShareDirectory(root: cluster.resolve(web.shareRoot)))
+        let handler = AddinResultHandler(store: store, share: ShareDirectory(root: try cluster.sharePath()))
         worker.register(AddinResultTask(handler))
         process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
         try await process.run([ClientClosing(client: client), DomainStore.relay(store, client, logger: process.logger), worker])

@@ -41,11 +41,11 @@ struct Fault: Sendable, CustomTestStringConvertible {
             problem: "found 1.5, expected a number from 0 to 1"),
         Fault(find: "      cap: 5m", replace: "      cap: 1s", lineOffset: -1, column: 16, path: "defaults.queue.backoff.initial",
             problem: "found initial 2s, expected at most cap, which is 1s"),
-        Fault(find: "    grants: strict\n", replace: "", lineOffset: -22, column: 5, path: "defaults.queue.grants",
-            problem: "the key \"grants\" is missing, expected strict or relaxed"),
+        Fault(find: "    fairGroups: false\n", replace: "", lineOffset: -16, column: 5, path: "defaults.queue.fairGroups",
+            problem: "the key \"fairGroups\" is missing, expected true or false"),
         Fault(find: "\"{queue}.dead\"", replace: "dead-letters", lineOffset: 0, column: 0, path: "", problem: ""),
         Fault(find: "  - name: file-ingest", replace: "  - name: addin-result\n  - name: file-ingest", lineOffset: 0, column: 11, path: "queues[2].name",
-            problem: "found the queue \"addin-result\" a second time; it is already at line 74"),
+            problem: "found the queue \"addin-result\" a second time; it is already at line 72"),
         Fault(find: "      lease: [esprit-gen]", replace: "      lease: [esprit-gn]", lineOffset: 0, column: 15,
             path: "principals[2].permissions.lease[0]",
             problem: "found \"esprit-gn\", expected the name of a queue (declared: esprit-gen, addin-result, file-ingest, storage-retry, missingParts, esprit-gen.dead, addin-result.dead, file-ingest.dead, storage-retry.dead, missingParts.dead)",
@@ -59,8 +59,24 @@ struct Fault: Sendable, CustomTestStringConvertible {
             problem: "found the principal \"worker\", which may not lease \"esprit-gen\"; add it to that principal's permissions.lease"),
         Fault(find: "    queues: [addin-result]", replace: "    queues: addin-result", lineOffset: 0, column: 13, path: "workers[0].queues",
             problem: "found \"addin-result\", expected a list of queue names"),
-        Fault(find: "  port: 7402", replace: "  port: 7403", lineOffset: 0, column: 9, path: "web.port",
-            problem: "found port 7403 for the web server, but broker-1's operations has it on the same host"),
+        Fault(find: "    port: 7402", replace: "    port: 7403", lineOffset: 0, column: 11, path: "webs[0].port",
+            problem: "found port 7403 for the web server \"web\", but broker-1's operations has it on the same host"),
+        Fault(find: "    listen: 127.0.0.1", replace: "    listen: 0.0.0.0", lineOffset: 0, column: 13, path: "webs[0].listen",
+            problem: "found the address \"0.0.0.0\" without \"tls\", expected a loopback address (127.0.0.1), a \"tls\" section, or allowPlaintext: true"),
+        Fault(find: "    listen: 127.0.0.1\n", replace: "    listen: 127.0.0.1\n  - {name: web, host: local, principal: web, port: 7409}\n", lineOffset: 1, column: 12, path: "webs[1].name",
+            problem: "found the web server \"web\" a second time; it is already at line 157"),
+        Fault(find: "    listen: 127.0.0.1\n", replace: "    listen: 127.0.0.1\n  - {name: second, host: local, principal: web, port: 7402}\n", lineOffset: 1, column: 55, path: "webs[1].port",
+            problem: "found port 7402 for the web server \"second\", but the web server \"web\" has it on the same host"),
+        Fault(find: "  - name: web\n    host", replace: "  - name: files-2\n    host", lineOffset: -17, column: 11, path: "workers[1].name",
+            problem: "found a second process called \"files-2\", expected another name"),
+        Fault(find: "    role: viewer", replace: "    role: viewr", lineOffset: 0, column: 11, path: "principals[1].role",
+            problem: "found \"viewr\", expected viewer, approver, operator, admin, addin, bff or none", suggestion: "viewer"),
+        Fault(find: "  hosts: [local]", replace: "  hosts: [locl]", lineOffset: 0, column: 11, path: "files.hosts[0]",
+            problem: "found \"locl\", expected the name of a host (declared: local)", suggestion: "local"),
+        Fault(find: "domain:\n  database: mcms/mcms.sqlite\n", replace: "", lineOffset: 7, column: 3, path: "webs",
+            problem: "found \"webs\" without the top-level \"domain\", expected it with the database that they open"),
+        Fault(find: "files:\n  hosts: [local]\n  share: mcms/share\n", replace: "", lineOffset: 2, column: 3, path: "webs",
+            problem: "found \"webs\" without the top-level \"files\", expected it with the share that they open"),
         Fault(find: "cluster: poc", replace: "cluster: 12", lineOffset: 0, column: 10, path: "cluster",
             problem: "found 12, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long"),
         Fault(find: "cluster: poc", replace: "cluster: poc\ncluster: poc", lineOffset: 0, column: 1, path: "",
@@ -91,6 +107,30 @@ struct Fault: Sendable, CustomTestStringConvertible {
         #expect(error.line == line && error.column == fault.column && error.path == fault.path && error.suggestion == fault.suggestion, "\(error), \(line)")
     }
 
+    /// A second host, and one process moved there.
+    @Test(arguments: [
+        ("    host: local\n    principal: worker\n    queues: [file-ingest", "workers[1].host", "files.hosts: local"),
+        ("    host: local\n    principal: worker\n    queues: [file-ingest", "workers[1].host", "which one host can open"),
+        ("    host: local\n    principal: web\n    port", "webs[0].host", "files.hosts: local"),
+        ("  host: local\n  principal: addin", "addin.host", "found the host \"other\", which does not see the files"),
+    ] as [(String, String, String)])
+    func processesRunWhereTheirFoldersAre(process: String, path: String, part: String) throws {
+        let two = ClusterConfiguration.pocText
+            .replacing("    address: 127.0.0.1\n", with: "    address: 127.0.0.1\n  - name: other\n    address: 127.0.0.2\n")
+        #expect(Self.errors(in: two).isEmpty)
+        let moved = two.replacing(process, with: process.replacing("host: local", with: "host: other"))
+        #expect(Self.errors(in: moved).contains { $0.path == path && $0.problem.contains(part) }, "\(Self.errors(in: moved))")
+    }
+
+    @Test func twoBrokersOfOneHostAreRefused() {
+        let second = "  - {name: broker-2, host: local, portBase: 7500, limits: {connections: 1, frameBytes: 4 KiB, inFlight: 1, outputBuffer: 4 KiB}}\n"
+        let errors = Self.errors(in: ClusterConfiguration.pocText.replacing("\ndefaults:\n", with: "\(second)\ndefaults:\n"))
+        #expect(
+            errors.map(\.problem) == [
+                "found the host \"local\", expected another one: its data directory holds one broker's log, that of \"broker-1\""
+            ], "\(errors)")
+    }
+
     @Test func allErrorsAtOnceInTheOrderOfTheFile() {
         let bad = ClusterConfiguration.pocText
             .replacing("cluster: poc", with: "clutser: poc").replacing("      cap: 5m", with: "      cap: 5 minutes")
@@ -99,9 +139,9 @@ struct Fault: Sendable, CustomTestStringConvertible {
         #expect(
             lines == [
                 "x.yaml:10:1: cluster: the key \"cluster\" is missing, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long",
-                "x.yaml:10:1: clutser: found the unknown key \"clutser\", expected one of: cluster, dataDirectory, hosts, brokers, defaults, queues, topics, principals, workers, web, addin (did you mean cluster?)",
-                "x.yaml:39:12: defaults.queue.backoff.cap: found \"5 minutes\", expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 0s to 3650d",
-                "x.yaml:161:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
+                "x.yaml:10:1: clutser: found the unknown key \"clutser\", expected one of: cluster, dataDirectory, hosts, brokers, defaults, queues, topics, principals, workers, domain, files, webs, addin (did you mean cluster?)",
+                "x.yaml:38:12: defaults.queue.backoff.cap: found \"5 minutes\", expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 0s to 3650d",
+                "x.yaml:171:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
             ], "\(lines)")
     }
 

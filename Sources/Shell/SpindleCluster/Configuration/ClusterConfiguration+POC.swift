@@ -29,7 +29,6 @@ extension ClusterConfiguration {
             host: local
             # 7400 plaintext (this PC only), 7401 TLS, 7402 web, 7403 operations (/metrics, /healthz, /readyz).
             portBase: 7400
-            dataDirectory: broker
             limits:
               connections: 10000
               frameBytes: 16 MiB
@@ -62,7 +61,6 @@ extension ClusterConfiguration {
             ratePerSecond: none
             ratePerSecondPerKey: none
             resultRetention: none
-            grants: strict
           # What differs for the queues that collect dead letters.
           deadLetterQueue:
             timeToLive: 90d
@@ -108,9 +106,11 @@ extension ClusterConfiguration {
           - pattern: routing.approval.changed
           - pattern: notification.alert
 
+        # role: what a principal may do over HTTP (viewer, approver, operator, admin, addin, bff, none); permissions: at the broker.
         principals:
           # Everything. For operators and the `spindle` command line.
           - name: admin
+            role: admin
             permissions:
               publish: ["*"]
               lease: ["*"]
@@ -119,6 +119,7 @@ extension ClusterConfiguration {
               topicPublish: ["*"]
               topicSubscribe: ["*"]
           - name: worker
+            role: viewer
             permissions:
               publish: ["*"]
               lease: [addin-result, file-ingest, storage-retry, missingParts]
@@ -127,10 +128,12 @@ extension ClusterConfiguration {
               topicSubscribe: ["*"]
           # The ESPRIT add-in takes commands and answers them, nothing else.
           - name: addin
+            role: addin
             permissions:
               lease: [esprit-gen]
               publish: [addin-result]
           - name: web
+            role: approver
             permissions:
               publish: ["*"]
               read: ["*"]
@@ -151,14 +154,21 @@ extension ClusterConfiguration {
             concurrency: 2
             processes: 2
 
-        web:
-          host: local
-          principal: web
-          port: 7402
-          listen: 127.0.0.1
+        # What web servers and workers open.
+        domain:
           database: mcms/mcms.sqlite
-          storeRoot: mcms/store
-          shareRoot: mcms/share
+
+        # The share is what people know as W:\. Web servers, workers and the simulated add-in run on these hosts only.
+        files:
+          hosts: [local]
+          share: mcms/share
+
+        webs:
+          - name: web
+            host: local
+            principal: web
+            port: 7402
+            listen: 127.0.0.1
 
         # The simulated add-in: runs the approve → generate flow without ESPRIT.
         addin:

@@ -20,7 +20,9 @@ package struct ClusterConfiguration: Sendable, Equatable {
     package var topics: [TopicConfiguration]
     package var principals: [PrincipalConfiguration]
     package var workers: [WorkerGroupConfiguration]
-    package var web: WebConfiguration?
+    package var domain: DomainConfiguration?
+    package var files: FilesConfiguration?
+    package var webs: [WebConfiguration]
     package var addin: AddinConfiguration?
 
     /// `path` as a path of the file system: absolute ones as they are, others under the data directory.
@@ -53,13 +55,10 @@ package struct BrokerConfiguration: Sendable, Equatable {
     package var host: String
     package var ports: BrokerPorts
     package var listen: BrokerListenAddresses
-    package var dataDirectory: String
     /// Nil: no TLS port is opened.
     package var tls: TLSConfiguration?
     package var limits: BrokerLimits
     package var log: BrokerLogConfiguration
-    /// Nil: one shard per two cores.
-    package var shards: Int?
     /// True: the plaintext port may be opened beyond loopback.
     package var allowPlaintext: Bool
 }
@@ -115,7 +114,13 @@ package struct PrincipalConfiguration: Sendable, Equatable {
     package var name: String
     /// The common name of the client certificate by which the principal is known. Nil: by token only.
     package var certificateName: String?
+    package var role: RoleConfiguration
     package var permissions: PermissionConfiguration
+}
+
+/// What a principal may do over HTTP. `docs/mcms.md` has the table of rights.
+package enum RoleConfiguration: String, Sendable, Equatable, CaseIterable {
+    case viewer, approver, `operator`, admin, addin, bff, none
 }
 
 package struct PermissionConfiguration: Sendable, Equatable {
@@ -140,21 +145,37 @@ package struct WorkerGroupConfiguration: Sendable, Equatable {
     package var processes: Int
 }
 
-/// The web server: the domain's HTTP API, the console, and the bridge to browsers.
+/// What every web server and worker of the domain opens.
+package struct DomainConfiguration: Sendable, Equatable {
+    /// The SQLite file of the domain and its outbox.
+    package var database: String
+}
+
+/// The folders of the domain's files.
+package struct FilesConfiguration: Sendable, Equatable {
+    /// The hosts that see these folders. Web servers, workers and the simulated add-in run only there.
+    package var hosts: [String]
+    /// What people know as `W:\`.
+    package var share: String
+}
+
+/// A web server: the domain's HTTP API, the console, and the bridge to browsers.
 package struct WebConfiguration: Sendable, Equatable {
+    package var name: String
     package var host: String
     package var principal: String
     package var port: Int
     package var listen: String
-    package var tls: TLSConfiguration?
-    /// The SQLite file of the domain and its outbox.
-    package var database: String
-    /// The content-addressed store and the staging of uploads.
-    package var storeRoot: String
-    /// What people know as `W:\`.
-    package var shareRoot: String
-    /// clamd's `host:port` or `unix:/path`. Nil: none is configured, see docs.
-    package var scanner: String?
+    /// Nil: plain HTTP.
+    package var tls: WebTLSConfiguration?
+    /// True: plain HTTP may be served beyond loopback.
+    package var allowPlaintext: Bool
+}
+
+/// PEM files of an HTTPS server, relative to the data directory unless absolute.
+package struct WebTLSConfiguration: Sendable, Equatable {
+    package var certificate: String
+    package var key: String
 }
 
 /// The simulated ESPRIT add-in.

@@ -9,10 +9,10 @@ package struct ClusterPlan: Sendable, Equatable {
     }
 
     package struct Process: Sendable, Equatable {
-        /// Unique on the host: the broker's name, `web`, `GROUP-1` …, `addin`.
+        /// Unique on the host: the broker's name, the web server's name, `GROUP-1` …, `addin`.
         package var name: String
         package var role: Role
-        /// Brokers 0, web server 1, workers 2, add-in 3.
+        /// Brokers 0, web servers 1, workers 2, add-in 3.
         package var tier: Int
         package var ports: [Int]
     }
@@ -27,8 +27,8 @@ package struct ClusterPlan: Sendable, Equatable {
             let ports = [broker.ports.plain, broker.ports.tls, broker.ports.operations].compactMap(\.self)
             processes.append(Process(name: broker.name, role: .broker(broker), tier: 0, ports: ports))
         }
-        if let web = configuration.web, isHere(web.host) {
-            processes.append(Process(name: "web", role: .web(web), tier: 1, ports: [web.port]))
+        for web in configuration.webs where isHere(web.host) {
+            processes.append(Process(name: web.name, role: .web(web), tier: 1, ports: [web.port]))
         }
         for group in configuration.workers where isHere(group.host) {
             for number in 1...group.processes {

@@ -37,7 +37,6 @@ package struct QueuePolicyConfiguration: Sendable, Equatable {
     package var ratePerSecondPerKey: Int?
     /// How long the results of acknowledged messages are kept. Nil: not.
     package var resultRetention: Duration?
-    package var grants: GrantConfiguration
 }
 
 /// How long a message waits after attempt `n` (counted from 1) failed.
@@ -54,14 +53,6 @@ package struct BackoffConfiguration: Sendable, Equatable {
     package var cap: Duration
     /// The share of the delay that is random: 0.2 takes the delay times a number from 0.8 to 1.2.
     package var jitter: Double
-}
-
-/// Whether a lease is synced to the log before it is delivered.
-package enum GrantConfiguration: String, Sendable, Equatable, CaseIterable {
-    /// Leases and attempt counts survive a restart of the broker.
-    case strict
-    /// Faster on slow disks; a restart may deliver a message once more than was counted.
-    case relaxed
 }
 
 /// A queue that exists from the first start.

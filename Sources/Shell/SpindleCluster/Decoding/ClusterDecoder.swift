@@ -23,15 +23,17 @@ struct ClusterDecoder {
         let topics = elements(reader.list("topics", required: true, of: "topics")).compactMap { topic($0, topicDefaults) }
         let principals = elements(reader.list("principals", required: true, of: "principals")).map(principal)
         let workers = elements(reader.list("workers", required: false, of: "worker groups")).map(workerGroup)
-        let web = reader.mapping("web", shape: "web", required: false).map(self.web)
+        let domain = reader.mapping("domain", shape: "domain", required: false).map(self.domain)
+        let files = reader.mapping("files", shape: "files", required: false).map(self.files)
+        let webs = elements(reader.list("webs", required: false, of: "web servers")).map(web)
         let addin = reader.mapping("addin", shape: "addin", required: false).map(self.addin)
         reader.finish()
 
         let queues = declared + QueueDecoder.impliedDeadLetterQueues(of: declared, queueDefaults.deadLetter)
         return ClusterConfiguration(
             name: name, dataDirectory: dataDirectory, hosts: hosts, brokers: brokers, queueDefaults: queueDefaults.queue,
-            queues: queues, topicDefaults: topicDefaults, topics: topics, principals: principals, workers: workers, web: web,
-            addin: addin)
+            queues: queues, topicDefaults: topicDefaults, topics: topics, principals: principals, workers: workers, domain: domain,
+            files: files, webs: webs, addin: addin)
     }
 
     private func elements(_ nodes: [ConfigNode]) -> [ConfigNode] {
@@ -57,11 +59,9 @@ struct ClusterDecoder {
         let base = reader.optional("portBase", .number(1...(65536 - BrokerPorts.span), of: "a port base"))
         let explicit = reader.mapping("ports", shape: "ports", required: false)
         let listen = self.listen(reader.mapping("listen", shape: "listen", required: false))
-        let dataDirectory = reader.required("dataDirectory", .path)
         let tls = reader.mapping("tls", shape: "tls", required: false).map(self.tls)
         let limits = self.limits(reader.mapping("limits", shape: "limits", required: true))
         let log = self.log(reader.mapping("log", shape: "log", required: false))
-        let shards = reader.optional("shards", .number(1...64))
         let allowPlaintext = reader.optional("allowPlaintext", .bool) ?? false
 
         var ports = ports(explicit, base: base ?? BrokerPorts.baseDefault)
@@ -77,8 +77,8 @@ struct ClusterDecoder {
                 at: reader.place(of: "listen"))
         }
         return BrokerConfiguration(
-            name: name, host: host, ports: ports.value, listen: listen, dataDirectory: dataDirectory, tls: tls, limits: limits, log: log,
-            shards: shards, allowPlaintext: allowPlaintext)
+            name: name, host: host, ports: ports.value, listen: listen, tls: tls, limits: limits, log: log,
+            allowPlaintext: allowPlaintext)
     }
 
     /// The ports of the section, or those that follow the base; a port of the section may be switched off by `none`.
@@ -163,6 +163,7 @@ struct ClusterDecoder {
         defer { reader.finish() }
         return PrincipalConfiguration(
             name: reader.declaredName(as: .principal), certificateName: reader.optional("certificateName", .name),
+            role: reader.optional("role", .oneOf(.none)) ?? .none,
             permissions: permissions(reader.mapping("permissions", shape: "permissions", required: true)))
     }
 
@@ -198,14 +199,38 @@ struct ClusterDecoder {
             concurrency: reader.required("concurrency", .number(1...10_000)), processes: reader.required("processes", .number(1...256)))
     }
 
-    private func web(_ reader: MappingReader) -> WebConfiguration {
+    private func domain(_ reader: MappingReader) -> DomainConfiguration {
         defer { reader.finish() }
-        return WebConfiguration(
-            host: reader.reference("host", to: .host), principal: reader.reference("principal", to: .principal),
-            port: reader.required("port", .port), listen: reader.optional("listen", .address) ?? "127.0.0.1",
-            tls: reader.mapping("tls", shape: "tls", required: false).map(tls), database: reader.required("database", .path),
-            storeRoot: reader.required("storeRoot", .path), shareRoot: reader.required("shareRoot", .path),
-            scanner: reader.optional("scanner", .text("clamd's address as host:port or unix:/path") { $0.contains(":") }))
+        return DomainConfiguration(database: reader.required("database", .path))
+    }
+
+    private func files(_ reader: MappingReader) -> FilesConfiguration {
+        defer { reader.finish() }
+        let hosts = reader.scalars("hosts", required: true, .name, of: "host names", countMin: 1)
+        for host in hosts { diagnostics.refer(to: .host, host.value, at: host.location) }
+        return FilesConfiguration(hosts: hosts.map(\.value), share: reader.required("share", .path))
+    }
+
+    private func web(_ node: ConfigNode) -> WebConfiguration {
+        let reader = MappingReader(node, shape: "web", diagnostics)
+        defer { reader.finish() }
+        let web = WebConfiguration(
+            name: reader.declaredName(as: .web), host: reader.reference("host", to: .host),
+            principal: reader.reference("principal", to: .principal), port: reader.required("port", .port),
+            listen: reader.optional("listen", .address) ?? "127.0.0.1",
+            tls: reader.mapping("tls", shape: "webTLS", required: false).map(webTLS),
+            allowPlaintext: reader.optional("allowPlaintext", .bool) ?? false)
+        if web.tls == nil, !web.allowPlaintext, !Self.isLoopback(web.listen) {
+            diagnostics.report(
+                "found the address \"\(web.listen)\" without \"tls\", expected a loopback address (127.0.0.1), a \"tls\" section, or allowPlaintext: true",
+                at: reader.place(of: "listen"))
+        }
+        return web
+    }
+
+    private func webTLS(_ reader: MappingReader) -> WebTLSConfiguration {
+        defer { reader.finish() }
+        return WebTLSConfiguration(certificate: reader.required("certificate", .path), key: reader.required("key", .path))
     }
 
     private func addin(_ reader: MappingReader) -> AddinConfiguration {

@@ -8,6 +8,7 @@ struct Location: Sendable, Hashable {
 /// What can be declared under a name and referred to elsewhere.
 enum Declared: String {
     case host, queue, principal, broker, topic
+    case web = "web server"
     case workerGroup = "worker group"
 }
 

@@ -152,6 +152,10 @@ final class MappingReader {
     /// Reports the keys nobody asked for. Call it last.
     func finish() {
         for entry in entries where !asked.contains(entry.key) {
+            if let refused = RefusedKey.find(entry.key, shape: shape) {
+                diagnostics.report("found \"\(entry.key)\", \(refused.advice)", at: entry.keyLocation)
+                continue
+            }
             diagnostics.report(
                 "found the unknown key \"\(entry.key)\", expected one of: \(asked.joined(separator: ", "))", at: entry.keyLocation,
                 suggestion: Suggestion.closest(to: entry.key, among: asked))

@@ -80,8 +80,7 @@ enum QueueDecoder {
             concurrencyPerKey: reader.valueOrNone("concurrencyPerKey", .number(1...1_000_000), inherited: inherited.map(\.concurrencyPerKey)),
             ratePerSecond: reader.valueOrNone("ratePerSecond", .number(1...1_000_000), inherited: inherited.map(\.ratePerSecond)),
             ratePerSecondPerKey: reader.valueOrNone("ratePerSecondPerKey", .number(1...1_000_000), inherited: inherited.map(\.ratePerSecondPerKey)),
-            resultRetention: reader.valueOrNone("resultRetention", .duration(some), inherited: inherited.map(\.resultRetention)),
-            grants: reader.value("grants", .oneOf(.strict), inherited: inherited?.grants))
+            resultRetention: reader.valueOrNone("resultRetention", .duration(some), inherited: inherited.map(\.resultRetention)))
         if reader.mayCompare("leaseDuration", "leaseDurationMax"), policy.leaseDuration > policy.leaseDurationMax {
             reader.diagnostics.report(
                 "found leaseDuration \(Units.text(policy.leaseDuration)), expected at most leaseDurationMax, which is \(Units.text(policy.leaseDurationMax))",
@@ -116,6 +115,5 @@ enum QueueDecoder {
         leaseDuration: .seconds(1), leaseDurationMax: .seconds(1), attemptsMax: 1,
         backoff: BackoffConfiguration(kind: .fixed, initial: .zero, cap: .zero, jitter: 0), deadLetterQueue: nil, delay: .zero,
         timeToLive: nil, lengthMax: nil, bytesMax: nil, dedupWindow: nil, orderedGroups: false, priorities: true,
-        fairGroups: false, concurrency: nil, concurrencyPerKey: nil, ratePerSecond: nil, ratePerSecondPerKey: nil, resultRetention: nil,
-        grants: .strict)
+        fairGroups: false, concurrency: nil, concurrencyPerKey: nil, ratePerSecond: nil, ratePerSecondPerKey: nil, resultRetention: nil)
 }

@@ -128,6 +128,7 @@ extension ScalarType where Value: RawRepresentable & CaseIterable, Value.RawValu
     /// One of the cases, by its raw value. `first` stands in for a refused value.
     static func oneOf(_ first: Value) -> Self {
         let words = Value.allCases.map(\.rawValue)
-        return ScalarType(expected: words.joined(separator: " or "), placeholder: first, words: words) { Value(rawValue: $0.text) }
+        let expected = (words.dropLast().joined(separator: ", ") + " or " + words.suffix(1).joined())
+        return ScalarType(expected: expected, placeholder: first, words: words) { Value(rawValue: $0.text) }
     }
 }
