@@ -52,20 +52,9 @@ enum Layer: String {
 }
 
 func library(_ name: String, in layer: Layer, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    let holdsBugs = plantsBugs && ["SpindleQueue", "SpindleLog", "SpindleNode", "SpindleSimulator"].contains(name)
-    return .target(
-        name: name, dependencies: dependencies + (holdsBugs ? ["PlantedBugs"] : []), path: "Sources/\(layer.rawValue)/\(name)", resources: resources,
-        swiftSettings: settings + spans + (holdsBugs ? [.define("PLANTED_BUGS")] : []))
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(layer.rawValue)/\(name)", resources: resources, swiftSettings: settings + spans)
 }
-
-/// Set by `./dev planted-bugs`, which shows that the tests find bugs. No other build has anything of them.
-let plantsBugs = Context.environment["SPINDLE_PLANTED_BUGS"] != nil
-
-let plantedBugs: [Target] = plantsBugs
-    ? [
-        library("PlantedBugs", in: .proof, []),
-        .executableTarget(name: "planted-bugs", dependencies: ["PlantedBugs", "SpindleSimulator"], path: "Sources/Proof/planted-bugs", swiftSettings: settings),
-    ] : []
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
     .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
@@ -191,7 +180,7 @@ let package = Package(
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
         tests("MCMSTests", ["MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
         tests("SpindleIntegrationTests", ["SpindleClient", "SpindleDisk", .httpClient]),
-    ] + plantedBugs
+    ]
 )
 
 // `./dev fuzz` builds these with libFuzzer, whose `main` they need.

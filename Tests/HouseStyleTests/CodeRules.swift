@@ -46,6 +46,10 @@ struct CodeRule: Sendable {
 
     static let sources = [traps, forceUnwrap, uncheckedSendable]
 
+    static let plantedBugs = forbidden("planted bugs are patches in Tests/PlantedBugs; the sources hold nothing of them") {
+        $0.contains("PlantedBug") || $0.contains("PLANTED_BUG") || $0.contains("plantedBug")
+    }
+
     // MARK: Inner targets
 
     static let impure = forbidden("the deterministic core has no clock, thread, lock, async, random source or output") {

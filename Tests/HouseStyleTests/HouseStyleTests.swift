@@ -55,18 +55,19 @@ import Testing
         report(try documents.flatMap { LinkRules.check(path: $0, text: try Repository.text($0), exists: Repository.exists) })
     }
 
+    @Test func plantedBugsApplyToTheSources() throws {
+        let check = try Repository.run(["bash", "Tests/PlantedBugs/planted-bugs.sh", "check"])
+        #expect(check.status == 0, "\(check.text)")
+    }
+
+    @Test func sourcesHoldNoPlantedBugs() throws {
+        report(try Repository.sources(in: "Sources").flatMap(CodeRule.plantedBugs.check))
+    }
+
     @Test func nothingBuiltIsTracked() throws {
-        let git = Process()
-        git.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        git.arguments = ["git", "-C", Repository.root.path, "ls-files", "-z"]
-        let pipe = Pipe()
-        git.standardOutput = pipe
-        git.standardError = FileHandle.nullDevice
-        try git.run()
-        let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        git.waitUntilExit()
-        guard git.terminationStatus == 0 else { try Test.cancel("this is no git checkout") }
-        let paths = String(decoding: data, as: UTF8.self).split(separator: "\0").map(String.init)
+        let git = try Repository.run(["git", "ls-files", "-z"])
+        guard git.status == 0 else { try Test.cancel("this is no git checkout") }
+        let paths = git.text.split(separator: "\0").map(String.init)
         #expect(paths.contains("Package.swift"))
         report(TrackedFiles.check(paths))
     }

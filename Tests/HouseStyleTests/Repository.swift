@@ -25,6 +25,21 @@ enum Repository {
         FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)
     }
 
+    /// Runs a command in the root folder. Returns its exit code, and what it wrote to both outputs.
+    static func run(_ command: [String]) throws -> (status: Int32, text: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        process.currentDirectoryURL = root
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    }
+
     /// The target that a path under `Sources` belongs to: the folder in a layer's folder, or in `Sources` itself.
     static func target(of path: String) -> String {
         let folders = path.split(separator: "/").dropFirst().map(String.init)

@@ -84,12 +84,12 @@ struct CrashTests {
         }
     }
 
-    private static func outcomes(_ bug: SimulatedDisk.PlantedBug? = nil) -> [(operation: Int, what: String, outcome: Outcome)] {
+    private static func outcomes(_ omission: SimulatedDisk.Omission? = nil) -> [(operation: Int, what: String, outcome: Outcome)] {
         let whole = SimulatedDisk()
         #expect(work(whole).finished)
         return (0...whole.operations).map { operation in
             let storage = SimulatedDisk()
-            storage.plantedBug = bug
+            storage.omission = omission
             storage.faults[operation] = .crash
             let what = operation < whole.operations ? whole.trace[operation] : "the end"
             return (operation, what, work(storage))
@@ -97,10 +97,10 @@ struct CrashTests {
     }
 
     /// Every operation, every fate: how many recoveries there were, and what was wrong with them.
-    private static func explore(_ bug: SimulatedDisk.PlantedBug? = nil) -> (recoveries: Int, violations: [String]) {
+    private static func explore(_ omission: SimulatedDisk.Omission? = nil) -> (recoveries: Int, violations: [String]) {
         var recoveries = 0
         var violations: [String] = []
-        for (operation, what, outcome) in outcomes(bug) {
+        for (operation, what, outcome) in outcomes(omission) {
             for (index, choice) in choices(outcome.disk, seed: UInt64(operation)).enumerated() {
                 let place = "operation \(operation) (\(what)), choice \(index)"
                 recoveries += 1
@@ -127,9 +127,9 @@ struct CrashTests {
         #expect(recoveries > 500)
     }
 
-    @Test(arguments: SimulatedDisk.PlantedBug.allCases)
-    func aPlantedBugIsFound(bug: SimulatedDisk.PlantedBug) {
-        #expect(!Self.explore(bug).violations.isEmpty)
+    @Test(arguments: SimulatedDisk.Omission.allCases)
+    func anOmissionIsFound(omission: SimulatedDisk.Omission) {
+        #expect(!Self.explore(omission).violations.isEmpty)
     }
 
     @Test func everyOperationOfTheRecovery() throws {

@@ -4,10 +4,6 @@ package import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// One shard of a broker: sessions, queues, topics and their log, as a deterministic state machine.
 ///
 /// The shell hands in events (`connected`, `received`, `tick`, `logDurable`, …) with the time, then calls ``endOfTick(now:)``, writes what ``log``
@@ -182,9 +178,6 @@ package struct Node: ~Copyable {
     mutating func answer(_ session: SessionID, _ correlationID: UInt32, _ content: PendingReply.Content) {
         let reply = PendingReply(session: session, correlationID: correlationID, content: content)
         sessions[session]?.inFlight += 1
-        #if PLANTED_BUGS
-        if plantedBug == .ackBeforeLog, case .statuses = content { return release(reply) }
-        #endif
         if pending.isEmpty, log.end <= log.durable {
             release(reply)
         } else {

@@ -1,7 +1,3 @@
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // What operators do to queues and messages: facts, live and at replay alike.
 extension QueueEngine {
     /// Holds deliveries or publishes back; both false: no longer. Leases that are held go on.
@@ -18,9 +14,6 @@ extension QueueEngine {
         time = max(time, now)
         let index = Int(queue)
         var removed: UInt64 = 0
-        #if PLANTED_BUGS
-        if plantedBug == .keysForgottenByPurge { queues[index].deduplication = DeduplicationWindow() }
-        #endif
         if ready { removed += queues[index].dropPacked() }
         for message in heldMessages(of: queue) {
             let isPurged = switch message.state {
@@ -121,12 +114,7 @@ extension QueueEngine {
                 if message.hasHistory { histories[id]?.death = nil }
             }
             // One that is due is ready, whether that was noticed or not: a replay doesn't notice it.
-            #if PLANTED_BUGS
-            let isNoticed = plantedBug != .dueUnnoticedInReplay
-            #else
-            let isNoticed = true
-            #endif
-            if isNoticed, case .delayed(let until) = message.state, until <= now { message.state = .ready }
+            if case .delayed(let until) = message.state, until <= now { message.state = .ready }
             change(message, to: message.state)
             return true
         }

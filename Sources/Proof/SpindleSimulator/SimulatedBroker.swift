@@ -3,10 +3,6 @@ package import SpindleNode
 internal import SpindleText
 package import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// A broker's shell in one thread: the production node over the production log, on a ``SimulatedDisk``.
 ///
 /// What the real shell does on its threads happens here in steps that the caller chooses, so that requests can come between the
@@ -21,8 +17,6 @@ package final class SimulatedBroker {
     private var inFlight: LogBatch?
     // Which of the broker's threads is within a call of the storage.
     package private(set) var isWriting = false
-    /// The writer never came back: only a planted bug does that.
-    private var isStuck = false
     package private(set) var isPreparing = false
     package private(set) var isCheckpointing = false
     private var frame: [UInt8] = []
@@ -147,7 +141,7 @@ package final class SimulatedBroker {
     }
 
     package func finishCommit() {
-        guard !isWriting, !isStuck, let batch = inFlight, isAlive else { return }
+        guard !isWriting, let batch = inFlight, isAlive else { return }
         inFlight = nil
         isWriting = true
         defer { isWriting = false }
@@ -157,12 +151,6 @@ package final class SimulatedBroker {
             node.logDurable(durable, now: now)
             performEffects()
         } catch {
-            #if PLANTED_BUGS
-            if plantedBug == .stuckAfterWriteError, !storage.isDown {
-                isStuck = true
-                return
-            }
-            #endif
             // Nobody is answered, nothing is tried again.
             failure = error
         }

@@ -1,7 +1,3 @@
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// One recovery of an existing log: checkpoint, entries, verdict on the end, repair.
 struct LogReplay<Storage: LogStorage> {
     private let storage: Storage
@@ -9,9 +5,6 @@ struct LogReplay<Storage: LogStorage> {
     private let survey: SurveyedLog
     private let buffer: SegmentBuffer
     private(set) var recovered: RecoveredLog
-    #if PLANTED_BUGS
-    private var forgets = false
-    #endif
     private var putAside: [(file: LogFileName, reason: String)] = []
 
     private static var zeroBytesPerWrite: Int { 1 << 20 }
@@ -39,12 +32,6 @@ struct LogReplay<Storage: LogStorage> {
         for file in directory.checkpoints.reversed() {
             switch try attempt({ () throws(LogStorageError) in try LoadedCheckpoint.load(file, from: storage) }) {
             case .failure(let fault):
-                #if PLANTED_BUGS
-                if plantedBug == .damagedCheckpointForgets {
-                    forgets = true
-                    return LogDirectory.position(file)
-                }
-                #endif
                 damage = damage ?? (file, fault)
                 putAside.append((file.name, "\(fault)"))
             case .success(let checkpoint):
@@ -157,9 +144,6 @@ struct LogReplay<Storage: LogStorage> {
         _ visit: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void
     ) throws(LogRecoveryError) {
         recovered.statedDurable = max(recovered.statedDurable, entry.durable)
-        #if PLANTED_BUGS
-        if forgets { return }
-        #endif
         guard entry.lsn >= start else {
             guard entry.end <= start else {
                 throw corrupt(
@@ -188,9 +172,6 @@ struct LogReplay<Storage: LogStorage> {
         case .clean: break
         case .torn(let tail):
             recovered.tail = tail
-            #if PLANTED_BUGS
-            if plantedBug == .appendsPastHole, let last = scanner.lastEntry(from: offset) { recovered.end = last.end }
-            #endif
         case .corrupt(let corruption): throw .corrupt(corruption)
         }
     }
@@ -201,29 +182,8 @@ struct LogReplay<Storage: LogStorage> {
     consuming func repair() throws(LogRecoveryError) -> RecoveredLog {
         try checkPrepared()
         let replay = self
-        #if PLANTED_BUGS
-        if plantedBug == .readOnlyResets {
-            do { return try replay.write() } catch { return replay.reset() }
-        }
-        #endif
         return try attempt { () throws(LogStorageError) in try replay.write() }
     }
-
-    #if PLANTED_BUGS
-    /// A new log where the old one could not be repaired.
-    private func reset() -> RecoveredLog {
-        for segment in directory.segments { try? storage.rename(.segment(segment.number), to: .spent(segment.number)) }
-        for checkpoint in directory.checkpoints { try? storage.remove(checkpoint.name) }
-        try? storage.syncDirectory()
-        let fresh = LogDirectory((try? storage.list()) ?? [])
-        var recovered = RecoveredLog(log: survey.log, segmentBytes: survey.segmentBytes, configuration: recovered.configuration)
-        recovered.lastSegment = survey.last
-        recovered.preparedThrough = max(survey.last, fresh.prepared.last?.number ?? 0)
-        recovered.first = LSN(segment: survey.last, offset: UInt64(SegmentHeader.bytes), segmentBytes: survey.segmentBytes)
-        recovered.end = recovered.first
-        return recovered
-    }
-    #endif
 
     private func write() throws(LogStorageError) -> RecoveredLog {
         var recovered = recovered

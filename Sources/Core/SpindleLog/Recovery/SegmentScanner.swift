@@ -1,7 +1,3 @@
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// What the log says about one entry, beside its payload.
 package struct LogEntry: Hashable, Sendable {
     package var lsn: LSN
@@ -126,18 +122,6 @@ struct SegmentScanner {
         }
         return (count, most)
     }
-
-    #if PLANTED_BUGS
-    func lastEntry(from offset: Int) -> EntryHeader? {
-        var found: EntryHeader?
-        var position = offset
-        while let next = nextEntry(from: position), case .success(let entry) = entry(at: next, previousCRC: nil) {
-            found = entry
-            position = next + EntryHeader.entryBytes(payloadCount: entry.payloadCount)
-        }
-        return found
-    }
-    #endif
 
     /// The offset of the first whole entry at or behind `offset`.
     func nextEntry(from offset: Int) -> Int? {

@@ -1,7 +1,3 @@
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// What a position that holds no good entry means. The letters are those of `LogRecovery`.
 enum TailVerdict {
     case clean
@@ -22,27 +18,13 @@ enum TailVerdict {
                 LogCorruption(
                     file: "\(LogFileName.segment(scanner.number))", offset: UInt64(offset), reason: "\(fault)", evidence: evidence))
         }
-        #if PLANTED_BUGS
-        switch (plantedBug, fault) {
-        case (.tornLengthBlocks, .length), (.tornLengthBlocks, .lengthOverSegment), (.badLastChecksumBlocks, .payloadChecksum),
-            (.badLastChecksumBlocks, .headerChecksum): return corrupt("planted")
-        case (.emptyLastSegmentBlocks, _) where offset == SegmentHeader.bytes: return corrupt("planted")
-        case (.truncatesAnywhere, _): return .clean
-        case _: break
-        }
-        #endif
         // A
         if hasSuccessor { return corrupt("segment \(scanner.number + 1) exists, so this one was whole") }
         // B
         let segmentBytes = UInt64(scanner.bytes.count)
         let bad = LSN(segment: scanner.number, offset: UInt64(offset), segmentBytes: segmentBytes)
         let survivors = scanner.survivors(from: offset)
-        #if PLANTED_BUGS
-        let ignoresProof = plantedBug == .damageTakenForTorn
-        #else
-        let ignoresProof = false
-        #endif
-        if let proof = survivors.mostDurable, proof.durable > bad, !ignoresProof {
+        if let proof = survivors.mostDurable, proof.durable > bad {
             let place = proof.lsn.offset(segmentBytes: segmentBytes)
             return corrupt("the entry at offset \(place) says that the log was durable to LSN \(proof.durable)")
         }

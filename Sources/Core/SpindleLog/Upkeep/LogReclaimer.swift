@@ -1,7 +1,3 @@
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// What a call of the reclaimer freed.
 package struct LogReclaimed: Hashable, Sendable {
     /// Segments put aside for reuse.
@@ -42,11 +38,7 @@ package struct LogReclaimer<Storage: LogStorage>: Sendable {
         }
         defer { storage.endReclaiming() }
         let older = LogDirectory.position(directory.checkpoints[directory.checkpoints.count - 2])
-        #if PLANTED_BUGS
-        let bound = plantedBug == .reclaimsWhatIsNeeded ? LogDirectory.position(directory.checkpoints[directory.checkpoints.count - 1]) : min(older, oldestLive)
-        #else
         let bound = min(older, oldestLive)
-        #endif
         var spent = directory.spent.count
         // Never the last segment: appends go there.
         for segment in directory.segments.dropLast() {

@@ -1,7 +1,3 @@
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// What one attempt to prepare a segment came to.
 package enum SegmentPreparation: Hashable, Sendable {
     /// Segments up to this number are ready.
@@ -60,12 +56,6 @@ package struct SegmentPreparer<Storage: LogStorage>: Sendable {
                     preparing = nil
                 }
                 let taken = preparing?.size ?? 0
-                #if PLANTED_BUGS
-                if plantedBug == .fullDiskWipes, free < freeBytesKept + segmentBytes - min(taken, segmentBytes), let oldest = directory.segments.first {
-                    try storage.remove(.segment(oldest.number))
-                    try storage.syncDirectory()
-                }
-                #endif
                 guard free >= freeBytesKept + segmentBytes - min(taken, segmentBytes) else { return .diskFull(freeBytes: free) }
                 if preparing == nil { try storage.create(.preparing) }
                 try storage.reserve(.preparing, byteCount: segmentBytes)

@@ -1,7 +1,3 @@
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// The writing half of the log: puts batches on the disk. Stateless; one call at a time, on whichever thread.
 package struct LogWriter<Storage: LogStorage>: Sendable {
     package let storage: Storage
@@ -21,29 +17,14 @@ package struct LogWriter<Storage: LogStorage>: Sendable {
             if piece.opensSegment {
                 // The next segment gets its name only when everything before it is durable: recovery takes a bad entry in a
                 // segment that is not the last for corruption.
-                #if PLANTED_BUGS
-                let isEarly = plantedBug == .appendsReordered
-                if isEarly { try storage.rename(.prepared(piece.segment), to: .segment(piece.segment)) }
-                if isEarly { try storage.syncDirectory() }
-                if let segment = unsynced { try storage.sync(.segment(segment)) }
-                if !isEarly { try storage.rename(.prepared(piece.segment), to: .segment(piece.segment)) }
-                if !isEarly, plantedBug != .renameNotSynced { try storage.syncDirectory() }
-                #else
                 if let segment = unsynced { try storage.sync(.segment(segment)) }
                 try storage.rename(.prepared(piece.segment), to: .segment(piece.segment))
                 try storage.syncDirectory()
-                #endif
             }
             try storage.write(
                 .segment(piece.segment), at: piece.offset, UnsafeRawBufferPointer(rebasing: batch.memory[piece.range]))
             unsynced = piece.segment
         }
-        #if PLANTED_BUGS
-        if plantedBug == .failedSyncRetried, let segment = unsynced {
-            do { try storage.sync(.segment(segment)) } catch { try storage.sync(.segment(segment)) }
-            return batch.end
-        }
-        #endif
         if let segment = unsynced { try storage.sync(.segment(segment)) }
         return batch.end
     }

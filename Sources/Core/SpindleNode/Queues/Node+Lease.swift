@@ -4,10 +4,6 @@ internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // LEASE, and those who wait for it.
 extension Node {
     mutating func lease(_ request: Request, _ body: RawSpan) throws(WireError) {
@@ -66,12 +62,7 @@ extension Node {
             : transaction.beginGrant(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
         var granted: [QueueEngine.Granted] = []
         var byteCount = 0
-        #if PLANTED_BUGS
-        let messagesMax = plantedBug == .creditOvershoot ? waiter.messagesMax + 1 : waiter.messagesMax
-        #else
-        let messagesMax = waiter.messagesMax
-        #endif
-        while granted.count < messagesMax, let next = state.engine.nextReady(in: queue, now: state.time) {
+        while granted.count < waiter.messagesMax, let next = state.engine.nextReady(in: queue, now: state.time) {
             byteCount += Int(next.byteCount)
             guard byteCount <= waiter.bytesMax || granted.isEmpty else { break }
             guard let message = state.engine.grant(

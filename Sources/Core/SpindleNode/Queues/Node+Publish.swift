@@ -2,10 +2,6 @@ internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // PUBLISH and TOPIC_PUBLISH.
 extension Node {
     /// What was decided about the items of a batch.
@@ -73,9 +69,6 @@ extension Node {
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .queue(queue), now: request.now)
         for run in admission.runs where run.status == .duplicate { duplicates[Int(queue)] += UInt64(run.count) }
-        #if PLANTED_BUGS
-        if plantedBug == .keyStagedBeforeStore { stageKeys(batch.records, count: batch.count, queue: queue, now: request.now) }
-        #endif
         guard !admission.pieces.isEmpty else {
             answer(request.session, request.correlationID, .publishedItems(PublishReply(runs: admission.runs)))
             return
@@ -112,19 +105,6 @@ extension Node {
             request.session, request.correlationID,
             .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.reply(recordsAddress: address))))
     }
-
-    #if PLANTED_BUGS
-    private mutating func stageKeys(_ records: RawSpan, count: Int, queue: UInt32, now: UInt64) {
-        var offset = 0
-        for _ in 0..<count {
-            guard let length = try? RecordView.length(in: records, at: offset) else { return }
-            if let key = (try? RecordView.attributes(of: records.extracting(offset..<offset + length)))?.deduplicationKey {
-                state.engine.stage(key, id: log.end.rawValue, in: queue, now: now)
-            }
-            offset += length
-        }
-    }
-    #endif
 
     private mutating func publishTarget(_ request: Request, _ name: String) throws(WireError) -> UInt32 {
         // The queue may have been deleted since, and its number given to another.

@@ -3,10 +3,6 @@ internal import SpindleQueue
 internal import SpindleText
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // ACK, NACK, EXTEND and SETTLE.
 extension Node {
     /// Most tokens in one request.
@@ -22,9 +18,6 @@ extension Node {
     private func check(
         _ token: DeliveryToken, _ principal: Principal, _ known: inout (queue: UInt32, isAllowed: Bool)?
     ) -> (status: ItemStatus, queue: UInt32) {
-        #if PLANTED_BUGS
-        if plantedBug == .lateAckCounts, let message = state.engine.held.find(token.messageID), case .leased = message.state { return (.ok, message.queue) }
-        #endif
         guard let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID) else { return (ItemStatus(.leaseLost), 0) }
         if known?.queue != queue {
             let name = state.engine.queues[Int(queue)].name
@@ -174,9 +167,6 @@ extension Node {
     /// Dead letters of `queue` go to its dead-letter queue, where it has one.
     func death(in queue: UInt32) -> QueueEngine.Next {
         let name = state.engine.queues[Int(queue)].policy.deadLetterQueue
-        #if PLANTED_BUGS
-        if plantedBug == .lostAtAttemptLimit { return .dropped }
-        #endif
         guard !name.isEmpty, let number = state.engine.number(of: name), number != queue else { return .dropped }
         return .dead(queue: number)
     }

@@ -2,10 +2,6 @@ internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // What time alone ends: leases, and times to live.
 extension Node {
     /// How many ends one entry may tell: a log with small segments takes fewer, and must not wait for room that never comes.
@@ -25,13 +21,6 @@ extension Node {
         while count < countMax, let id = state.engine.expiredLease(now: now), let message = state.engine.held.find(id) {
             // The wait was the lease itself: it is ready at once, or dead.
             let next = afterFailure(message, delay: 0)
-            #if PLANTED_BUGS
-            if plantedBug == .deadWorkersAttemptUncounted {
-                end(message, .released, reason: "the lease ended", next: next)
-                count += 1
-                continue
-            }
-            #endif
             end(message, .expired, reason: "the lease ended", next: next)
             count += 1
         }

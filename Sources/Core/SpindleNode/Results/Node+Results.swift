@@ -3,10 +3,6 @@ internal import SpindleLog
 internal import SpindleQueue
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // What ended messages leave behind, and AWAIT, which asks for it.
 extension Node {
     /// Messages that all AWAITs together may wait for.
@@ -188,9 +184,6 @@ extension Node {
 
     /// An AWAIT's reply under way: results are read piece by piece.
     struct AwaitAnswer: Sendable {
-        #if PLANTED_BUGS
-        var awaiter: Awaiter?
-        #endif
         var session: SessionID
         var correlationID: UInt32
         var items: [AwaitReply.Item]
@@ -201,7 +194,7 @@ extension Node {
     }
 
     /// Answers with what has become of the messages by now, once that is durable: what becomes of them until then is not told.
-    private mutating func answerAwait(_ awaiter: Awaiter, isReleased: Bool = false) {
+    private mutating func answerAwait(_ awaiter: Awaiter) {
         var answer = AwaitAnswer(session: awaiter.session, correlationID: awaiter.correlationID, items: [], unread: [])
         for id in awaiter.ids {
             guard !isPending(id, in: awaiter.queue) else {
@@ -222,20 +215,10 @@ extension Node {
             }
             answer.items.append(.init(state: ending, settledAtMilliseconds: result.settledAt))
         }
-        #if PLANTED_BUGS
-        if plantedBug == .awaitAheadOfLog, !isReleased {
-            answer.awaiter = awaiter
-        } else if isReleased {
-            return readResults(answer)
-        }
-        #endif
         self.answer(awaiter.session, awaiter.correlationID, .awaited(answer))
     }
 
     mutating func readResults(_ answer: AwaitAnswer) {
-        #if PLANTED_BUGS
-        if let awaiter = answer.awaiter { return answerAwait(awaiter, isReleased: true) }
-        #endif
         var answer = answer
         guard !answer.unread.isEmpty else {
             let reply = AwaitReply(items: answer.items)

@@ -1,10 +1,6 @@
 internal import SpindleQueue
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // The section of held messages.
 extension NodeState {
     func encodeHeldMessages(into writer: inout WireWriter) {
@@ -74,9 +70,6 @@ extension NodeState {
         message.isCancelled = try reader.u8("cancelled") != 0
         message.epoch = try reader.u32("epoch")
         message.attempts = try reader.u32("attempts")
-        #if PLANTED_BUGS
-        if plantedBug == .attemptsLostOnRestart { message.attempts = 0 }
-        #endif
         switch try reader.u8("state") {
         case 0:
             message.readyAt = try reader.rising("ready at")

@@ -1,10 +1,6 @@
 internal import SpindleQueue
 package import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 // A node's state as bytes: what a checkpoint holds. Little-endian, written and read with the wire's own writer and reader; the
 // file around it has the checksum. Source: `docs/decisions/0002-transactions.md`.
 //
@@ -55,11 +51,7 @@ extension NodeState {
             let version = try reader.u16("checkpoint version")
             let savedTime = try reader.u64("time")
             guard savedTime <= Self.timeMax else { throw .malformed("the checkpoint is of the time \(savedTime), which no clock shows") }
-            #if PLANTED_BUGS
-            set(time: plantedBug == .timeFalls ? 0 : savedTime)
-            #else
             set(time: savedTime)
-            #endif
             switch version {
             case 1: try restoreVersion1(&reader)
             case Self.versionWithLengths, Self.version: try restoreSections(&reader, haveLengths: version == Self.versionWithLengths)

@@ -3,10 +3,6 @@ internal import SpindleQueue
 import SpindleText
 internal import SpindleWire
 
-#if PLANTED_BUGS
-internal import PlantedBugs
-#endif
-
 /// A session's interest in topics.
 struct Subscription: Sendable {
     /// Most subscriptions of one session.
@@ -85,12 +81,7 @@ struct Subscription: Sendable {
                 { missing = entry.offset }
             } else if wants(topic: entry.topic, in: topics) {
                 let event = topics.event(entry)
-                #if PLANTED_BUGS
-                let readable = plantedBug == .movedEventPushedEarly ? UInt64.max : durable
-                #else
-                let readable = durable
-                #endif
-                guard event.address < readable else {
+                guard event.address < durable else {
                     isHeldUp = true
                     break
                 }

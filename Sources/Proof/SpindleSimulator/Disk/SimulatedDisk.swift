@@ -14,7 +14,7 @@ package final class SimulatedDisk: LogStorage, @unchecked Sendable {  // tests u
 
     /// Faults of a log, played by a storage that leaves out or delays what the log asks for. Tests that let one of these pass
     /// would not notice the same fault in the log itself.
-    package enum PlantedBug: CaseIterable {
+    package enum Omission: CaseIterable {
         /// Entries are confirmed without a sync.
         case commitsNotSynced
         /// At a rollover the old segment is synced only after the new one has its name.
@@ -24,7 +24,7 @@ package final class SimulatedDisk: LogStorage, @unchecked Sendable {  // tests u
     }
 
     package var disk: SimulatedDiskState
-    package var plantedBug: PlantedBug?
+    package var omission: Omission?
     private var lateSync: LogFileName?
     /// Calls that change something, so far.
     package private(set) var operations = 0
@@ -122,7 +122,7 @@ package final class SimulatedDisk: LogStorage, @unchecked Sendable {  // tests u
             throw error
         }
         let id = try id(file, .sync)
-        switch (plantedBug, file) {
+        switch (omission, file) {
         case (.commitsNotSynced, .segment), (.checkpointsNotSynced, .checkpointing): return
         case (.oldSegmentSyncedLate, .segment): lateSync = file
         case _: disk.files[id]?.makeDurable()
@@ -144,7 +144,7 @@ package final class SimulatedDisk: LogStorage, @unchecked Sendable {  // tests u
 
     package func syncDirectory() throws(LogStorageError) {
         _ = try begin(.syncDirectory, "")
-        if plantedBug == .directoryNotSynced { return }
+        if omission == .directoryNotSynced { return }
         disk.durableNames = disk.names
         disk.pendingChanges.removeAll(keepingCapacity: true)
         disk.dropNameless()

@@ -21,12 +21,12 @@ struct PlantedBugsCommand {
         let operations = value("--ops").flatMap { Int($0) } ?? 2_000
         let only = value("--bug").flatMap { PlantedBug(rawValue: $0) }
         if let seed = value("--run").flatMap({ UInt64($0) }) {
-            plantedBug = only
+            PlantedBug.active = only
             let simulation = try Simulation(seed: seed)
             simulation.trace = { print($0) }
             print(simulation.run(operations: operations))
         } else if let seed = value("--shrink").flatMap({ UInt64($0) }) {
-            plantedBug = only
+            PlantedBug.active = only
             guard let violation = try Simulation(seed: seed).run(operations: operations).violation else { fatalExit("seed \(seed) holds") }
             let shrunk = Shrinker.shrink(seed: seed, operations: operations, features: .all, violation: violation)
             let simulation = try Simulation(seed: seed, features: shrunk.features)
@@ -34,15 +34,15 @@ struct PlantedBugsCommand {
             print(simulation.run(operations: shrunk.operations))
             print(Shrinker.command(seed: seed, shrunk))
         } else if let seed = value("--range").flatMap({ UInt64($0) }), let count = value("--range", 2).flatMap({ UInt64($0) }) {
-            plantedBug = only
+            PlantedBug.active = only
             try range(seed, count, operations)
         } else if arguments.contains("--exhaustive") {
-            plantedBug = only
+            PlantedBug.active = only
             var crashes = CrashExploration()
             crashes.run()
             print(crashes.description, crashes.violations)
         } else if arguments.contains("--bits") {
-            plantedBug = only
+            PlantedBug.active = only
             var bits = BitExploration()
             try bits.run()
             print(bits.description, bits.violations.prefix(5))
@@ -84,7 +84,7 @@ struct PlantedBugsCommand {
         }
 
         var row: String {
-            let name = bug?.rawValue ?? "none"
+            let name = bug.map { "`\($0)` \($0.what)" } ?? "none"
             let simulated = medianSeeds.map { "\($0)" } ?? "–"
             let promise = violation.map { "\($0.promise)" } ?? "–"
             return "| \(name) | \(simulated) (\(found.count) of \(seeds)) | \(promise) | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") |"
@@ -98,8 +98,8 @@ struct PlantedBugsCommand {
     private static let seedsFactorUntilFound = 5
 
     private static func examine(_ bug: PlantedBug?, seeds: UInt64, _ operations: Int) throws -> Finding {
-        plantedBug = bug
-        defer { plantedBug = nil }
+        PlantedBug.active = bug
+        defer { PlantedBug.active = nil }
         var finding = Finding(bug: bug)
         var crashes = CrashExploration()
         crashes.run(stopsAtViolation: bug != nil)

@@ -1,0 +1,36 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// The core and the simulator alone, with planted bugs: the manifest of the copy that `./dev planted-bugs` builds.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+
+func library(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
+}
+
+let package = Package(
+    name: "planted-bugs",
+    dependencies: [.package(url: "https://github.com/apple/swift-collections", from: "1.6.0")],
+    targets: [
+        library("PlantedBugs", "PlantedBugs", []),
+        .target(name: "CCRC32C", path: "Sources/C/CCRC32C"),
+        library("SpindleText", "Core/SpindleText", ["PlantedBugs"]),
+        library("SpindleWire", "Core/SpindleWire", ["PlantedBugs", "CCRC32C", "SpindleText"]),
+        library("SpindleQueue", "Core/SpindleQueue", ["PlantedBugs", "SpindleText", collections]),
+        library("SpindleLog", "Core/SpindleLog", ["PlantedBugs", "CCRC32C", collections]),
+        library("SpindleNode", "Core/SpindleNode", ["PlantedBugs", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
+        library("SpindleSimulator", "Proof/SpindleSimulator", ["PlantedBugs", "SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),
+        .executableTarget(
+            name: "planted-bugs", dependencies: ["PlantedBugs", "SpindleSimulator"], path: "Tests/Runner", swiftSettings: settings),
+    ]
+)
