@@ -19,7 +19,7 @@ import Testing
         #expect(String(decoding: ServerSentEvent.encode(id: id, name: name, data: Array(data.utf8)), as: UTF8.self) == expected)
     }
 
-    @Test(arguments: [("plain", #""plain""#), ("a\"b\\c", #""a\"b\\c""#), ("\n\u{1}\u{1f}", #""\u000a\u0001\u001f""#), ("한국어", #""한국어""#)])
+    @Test(arguments: [("plain", #""plain""#), ("a\"b\\c", #""a\"b\\c""#), ("\n\u{1}\u{1f}", #""\n\u0001\u001f""#), ("한국어", #""한국어""#)])
     func `quotes JSON`(_ text: String, _ expected: String) {
         #expect(JSONText.quoted(text) == expected)
     }
