@@ -9,17 +9,18 @@ package struct MessageMatcher: Sendable {
     /// Rising, each once; nil: any.
     package let ids: [UInt64]?
     private let conditions: [Condition]
+    private let reason: BytePattern?
 
     /// What one condition asks of a record's headers.
     fileprivate struct Condition: Sendable {
         enum Name: Sendable {
             case any
             case known(UInt8)
-            case user([UInt8])
+            case user(BytePattern)
         }
 
         var name: Name
-        var text: [UInt8]
+        var text: BytePattern
         var isWhole: Bool
     }
 
@@ -32,14 +33,18 @@ package struct MessageMatcher: Sendable {
             return rising
         }
         var conditions: [Condition] = []
-        if let group = filter.group { conditions.append(Condition(name: .known(RecordHeaderID.group), text: Array(group.utf8), isWhole: true)) }
+        if let group = filter.group { conditions.append(Condition(name: .known(RecordHeaderID.group), text: BytePattern(group), isWhole: true)) }
         for header in filter.headersEqual { conditions.append(Condition(header, isWhole: true)) }
         for header in filter.headersContaining { conditions.append(Condition(header, isWhole: false)) }
         self.conditions = conditions
+        reason = filter.lastReasonContains.map { BytePattern($0) }
     }
 
     /// Whether ``matches(head:)`` must be asked too.
     package var readsHeaders: Bool { !conditions.isEmpty }
+
+    /// How often a record's headers are searched through, at most.
+    package var headerSearches: Int { conditions.count }
 
     /// Whether everything holds that can be judged without the record.
     package func matches(_ message: MessageView, history: MessageHistory?) -> Bool {
@@ -51,11 +56,10 @@ package struct MessageMatcher: Sendable {
         if let most = filter.attemptsMax, UInt64(message.attempts) > most { return false }
         if let ids, !Self.contains(ids, message.id) { return false }
         if let origin = filter.originQueue, history?.death?.originQueue != origin { return false }
-        if let text = filter.lastReasonContains {
-            let text = Array(text.utf8)
+        if let reason {
             // A message that nobody tried (its time to live ended) has only the reason of its death.
             let reasons = [history?.attempts.last?.reason, history?.death?.reason]
-            guard reasons.contains(where: { reason in reason.map { Self.contains(Array($0.utf8).span.bytes, text) } ?? false }) else { return false }
+            guard reasons.contains(where: { text in text.map { reason.isContained(in: Array($0.utf8).span.bytes) } ?? false }) else { return false }
         }
         return true
     }
@@ -87,20 +91,6 @@ package struct MessageMatcher: Sendable {
         }
         return true
     }
-
-    /// Whether `text` stands anywhere in `bytes`; the empty one does.
-    fileprivate static func contains(_ bytes: RawSpan, _ text: [UInt8]) -> Bool {
-        guard text.count <= bytes.byteCount else { return false }
-        for start in 0...(bytes.byteCount - text.count) where equals(bytes, text, from: start) { return true }
-        return false
-    }
-
-    fileprivate static func equals(_ bytes: RawSpan, _ text: [UInt8], from start: Int) -> Bool {
-        for index in text.indices where unsafe bytes.unsafeLoad(fromByteOffset: start + index, as: UInt8.self) != text[index] {
-            return false
-        }
-        return true
-    }
 }
 
 extension MessageMatcher.Condition {
@@ -112,9 +102,9 @@ extension MessageMatcher.Condition {
         case "taskType": name = .known(RecordHeaderID.taskType)
         case "group": name = .known(RecordHeaderID.group)
         case "dedupKey": name = .known(RecordHeaderID.deduplicationKey)
-        default: name = .user(Array(header.name.utf8))
+        default: name = .user(BytePattern(header.name))
         }
-        text = Array(header.text.utf8)
+        text = BytePattern(header.text)
         self.isWhole = isWhole
     }
 
@@ -123,9 +113,8 @@ extension MessageMatcher.Condition {
         case .any: break
         case .known(let id): guard header.id == id else { return false }
         case .user(let name):
-            guard header.id == RecordHeaderID.user, header.name.byteCount == name.count, MessageMatcher.equals(header.name, name, from: 0) else { return false }
+            guard header.id == RecordHeaderID.user, name.isEqual(to: header.name) else { return false }
         }
-        if isWhole { return header.value.byteCount == text.count && MessageMatcher.equals(header.value, text, from: 0) }
-        return MessageMatcher.contains(header.value, text)
+        return isWhole ? text.isEqual(to: header.value) : text.isContained(in: header.value)
     }
 }
