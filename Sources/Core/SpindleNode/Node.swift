@@ -24,16 +24,12 @@ package struct Node: ~Copyable {
     var sessionOrder: Deque<SessionID> = []
     /// Sessions with at least one subscription.
     var subscribers: [SessionID] = []
-    /// By queue number.
-    var waiters: [Deque<Waiter>] = []
-    /// By queue number: how many of `waiters` still wait.
-    var waiting: [Int] = []
     /// By queue number: publishes that were answered as duplicates, since the start.
     var duplicates: [UInt64] = []
-    var waiterDeadlines = Heap<WaiterDeadline>()
-    var waiterNumber: UInt64 = 0
+    var quotas = Quotas()
+    var waitingLeases = WaitingLeases()
     /// When queues whose rates hold back what others wait for may go on; only the entry that `rateDeadlineByQueue` names counts.
-    var rateDeadlines = Heap<WaiterDeadline>()
+    var rateDeadlines = Heap<RateDeadline>()
     var rateDeadlineByQueue: [UInt32: UInt64] = [:]
     /// Queues with waiters in which something became ready.
     var queuesToServe: [UInt32] = []
@@ -58,15 +54,7 @@ package struct Node: ~Copyable {
     /// Ends of messages in the open transaction, and the records of their results.
     var notedEnds: [NotedEnd] = []
     var resultRecords = WireWriter(capacity: 256)
-    /// AWAITs that wait, by number.
-    var awaiters: [UInt64: Awaiter] = [:]
-    /// Numbers of those that wait for a message.
-    var awaitersByMessage: [UInt64: [UInt64]] = [:]
-    var awaiterDeadlines = Heap<AwaiterDeadline>()
-    var awaiterNumber: UInt64 = 0
-    var awaitedCount = 0
-    /// LEASEs of quiet sessions, by number.
-    var parked: [UInt64: ParkedWaiter] = [:]
+    var waitingAwaits = WaitingAwaits()
     /// Leases whose connection is gone. Some have ended since: looked through when there are more than `unownedKept`.
     var unowned: [DeliveryToken] = []
     var unownedKept = Session.leasesKept
@@ -75,16 +63,15 @@ package struct Node: ~Copyable {
     /// The log had no room for what time demanded: when to try again.
     var retryTimersAt: UInt64?
 
-    struct WaiterDeadline: Comparable, Sendable {
+    struct RateDeadline: Comparable, Sendable {
         var deadline: UInt64
-        var number: UInt64
         var queue: UInt32
-        static func < (a: WaiterDeadline, b: WaiterDeadline) -> Bool {
-            a.deadline != b.deadline ? a.deadline < b.deadline : a.number < b.number
+        static func < (a: RateDeadline, b: RateDeadline) -> Bool {
+            a.deadline != b.deadline ? a.deadline < b.deadline : a.queue < b.queue
         }
     }
 
-    /// Leases and times to live ended per turn at most, so that no turn is long.
+    /// Leases, times to live and waits ended per turn at most, each, so that no turn is long.
     static let timersPerTurnMax = 1024
     /// Messages in one LEASE reply at most.
     static let messagesPerLeaseMax = 1024
@@ -100,8 +87,6 @@ package struct Node: ~Copyable {
         self.state = state
         self.log = log
         jobRuns = Self.jobRuns(of: state.jobs)
-        waiters = Array(repeating: [], count: state.engine.queues.count)
-        waiting = Array(repeating: 0, count: state.engine.queues.count)
         duplicates = Array(repeating: 0, count: state.engine.queues.count)
         unowned = Self.leases(in: state)
     }
@@ -115,14 +100,14 @@ package struct Node: ~Copyable {
 
     /// When ``tick(now:)`` is due next, node time; nil: not without another event.
     package var nextDeadline: UInt64? {
-        var next = waiterDeadlines.min?.deadline
+        var next = waitingLeases.nextDeadline
         if let timers = state.engine.nextDeadline {
             let due = max(timers, retryTimersAt ?? 0)
             next = min(next ?? due, due)
         }
         if let job = jobDeadline { next = min(next ?? job, job) }
         if let rate = rateDeadlines.min?.deadline { next = min(next ?? rate, rate) }
-        if let end = awaiterDeadlines.min?.deadline { next = min(next ?? end, end) }
+        if let end = waitingAwaits.nextDeadline { next = min(next ?? end, end) }
         if let trim = nextTrim {
             let due = max(trim, retryTimersAt ?? 0)
             next = min(next ?? due, due)
@@ -165,7 +150,7 @@ package struct Node: ~Copyable {
 
     private mutating func release(_ reply: PendingReply) {
         guard !isClosing(reply.session) else { return }
-        sessions[reply.session]?.inFlight -= 1
+        free(.init(requests: 1, requestBytes: reply.requestBytes), reply.session)
         if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
         switch reply.content {
         case .browse(let browse): continueBrowse(browse)
@@ -176,8 +161,8 @@ package struct Node: ~Copyable {
 
     /// Holds `content` back until the log is durable up to its present end.
     mutating func answer(_ session: SessionID, _ correlationID: UInt32, _ content: PendingReply.Content) {
-        let reply = PendingReply(session: session, correlationID: correlationID, content: content)
-        sessions[session]?.inFlight += 1
+        let reply = PendingReply(session: session, correlationID: correlationID, content: content, requestBytes: quotas.receivedBytes)
+        use(.init(requests: 1, requestBytes: reply.requestBytes), session)
         if pending.isEmpty, log.end <= log.durable {
             release(reply)
         } else {

@@ -6,6 +6,8 @@ struct PendingReply: Sendable {
     var session: SessionID
     var correlationID: UInt32
     var content: Content
+    /// Bytes of the request, as far as its principal's quota counts them.
+    var requestBytes = 0
 
     enum Content: Sendable {
         case published(PublishReply.Run)

@@ -184,27 +184,27 @@ package struct QueueEngine: Sendable {
 
     /// The message `id` of `queue` was leased; nil if it isn't there to be leased. `group`: the one in which it probably is.
     package mutating func grant(
-        queue: UInt32, id: UInt64, group: UInt32 = 0, duration: UInt64, holder: String, session: UInt64 = 0, now: UInt64
+        queue: UInt32, id: UInt64, group: UInt32 = 0, duration: UInt64, holder: String, session: UInt64 = 0, account: UInt32 = 0, now: UInt64
     ) -> Granted? {
         let index = Int(queue)
         time = max(time, now)
         var lease = HeldMessage.Lease(deadline: now + duration, duration: duration, leasedAt: now, holder: holder)
         lease.session = session
         if let first = queues[index].take(first: id, hint: group) {
-            return grant(packed: first.message, group: first.group, priority: first.priority, queue: queue, lease)
+            return grant(packed: first.message, group: first.group, priority: first.priority, queue: queue, lease, account)
         }
         if let message = held.find(id) {
             guard message.queue == queue, !message.isLeased else { return nil }
-            return grant(held: message, lease)
+            return grant(held: message, lease, account)
         }
         guard let taken = queues[index].take(packed: id, hint: group) else { return nil }
-        return grant(packed: taken.message, group: taken.group, priority: taken.priority, queue: queue, lease)
+        return grant(packed: taken.message, group: taken.group, priority: taken.priority, queue: queue, lease, account)
     }
 
     private mutating func grant(
-        packed: PackedMessages.Message, group: UInt32, priority: UInt8, queue: UInt32, _ lease: HeldMessage.Lease
+        packed: PackedMessages.Message, group: UInt32, priority: UInt8, queue: UInt32, _ lease: HeldMessage.Lease, _ account: UInt32
     ) -> Granted? {
-        guard held.insert(packed, .init(queue: queue, group: group, priority: priority, byteCount: packed.byteCount, state: .leased), lease)
+        guard held.insert(packed, .init(queue: queue, group: group, priority: priority, byteCount: packed.byteCount, state: .leased), lease, account: account)
         else { return nil }
         queues[Int(queue)].heldCount += 1
         granted(from: group, of: Int(queue), now: lease.leasedAt)
@@ -212,9 +212,9 @@ package struct QueueEngine: Sendable {
             id: packed.id, address: packed.address, epoch: 1, attempt: 1, storedAt: packed.storedAt, byteCount: packed.byteCount, group: group)
     }
 
-    private mutating func grant(held message: HeldMessage, _ lease: HeldMessage.Lease) -> Granted? {
+    private mutating func grant(held message: HeldMessage, _ lease: HeldMessage.Lease, _ account: UInt32) -> Granted? {
         left(.init(message))
-        let granted = held.update(message.id) { message in
+        let granted = held.update(message.id, account: account) { message in
             message.epoch += 1
             message.attempts += 1
             message.readyAt = 0
@@ -257,16 +257,11 @@ package struct QueueEngine: Sendable {
         } ?? false
     }
 
-    /// The lease of `id` is held by this session from now on; by which it was before, nil where there is no lease. No fact of the log.
+    /// The lease of `id` is held by this session from now on, and counts for `account` where one is given; returns the session that
+    /// held it before, nil where there is no lease. No fact of the log.
     @discardableResult
-    package mutating func own(_ id: UInt64, session: UInt64) -> UInt64? {
-        held.touch(id) { message -> UInt64? in
-            guard case .leased(var lease) = message.state else { return nil }
-            let before = lease.session
-            lease.session = session
-            message.state = .leased(lease)
-            return before
-        } ?? nil
+    package mutating func own(_ id: UInt64, session: UInt64, account: UInt32? = nil) -> UInt64? {
+        held.own(id, session: session, account: account)
     }
 
     /// What comes after a lease that ended without an ack.

@@ -17,32 +17,28 @@ extension Node {
                 .invalidArgument,
                 "a lease of \(lease.leaseMilliseconds) ms: the queue '\(lease.queue)' allows \(policy.leaseMillisecondsMax) ms; extend it while you work")
         }
-        waiterNumber += 1
         let asked = lease.leaseMilliseconds > 0 ? UInt64(lease.leaseMilliseconds) : policy.leaseMilliseconds
         let waiter = Waiter(
-            session: request.session, correlationID: request.correlationID, messagesMax: min(Int(lease.messagesMax), Self.messagesPerLeaseMax),
-            bytesMax: min(Int(lease.bytesMax), leaseBytesMax), leaseMilliseconds: HeldMessages.leaseDuration(asked),
-            deadline: request.now + UInt64(lease.waitMilliseconds), number: waiterNumber)
+            session: request.session, correlationID: request.correlationID, queue: queue,
+            messagesMax: min(Int(lease.messagesMax), Self.messagesPerLeaseMax), bytesMax: min(Int(lease.bytesMax), leaseBytesMax),
+            leaseMilliseconds: HeldMessages.leaseDuration(asked), deadline: request.now + UInt64(lease.waitMilliseconds))
         let isQuiet = sessions[request.session]?.isQuiet == true
+        guard leaseRoom(of: request.session) > 0 else { throw leasesOverQuota(request.session) }
         // Whoever waited longer comes first.
-        if !isQuiet, waiting[Int(queue)] == 0, let granted = try grant(queue, to: waiter, now: request.now), !granted.isEmpty {
+        if !isQuiet, waitingLeases.count(inLineFor: queue) == 0, let granted = try grant(queue, to: waiter, now: request.now), !granted.isEmpty {
             deliver(granted, to: waiter)
         } else if lease.waitMilliseconds == 0 {
             deliver([], to: waiter)
         } else {
-            guard waiting[Int(queue)] < Waiter.perQueueMax else {
-                throw WireError(.tooManyInFlight, "\(Waiter.perQueueMax) leases wait on '\(lease.queue)'", retryAfterMilliseconds: 1000)
+            guard waitingLeases.count(on: queue) < WaitingLeases.perQueueMax else {
+                throw WireError(
+                    .tooManyInFlight, "\(WaitingLeases.perQueueMax) LEASEs wait on '\(lease.queue)': no more are allowed",
+                    retryAfterMilliseconds: 1000)
             }
-            if isQuiet {
-                park(waiter, of: queue)
-            } else {
-                waiters[Int(queue)].append(waiter)
-                waiting[Int(queue)] += 1
-            }
-            sessions[request.session]?.waitingLeases += 1
-            waiterDeadlines.insert(.init(deadline: waiter.deadline, number: waiter.number, queue: queue))
+            try checkWaitQuota(request, more: 1)
+            waitingLeases.add(waiter, parkedFor: isQuiet ? .quiet : [])
             waitForRate(queue, now: request.now)
-            sessions[request.session]?.inFlight += 1
+            use(.init(requests: 1, waits: 1), request.session)
         }
     }
 
@@ -60,14 +56,16 @@ extension Node {
         let countAt = namesGroups
             ? transaction.beginGrantFromGroups(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
             : transaction.beginGrant(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
+        let messagesMax = min(waiter.messagesMax, leaseRoom(of: waiter.session))
+        let account = sessions[waiter.session]?.account ?? Quotas.noAccount
         var granted: [QueueEngine.Granted] = []
         var byteCount = 0
-        while granted.count < waiter.messagesMax, let next = state.engine.nextReady(in: queue, now: state.time) {
+        while granted.count < messagesMax, let next = state.engine.nextReady(in: queue, now: state.time) {
             byteCount += Int(next.byteCount)
             guard byteCount <= waiter.bytesMax || granted.isEmpty else { break }
             guard let message = state.engine.grant(
                 queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder,
-                session: waiter.session.rawValue, now: state.time)
+                session: waiter.session.rawValue, account: account, now: state.time)
             else {
                 // A damaged checkpoint may name a message twice; the second is dropped here. Anything else would go on for ever.
                 precondition(state.engine.nextReady(in: queue, now: state.time)?.id != next.id, "the next ready message can be leased")
@@ -121,17 +119,17 @@ extension Node {
 
     /// A message of `queue` may have become ready.
     mutating func becameReady(_ queue: UInt32) {
-        guard waiting[Int(queue)] > 0, queuesToServe.last != queue else { return }
+        guard waitingLeases.count(inLineFor: queue) > 0, queuesToServe.last != queue else { return }
         queuesToServe.append(queue)
     }
 
     /// Looks again when the queue's rates allow what they hold back now.
     private mutating func waitForRate(_ queue: UInt32, now: UInt64) {
-        guard waiting[Int(queue)] > 0, let until = state.engine.limitedUntil(queue, now: now) else { return }
+        guard waitingLeases.count(inLineFor: queue) > 0, let until = state.engine.limitedUntil(queue, now: now) else { return }
         let due = max(until, now + 1)
         if let known = rateDeadlineByQueue[queue], known <= due, known > now { return }
         rateDeadlineByQueue[queue] = due
-        rateDeadlines.insert(.init(deadline: due, number: 0, queue: queue))
+        rateDeadlines.insert(.init(deadline: due, queue: queue))
     }
 
     /// Queues whose rates allow another delivery are served again.
@@ -152,12 +150,12 @@ extension Node {
     }
 
     private mutating func serve(_ queue: UInt32, now: UInt64) {
-        let index = Int(queue)
-        while let waiter = waiters[index].first {
-            // Nor to one that is closing: what it were given would be lost to all until the lease ends.
-            guard !isClosing(waiter.session) else {
-                waiters[index].removeFirst()
-                waiting[index] -= 1
+        while let waiter = waitingLeases.first(inLineFor: queue) {
+            guard leaseRoom(of: waiter.session) > 0 else {
+                // Others behind it need not wait for its principal to finish what it holds.
+                waitingLeases.remove(waiter.number)
+                free(.init(requests: 1, waits: 1), waiter.session)
+                answer(waiter.session, waiter.correlationID, .refused(.lease, leasesOverQuota(waiter.session)))
                 continue
             }
             // Decoding errors can't come from here, and a full log leaves the waiter where it is.
@@ -170,34 +168,19 @@ extension Node {
                 waitForRate(queue, now: now)
                 return
             }
-            waiters[index].removeFirst()
-            waiting[index] -= 1
-            sessions[waiter.session]?.waitingLeases -= 1
-            sessions[waiter.session]?.inFlight -= 1
+            waitingLeases.remove(waiter.number)
+            free(.init(requests: 1, waits: 1), waiter.session)
             deliver(granted, to: waiter)
         }
     }
 
-    /// Answers the waits that are over at `now` with no message.
-    mutating func endWaits(now: UInt64) {
-        while let first = waiterDeadlines.min, first.deadline <= now {
-            waiterDeadlines.removeMin()
-            guard let waiter = take(first.number, of: first.queue), !isClosing(waiter.session) else { continue }
-            sessions[waiter.session]?.waitingLeases -= 1
-            sessions[waiter.session]?.inFlight -= 1
+    /// Answers the waits that end at `now` or before with no message, at most `max` at once.
+    mutating func endWaits(now: UInt64, max: Int = Node.timersPerTurnMax) {
+        var left = max
+        while left > 0, let waiter = waitingLeases.removeNextDue(now: now) {
+            left -= 1
+            free(.init(requests: 1, waits: 1), waiter.session)
             deliver([], to: waiter)
         }
-    }
-    /// Takes a LEASE out of the line in which it waits, or from where it waits apart; nil: it was served.
-    private mutating func take(_ number: UInt64, of queue: UInt32) -> Waiter? {
-        let index = Int(queue)
-        let place = waiterPlace(number, in: queue)
-        if place < waiters[index].count, waiters[index][place].number == number {
-            waiting[index] -= 1
-            return waiters[index].remove(at: place)
-        }
-        guard let parked = parked.removeValue(forKey: number) else { return nil }
-        sessions[parked.waiter.session]?.parked.removeAll { $0 == number }
-        return parked.waiter
     }
 }

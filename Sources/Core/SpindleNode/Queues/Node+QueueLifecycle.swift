@@ -30,10 +30,7 @@ extension Node {
     /// Lets go of everything that is kept by the queue's number or name: the number may soon be another queue's.
     private mutating func forget(_ queue: UInt32, _ name: String) {
         let index = Int(queue)
-        let parked = parkedWaiters(of: queue)
-        let waiting = waiters[index] + parked
-        waiters[index] = []
-        self.waiting[index] = 0
+        let waiting = waitingLeases.removeAll(on: queue)
         duplicates[index] = 0
         queuesToServe.removeAll { $0 == queue }
         rateDeadlineByQueue[queue] = nil
@@ -41,7 +38,7 @@ extension Node {
         reviewAwaits(of: queue)
         for id in progress.keys.sorted() where state.engine.held.find(id) == nil { progress[id] = nil }
         for waiter in waiting where sessions[waiter.session] != nil {
-            sessions[waiter.session]?.inFlight -= 1
+            free(.init(requests: 1, waits: 1), waiter.session)
             let error = WireError(.noSuchQueue, "the queue '\(name)' was deleted while this LEASE waited")
             answer(waiter.session, waiter.correlationID, .refused(.lease, error))
         }

@@ -53,11 +53,7 @@ extension Node {
         _ = try appendTransaction(.declare)
         try state.declare(number, name: name, policy: policy)
         if needsDeadLetters { try state.declare(deadNumber, name: deadLetters, policy: deadPolicy) }
-        while waiters.count < state.engine.queues.count {
-            waiters.append([])
-            waiting.append(0)
-            duplicates.append(0)
-        }
+        while duplicates.count < state.engine.queues.count { duplicates.append(0) }
         for number in [number, deadNumber] where Int(number) < duplicates.count {
             // Another queue may have had this number.
             if known != number, state.engine.queues[Int(number)].totals.published == 0 { duplicates[Int(number)] = 0 }
@@ -106,7 +102,7 @@ extension Node {
         stats.expired = queue.totals.expired
         stats.dead = queue.totals.dead
         stats.duplicates = duplicates[Int(number)]
-        stats.waiters = UInt64(waiting[Int(number)])
+        stats.waiters = UInt64(waitingLeases.count(inLineFor: number))
         stats.paused = (queue.pause.deliveries ? 1 : 0) | (queue.pause.publishes ? 2 : 0)
         stats.pauseReason = queue.pause.reason
         stats.policy = queue.policy.fields

@@ -28,7 +28,7 @@ extension Node {
 
     /// A lease of `queue` ended: where a limit held others back, they may go on.
     private mutating func leaseEnded(in queue: UInt32) {
-        if waiting[Int(queue)] > 0, state.engine.queues[Int(queue)].counts.ready > 0 { becameReady(queue) }
+        if waitingLeases.count(inLineFor: queue) > 0, state.engine.queues[Int(queue)].counts.ready > 0 { becameReady(queue) }
     }
 
     /// Room for entries that only free or move what is there: they may use the log's reserve.

@@ -5,8 +5,6 @@ internal import SpindleWire
 
 // What ended messages leave behind, and AWAIT, which asks for it.
 extension Node {
-    /// Messages that all AWAITs together may wait for.
-    static let awaitedMax = 1_000_000
     /// Most bytes that the end of one message adds to an entry, besides its result.
     static let endByteCountMax = 64
 
@@ -73,24 +71,6 @@ extension Node {
 
     // MARK: AWAIT
 
-    struct AwaiterDeadline: Comparable, Sendable {
-        var deadline: UInt64
-        var number: UInt64
-        static func < (a: AwaiterDeadline, b: AwaiterDeadline) -> Bool {
-            a.deadline != b.deadline ? a.deadline < b.deadline : a.number < b.number
-        }
-    }
-
-    /// An AWAIT that waits.
-    struct Awaiter: Sendable {
-        var session: SessionID
-        var correlationID: UInt32
-        var queue: UInt32
-        var ids: [UInt64]
-        /// Messages that have not ended yet.
-        var remaining: Int
-    }
-
     mutating func awaitMessages(_ request: Request, _ body: RawSpan) throws(WireError) {
         let asked = try AwaitRequest(body)
         try Self.allow(request.principal.publish, asked.queue, "await messages of queue", request.principal)
@@ -103,26 +83,23 @@ extension Node {
         guard !asked.ids.isEmpty, asked.ids.count <= countMax else {
             throw WireError(.invalidArgument, "\(asked.ids.count) messages: 1 to \(countMax) can be awaited in a request, so that all results fit its reply")
         }
-        var awaiter = Awaiter(
-            session: request.session, correlationID: request.correlationID, queue: queue, ids: asked.ids, remaining: 0)
         var pending: [UInt64] = []
         var seen: Set<UInt64> = []
         for id in asked.ids where seen.insert(id).inserted && isPending(id, in: queue) { pending.append(id) }
+        let awaiter = Awaiter(
+            session: request.session, correlationID: request.correlationID, queue: queue, ids: asked.ids, pending: pending)
         guard !pending.isEmpty, asked.waitMilliseconds > 0, !isDraining else {
             answerAwait(awaiter)
             return
         }
-        guard awaitedCount + pending.count <= Self.awaitedMax else {
-            throw WireError(.tooManyInFlight, "\(awaitedCount) messages are awaited: no more are allowed", retryAfterMilliseconds: 1000)
+        guard waitingAwaits.messageCount + pending.count <= WaitingAwaits.messagesMax else {
+            throw WireError(
+                .tooManyInFlight, "\(waitingAwaits.messageCount) messages are awaited: at most \(WaitingAwaits.messagesMax) are allowed",
+                retryAfterMilliseconds: 1000)
         }
-        awaiter.remaining = pending.count
-        awaiterNumber += 1
-        awaiters[awaiterNumber] = awaiter
-        awaitedCount += pending.count
-        for id in pending { awaitersByMessage[id, default: []].append(awaiterNumber) }
-        awaiterDeadlines.insert(AwaiterDeadline(deadline: request.now + UInt64(asked.waitMilliseconds), number: awaiterNumber))
-        sessions[request.session]?.awaiters.append(awaiterNumber)
-        sessions[request.session]?.inFlight += 1
+        try checkWaitQuota(request, more: pending.count)
+        waitingAwaits.add(awaiter, until: request.now + UInt64(asked.waitMilliseconds))
+        use(.init(requests: 1, waits: pending.count), request.session)
     }
 
     /// Whether a message has yet to end.
@@ -134,50 +111,29 @@ extension Node {
         return state.engine.view(id, in: queue) != nil
     }
 
-    /// A message has ended, for those who wait for that.
+    /// Wakes AWAITs of a finished message.
     private mutating func ended(_ id: UInt64) {
-        guard !awaitersByMessage.isEmpty, let numbers = awaitersByMessage.removeValue(forKey: id) else { return }
-        for number in numbers {
-            awaiters[number]?.remaining -= 1
-            awaitedCount -= 1
-            if awaiters[number]?.remaining == 0 { finish(number) }
-        }
+        for awaiter in waitingAwaits.ended(id) { finish(awaiter) }
     }
 
-    private mutating func finish(_ number: UInt64) {
-        guard let awaiter = forget(number) else { return }
-        sessions[awaiter.session]?.awaiters.removeAll { $0 == number }
-        sessions[awaiter.session]?.inFlight -= 1
+    private mutating func finish(_ awaiter: Awaiter) {
+        free(.init(requests: 1, waits: awaiter.pending.count), awaiter.session)
         answerAwait(awaiter)
     }
 
-    /// Nobody waits any more.
-    @discardableResult
-    mutating func forget(_ number: UInt64) -> Awaiter? {
-        guard let awaiter = awaiters.removeValue(forKey: number) else { return nil }
-        guard awaiter.remaining > 0 else { return awaiter }
-        for id in awaiter.ids {
-            guard let numbers = awaitersByMessage[id], numbers.contains(number) else { continue }
-            awaitedCount -= 1
-            if numbers.count == 1 { awaitersByMessage[id] = nil } else { awaitersByMessage[id]?.removeAll { $0 == number } }
-        }
-        return awaiter
-    }
-
-    /// Answers the AWAITs whose time is over at `now` with what is known.
-    mutating func endAwaits(now: UInt64) {
-        while let first = awaiterDeadlines.min, first.deadline <= now {
-            awaiterDeadlines.removeMin()
-            finish(first.number)
+    /// Answers the AWAITs whose wait ends at `now` or before with what is known, at most `max` at once.
+    mutating func endAwaits(now: UInt64, max: Int = Node.timersPerTurnMax) {
+        var left = max
+        while left > 0, let awaiter = waitingAwaits.removeNextDue(now: now) {
+            left -= 1
+            finish(awaiter)
         }
     }
 
     /// Messages of `queue` have gone that left nothing behind: nobody waits for them any more.
     mutating func reviewAwaits(of queue: UInt32) {
-        for id in awaitersByMessage.keys.sorted() {
-            guard let number = awaitersByMessage[id]?.first, awaiters[number]?.queue == queue, !isPending(id, in: queue) else { continue }
-            ended(id)
-        }
+        guard !waitingAwaits.isEmpty else { return }
+        for id in waitingAwaits.messages(of: queue) where !isPending(id, in: queue) { ended(id) }
     }
 
     // MARK: Answering

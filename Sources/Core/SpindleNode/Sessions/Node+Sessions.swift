@@ -14,10 +14,10 @@ extension Node {
 
     /// A connection is gone. Its leases go on: their tokens are good on any connection of the same principal.
     package mutating func disconnected(_ session: SessionID, now: UInt64) {
+        endWaits(of: session)
         guard let gone = sessions.removeValue(forKey: session) else { return }
+        quotas.subtract(gone.usage, from: gone.account)
         disown(gone.leases, of: session)
-        for number in gone.awaiters { forget(number) }
-        for number in gone.parked { parked[number] = nil }
         if !gone.subscriptions.isEmpty { subscribers.removeAll { $0 == session } }
         if sessionOrder.count > 2 * sessions.count + 16 {
             sessionOrder.removeAll { sessions[$0] == nil }
@@ -117,6 +117,7 @@ extension Node {
             return
         }
         sessions[session]?.state = .open(principal)
+        sessions[session]?.account = quotas.account(of: principal.name)
         let client = sessions[session]?.clientName ?? ""
         sessions[session]?.holder = client.isEmpty ? principal.name : "\(principal.name)/\(client)"
         outbox.reply(session, .auth, correlationID) { AuthReply(principal: principal.name).encode(into: &$0) }
@@ -146,10 +147,12 @@ extension Node {
 
     private mutating func close(_ session: SessionID) {
         sessions[session]?.state = .closing
-        if sessions[session]?.subscriptions.isEmpty == false {
+        if let count = sessions[session]?.subscriptions.count, count > 0 {
             sessions[session]?.subscriptions = []
+            free(.init(subscriptions: count), session)
             subscribers.removeAll { $0 == session }
         }
+        endWaits(of: session)
         outbox.effects.append(.close(session))
     }
 
@@ -161,8 +164,8 @@ extension Node {
             guard case .open? = sessions[session]?.state else { continue }
             outbox.push(session, .goingAway) { GoingAwayNotice(graceMilliseconds: graceMilliseconds, reason: reason).encode(into: &$0) }
         }
-        endWaits(now: .max)
-        endAwaits(now: .max)
+        endWaits(now: .max, max: .max)
+        endAwaits(now: .max, max: .max)
     }
 
     /// A request of an authenticated session.
@@ -181,11 +184,14 @@ extension Node {
             guard header.version == 1 else {
                 throw WireError(.unsupported, "\(opcode.name) version \(header.version): this broker speaks version 1")
             }
-            guard (sessions[session]?.inFlight ?? 0) < configuration.inFlightMax else {
+            guard (sessions[session]?.usage.requests ?? 0) < configuration.inFlightMax else {
                 throw WireError(
                     .tooManyInFlight, "\(configuration.inFlightMax) requests of this connection wait for an answer; wait for some of them",
                     retryAfterMilliseconds: 10)
             }
+            try checkRequestQuota(opcode, request, byteCount: Int(header.length))
+            quotas.receivedBytes = Int(header.length)
+            defer { quotas.receivedBytes = 0 }
             try perform(opcode, request, body)
         } catch {
             // The frame was whole: whatever is wrong with its body, the stream is still in step.

@@ -47,7 +47,7 @@ extension Node {
         row.connectedAtMilliseconds = known.connectedAt
         row.heardAtMilliseconds = known.heardAt
         row.isQuiet = known.isQuiet
-        row.waits = known.waitingLeases > 0
+        row.waits = waitingLeases.count(of: session) > 0
         row.held = UInt32(clamping: known.leases.count)
         row.labels = known.labels
         if withLeases { row.leases = shown(known.leases) }
@@ -81,7 +81,7 @@ extension Node {
 
     /// `session` extended the lease `token`, which may have been nobody's, or another connection's of the same principal.
     mutating func own(_ token: DeliveryToken, _ session: SessionID) {
-        guard state.engine.own(token.messageID, session: session.rawValue) != session.rawValue else { return }
+        guard state.engine.own(token.messageID, session: session.rawValue, account: sessions[session]?.account) != session.rawValue else { return }
         owns(session, CollectionOfOne(token))
     }
 
@@ -171,65 +171,14 @@ extension Node {
     private mutating func quiet(_ session: SessionID) {
         guard sessions[session]?.isQuiet == false else { return }
         sessions[session]?.isQuiet = true
-        guard let waits = sessions[session]?.waitingLeases, waits > 0 else { return }
-        for queue in waiters.indices {
-            let parked = waiters[queue].filter { $0.session == session }
-            guard !parked.isEmpty else { continue }
-            waiters[queue].removeAll { $0.session == session }
-            waiting[queue] -= parked.count
-            for waiter in parked { park(waiter, of: UInt32(queue)) }
-        }
-    }
-
-    /// A LEASE of a quiet session waits without being in line.
-    mutating func park(_ waiter: Waiter, of queue: UInt32) {
-        parked[waiter.number] = ParkedWaiter(queue: queue, waiter: waiter)
-        sessions[waiter.session]?.parked.append(waiter.number)
-    }
-
-    /// The session's LEASEs go back to where they were in line.
-    /// Takes out the LEASEs of `queue` that are parked, in the order in which they came.
-    mutating func parkedWaiters(of queue: UInt32) -> [Waiter] {
-        var found: [Waiter] = []
-        for number in parked.keys.sorted() where parked[number]?.queue == queue {
-            guard let entry = parked.removeValue(forKey: number) else { continue }
-            sessions[entry.waiter.session]?.parked.removeAll { $0 == number }
-            found.append(entry.waiter)
-        }
-        return found
+        waitingLeases.parkAll(of: session, for: .quiet)
     }
 
     private mutating func resume(_ session: SessionID) {
         guard sessions[session]?.isQuiet == true else { return }
         sessions[session]?.isQuiet = false
-        let numbers = sessions[session]?.parked ?? []
-        sessions[session]?.parked = []
-        for number in numbers {
-            guard let entry = parked.removeValue(forKey: number) else { continue }
-            let index = Int(entry.queue)
-            waiters[index].insert(entry.waiter, at: waiterPlace(number, in: entry.queue))
-            waiting[index] += 1
-            becameReady(entry.queue)
-        }
+        for queue in waitingLeases.resumeAll(of: session, from: .quiet) { becameReady(queue) }
     }
-
-    /// Place of the first waiter of `queue` whose number is not below `number`: they rise along the line.
-    func waiterPlace(_ number: UInt64, in queue: UInt32) -> Int {
-        let line = waiters[Int(queue)]
-        var low = 0
-        var high = line.count
-        while low < high {
-            let middle = (low + high) / 2
-            if line[middle].number < number { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-}
-
-/// A waiting LEASE of a session that was told to be quiet.
-struct ParkedWaiter: Sendable {
-    var queue: UInt32
-    var waiter: Waiter
 }
 
 /// Rows of a WORKERS reply, as many as a frame holds.

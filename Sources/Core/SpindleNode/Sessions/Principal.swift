@@ -15,10 +15,11 @@ package struct Principal: Equatable, Sendable {
     package var topicPublish: [NamePattern]
     /// Topics that may be subscribed to.
     package var topicSubscribe: [NamePattern]
+    package var quota: PrincipalQuota
 
     package init(
         name: String, publish: [NamePattern] = [], lease: [NamePattern] = [], read: [NamePattern] = [], admin: [NamePattern] = [],
-        topicPublish: [NamePattern] = [], topicSubscribe: [NamePattern] = []
+        topicPublish: [NamePattern] = [], topicSubscribe: [NamePattern] = [], quota: PrincipalQuota = PrincipalQuota()
     ) {
         self.name = name
         self.publish = publish
@@ -27,5 +28,6 @@ package struct Principal: Equatable, Sendable {
         self.admin = admin
         self.topicPublish = topicPublish
         self.topicSubscribe = topicSubscribe
+        self.quota = quota
     }
 }

@@ -25,8 +25,10 @@ struct Session: Sendable {
     var labels: [HelloRequest.Label] = []
     /// `principal/client`, for leases and attempts.
     var holder = ""
-    /// Requests that wait for an answer.
-    var inFlight = 0
+    /// Its principal's; see ``Quotas``.
+    var account = Quotas.noAccount
+    /// Its share of what its principal uses.
+    var usage = Quotas.Usage()
     var subscriptions: [Subscription] = []
     /// The queue of the last publish that was allowed: most producers have but one.
     var lastPublishQueue: (name: String, number: UInt32)?
@@ -36,14 +38,8 @@ struct Session: Sendable {
     var leasesKept = Session.leasesKept
     /// Ended leases that are let stand before the list is looked through.
     static let leasesKept = 64
-    /// LEASEs of it that wait.
-    var waitingLeases = 0
     /// Told to be quiet, or to terminate: it gets no new grants.
     var isQuiet = false
-    /// Numbers of the LEASEs that wait apart for that.
-    var parked: [UInt64] = []
-    /// Numbers of the AWAITs that wait.
-    var awaiters: [UInt64] = []
 
     init(peer: String, now: UInt64) {
         self.peer = peer
@@ -57,17 +53,4 @@ struct Session: Sendable {
         case .awaitingHello, .awaitingAuthentication, .authenticating, .closing: nil
         }
     }
-}
-
-/// A LEASE that found nothing and waits.
-struct Waiter: Sendable {
-    /// Most waiters on one queue.
-    static let perQueueMax = 100_000
-    var session: SessionID
-    var correlationID: UInt32
-    var messagesMax: Int
-    var bytesMax: Int
-    var leaseMilliseconds: UInt64
-    var deadline: UInt64
-    var number: UInt64
 }

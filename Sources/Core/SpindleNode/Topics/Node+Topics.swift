@@ -23,7 +23,9 @@ extension Node {
         guard subscriptions.count < Subscription.perSessionMax else {
             throw WireError(.invalidArgument, "\(Subscription.perSessionMax) subscriptions on this connection: no more are allowed")
         }
+        try checkSubscriptionQuota(request)
         let subscription = start(subscribe, patterns)
+        use(.init(subscriptions: 1), session)
         if subscriptions.isEmpty { subscribers.append(session) }
         sessions[session]?.subscriptions.append(subscription)
         hasTopicWork = true
@@ -60,6 +62,7 @@ extension Node {
             throw WireError(.invalidArgument, "there is no subscription \(unsubscribe.subscriptionID) on this connection")
         }
         sessions[request.session]?.subscriptions.remove(at: index)
+        free(.init(subscriptions: 1), request.session)
         if sessions[request.session]?.subscriptions.isEmpty == true { subscribers.removeAll { $0 == request.session } }
         outbox.reply(request.session, .topicUnsubscribe, request.correlationID) { _ in }
     }

@@ -12,6 +12,8 @@ package struct HeldMessages: Sendable {
         var list: Int32 = -1
         var previous: Int32 = -1
         var next: Int32 = -1
+        /// For which the lease counts, or the last one did.
+        var account: UInt32 = 0
 
         /// Field by field: nothing is made elsewhere and copied here.
         mutating func lease(_ packed: PackedMessages.Message, _ place: Place, _ lease: HeldMessage.Lease) {
@@ -99,6 +101,8 @@ package struct HeldMessages: Sendable {
     private var free: [Int32] = []
     private var slotByID = IDTable()
     private var lists: [LeaseList] = []
+    /// By account. Not part of the log: after a restart leases count for account 0.
+    private var leaseCounts: [Int] = [0]
     package private(set) var count = 0
 
     package init() {}
@@ -151,7 +155,7 @@ package struct HeldMessages: Sendable {
     }
 
     /// The same for a waiting message that is leased for the first time.
-    mutating func insert(_ packed: PackedMessages.Message, _ place: Place, _ lease: HeldMessage.Lease) -> Bool {
+    mutating func insert(_ packed: PackedMessages.Message, _ place: Place, _ lease: HeldMessage.Lease, account: UInt32 = 0) -> Bool {
         let index = free.last ?? Int32(slots.count)
         guard slotByID.insert(packed.id, at: index) else { return false }
         if free.popLast() != nil {
@@ -161,18 +165,43 @@ package struct HeldMessages: Sendable {
             slots[slots.count - 1].lease(packed, place, lease)
         }
         count += 1
+        slots[Int(index)].account = account
         link(index, deadline: lease.deadline, duration: lease.duration)
         return true
     }
 
-    /// Changes a held message in place and keeps the order of leases; nil if it isn't held.
+    /// Changes a held message in place and keeps the order of leases; nil if it isn't held. A lease that it has then counts for
+    /// `account`, or as before.
     @discardableResult
-    package mutating func update<R>(_ id: UInt64, _ change: (inout HeldMessage) -> R) -> R? {
+    package mutating func update<R>(_ id: UInt64, account: UInt32? = nil, _ change: (inout HeldMessage) -> R) -> R? {
         guard let index = slotByID[id] else { return nil }
         unlink(index)
+        if let account { slots[Int(index)].account = account }
         let result = change(&slots[Int(index)].message)
         link(index)
         return result
+    }
+
+    /// The lease of `id` is held by `session` from now on, and counts for `account` where one is given; returns the session before.
+    mutating func own(_ id: UInt64, session: UInt64, account: UInt32?) -> UInt64? {
+        guard let index = slotByID[id], case .leased(var lease) = slots[Int(index)].message.state else { return nil }
+        let before = lease.session
+        lease.session = session
+        slots[Int(index)].message.state = .leased(lease)
+        if let account, account != slots[Int(index)].account {
+            countLease(-1, slots[Int(index)].account)
+            slots[Int(index)].account = account
+            countLease(1, account)
+        }
+        return before
+    }
+
+    /// Leases that count for `account`.
+    package func leaseCount(of account: UInt32) -> Int { Int(account) < leaseCounts.count ? leaseCounts[Int(account)] : 0 }
+
+    private mutating func countLease(_ more: Int, _ account: UInt32) {
+        while leaseCounts.count <= Int(account) { leaseCounts.append(0) }
+        leaseCounts[Int(account)] += more
     }
 
     /// Lets go of a message. False if it isn't held.
@@ -238,6 +267,7 @@ package struct HeldMessages: Sendable {
         slots[Int(index)].link(in: Int32(list), after: after, before: before, deadline: deadline)
         if after >= 0 { slots[Int(after)].next = index } else { lists[list].first = index }
         if before >= 0 { slots[Int(before)].previous = index } else { lists[list].last = index }
+        countLease(1, slots[Int(index)].account)
     }
 
     private mutating func unlink(_ index: Int32) {
@@ -248,6 +278,7 @@ package struct HeldMessages: Sendable {
         let next = slots[at].next
         if previous >= 0 { slots[Int(previous)].next = next } else { lists[list].first = next }
         if next >= 0 { slots[Int(next)].previous = previous } else { lists[list].last = previous }
+        countLease(-1, slots[at].account)
         slots[at].list = -1
         slots[at].previous = -1
         slots[at].next = -1
