@@ -110,7 +110,7 @@ let package = Package(
         library("SpindleCluster", in: .shell, ["SpindleText", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
 
         // Programs that talk to a broker.
-        library("SpindleClient", in: .client, ["SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
+        library("SpindleClient", in: .client, ["SpindleText", "SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
         library("SpindleWorker", in: .client, ["SpindleClient", .logging, .metrics, .tracing, .lifecycle]),
         library("SpindleBridge", in: .client, ["SpindleText", "SpindleClient", .hummingbird, .logging, .lifecycle]),
 

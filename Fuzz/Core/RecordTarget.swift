@@ -20,8 +20,8 @@ extension FuzzTarget {
         try must(attributes == unchecked, "a record means something else at replay: \(attributes), \(String(describing: unchecked))")
         guard var message else { throw FuzzFailure("the broker takes a record that no consumer can decode") }
         try must(
-            message.priority == attributes.priority && message.group == attributes.group
-                && message.deduplicationKey == attributes.deduplicationKey && message.delayMilliseconds == attributes.delayMilliseconds
+            message.priority == attributes.priority && said(message.group) == attributes.group
+                && said(message.deduplicationKey) == attributes.deduplicationKey && message.delayMilliseconds == attributes.delayMilliseconds
                 && message.timeToLiveMilliseconds == attributes.timeToLiveMilliseconds, "broker and consumer read different headers")
         // Said of a body that isn't compressed it means nothing, and is not written.
         if !message.flags.contains(.lz4) { message.expandedByteCount = 0 }
@@ -30,6 +30,9 @@ extension FuzzTarget {
         let again = try? RecordView.decode(writer.span)
         try must(again == message, "a record changes when it is encoded again: \(message), \(String(describing: again))")
     }
+
+    /// An empty key or group is none to the broker.
+    private static func said(_ text: String?) -> String? { text == "" ? nil : text }
 
     /// Gives `record` the length and the checksum of its bytes.
     static func reseal(_ record: inout [UInt8]) {

@@ -54,7 +54,7 @@ struct CodeRule: Sendable {
 
     static let impure = forbidden("the deterministic core has no clock, thread, lock, async, random source or output") {
         // A word after a dot or `case` is a name.
-        $0.contains(#/(?:^|[^.\w])(?:async|await|actor|print|ContinuousClock|SuspendingClock|SystemRandomNumberGenerator)\b|\.random\(|\.randomElement|\.shuffle|\.hashValue\b/#.wordBoundaryKind(.simple))
+        $0.contains(#/(?:^|[^.\w])(?:async|await|actor(?= +[A-Z])|print|ContinuousClock|SuspendingClock|SystemRandomNumberGenerator)\b|\.random\(|\.randomElement|\.shuffle|\.hashValue\b/#.wordBoundaryKind(.simple))
             && !$0.drop(while: { $0 == " " }).hasPrefix("case ")
     }
 

@@ -21,8 +21,8 @@ import Testing
         Sample(rule: .uncheckedSendable, text: "final class A: @unchecked Sendable {}\n\nnonisolated(unsafe) var b = 1", lines: [1, 3]),
         Sample(rule: .uncheckedSendable, text: "// Only the log thread touches it.\nfinal class A: @unchecked Sendable {}", lines: []),
         Sample(rule: .plantedBugs, text: "#if PLANTED_BUGS\nif PlantedBug.active == .x {}\n// PlantedBug\nlet plantedBug = 1", lines: [1, 2, 4]),
-        Sample(rule: .impure, text: "func f() async {}\nlet x = Int.random(in: 0...1)\nlet now = ContinuousClock.now\nprint(x)\nlet h = a.hashValue", lines: [1, 2, 3, 4, 5]),
-        Sample(rule: .impure, text: "// async and await\nlet printed = \"print()\"\nlet asynchronous = 1\ncase await = 3\ncase .async: 4\nlet a = x.await", lines: []),
+        Sample(rule: .impure, text: "func f() async {}\nlet x = Int.random(in: 0...1)\nlet now = ContinuousClock.now\nprint(x)\nlet h = a.hashValue\nfinal actor Counter {", lines: [1, 2, 3, 4, 5, 6]),
+        Sample(rule: .impure, text: "// async and await\nlet printed = \"print()\"\nlet asynchronous = 1\ncase await = 3\ncase .async: 4\nlet a = x.await\nfunc f(actor: String?) { g(actor) }", lines: []),
         Sample(
             rule: .unorderedIteration,
             text: "var leases: [Int: Lease] = [:]\nfor (id, lease) in leases {\nfor x in self.leases where y {\nlet a = leases.keys\nlet b = leases.values.first\nleases.forEach { }\nlet s: Set<Int>\nfor e in s {",

@@ -69,6 +69,7 @@ extension Script {
         case "unreadable":
             broker.isLogUnreadable = words[1] == "on"
             return "ok"
+        case "settle", "event", "subscribe", "retain", "topics": return try settleOrTell(words)
         default: return try attend(words)
         }
     }
@@ -77,7 +78,7 @@ extension Script {
         try broker.ask(session(operatorName), opcode, body)
     }
 
-    private static func principal(_ name: String, _ rights: ArraySlice<String>) -> Principal {
+    static func principal(_ name: String, _ rights: ArraySlice<String>) -> Principal {
         var principal = Principal(name: name)
         for right in rights {
             let pair = right.split(separator: "=").map(String.init)
@@ -86,6 +87,8 @@ extension Script {
             case "publish": principal.publish = patterns
             case "lease": principal.lease = patterns
             case "read": principal.read = patterns
+            case "events": principal.topicPublish = patterns
+            case "subscribe": principal.topicSubscribe = patterns
             default: principal.admin = patterns
             }
         }

@@ -129,7 +129,7 @@ final class Script {
             default: throw WireError(.invalidArgument, "no such option: \(option)")
             }
         }
-        return try reply(broker.ask(session("admin"), .declare) { DeclareRequest(queue: words[1], policy: policy).encode(into: &$0) }) {
+        return try reply(broker.ask(session(operatorName), .declare) { DeclareRequest(queue: words[1], policy: policy).encode(into: &$0) }) {
             "\(try DeclareReply($0.span.bytes).outcome)"
         }
     }
@@ -160,7 +160,7 @@ final class Script {
             sizes[parts[0]] = records.count - start
         }
         let bytes = records.array()
-        let frame = broker.ask(session("producer"), .publish) {
+        let frame = broker.ask(session(operatorName == "admin" ? "producer" : operatorName), .publish) {
             PublishRequest.encodeHead(
                 producerID: producer, firstSequence: sequence, queue: words[1], count: bodies.count, recordsByteCount: bytes.count, into: &$0)
             $0.bytes(bytes)
@@ -264,7 +264,7 @@ final class Script {
     }
 
     private func stats(_ queue: String) throws -> String {
-        try reply(broker.ask(session("admin"), .stats) { StatsRequest(pattern: queue).encode(into: &$0) }) { body in
+        try reply(broker.ask(session(operatorName), .stats) { StatsRequest(pattern: queue).encode(into: &$0) }) { body in
             guard let stats = try StatsReply(body.span.bytes).queues.first else { return "none" }
             return "ready=\(stats.ready) leased=\(stats.leased) delayed=\(stats.delayed)"
         }

@@ -83,9 +83,11 @@ final class TestBroker {
 
     // MARK: Sessions
 
-    func connect(_ principal: Principal? = TestBroker.everything, client: String = "test") -> SessionID {
+    func connect(
+        _ principal: Principal? = TestBroker.everything, client: String = "test", labels: [HelloRequest.Label] = []
+    ) -> SessionID {
         let session = connectOnly()
-        request(session, .hello) { HelloRequest(clientName: client, clientVersion: "1").encode(into: &$0) }
+        request(session, .hello) { HelloRequest(clientName: client, clientVersion: "1", labels: labels).encode(into: &$0) }
         request(session, .auth) { AuthRequest(method: .token, credential: "t").encode(into: &$0) }
         turn(authenticateAs: principal)
         received[session] = []
@@ -208,6 +210,12 @@ final class TestBroker {
         let moved = node.relocate(stragglers, records: records.span.bytes, now: now)
         turn()
         return moved.records
+    }
+
+    /// Declares a queue as the broker's configuration does at a start.
+    func configure(_ queue: String, _ policy: QueuePolicyFields) throws {
+        try node.declareFromConfiguration(queue: queue, policy: policy, now: now)
+        turn()
     }
 
     // MARK: Stopping

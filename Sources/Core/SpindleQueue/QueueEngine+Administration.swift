@@ -1,3 +1,5 @@
+internal import SpindleText
+
 // What operators do to queues and messages: facts, live and at replay alike.
 extension QueueEngine {
     /// Holds deliveries or publishes back; both false: no longer. Leases that are held go on.
@@ -42,7 +44,7 @@ extension QueueEngine {
             if case .delayed = message.state { delayedCount -= 1 }
         }
         aging.remove(queue)
-        numberByName[queues[index].name] = nil
+        numberByName[ByteText(queues[index].name)] = nil
         queues[index] = QueueState(number: queue, name: "", policy: QueuePolicy())
         queues[index].isDeleted = true
         deletedCount += 1

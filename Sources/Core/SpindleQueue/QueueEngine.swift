@@ -1,4 +1,5 @@
 internal import HeapModule
+internal import SpindleText
 
 /// All queues of one node: which message is where, who holds it, what comes next.
 ///
@@ -7,7 +8,7 @@ internal import HeapModule
 package struct QueueEngine: Sendable {
     /// Index = the queue's number in the log. Numbers of deleted queues wait to be used again.
     package internal(set) var queues: [QueueState] = []
-    var numberByName: [String: UInt32] = [:]
+    var numberByName: [ByteText: UInt32] = [:]
     var deletedCount = 0
     package internal(set) var held = HeldMessages()
     /// Only of held messages.
@@ -36,7 +37,7 @@ package struct QueueEngine: Sendable {
 
     // MARK: Queues
 
-    package func number(of name: String) -> UInt32? { numberByName[name] }
+    package func number(of name: String) -> UInt32? { numberByName[ByteText(name)] }
 
     /// Queues that are there.
     package var count: Int { queues.count - deletedCount }
@@ -63,7 +64,7 @@ package struct QueueEngine: Sendable {
             queues[Int(number)] = state
             deletedCount -= 1
         }
-        numberByName[name] = number
+        numberByName[ByteText(name)] = number
         return number
     }
 
@@ -235,6 +236,14 @@ package struct QueueEngine: Sendable {
     /// The queue of a message whose lease `epoch` holds; nil if that lease is over.
     package func queue(leasedBy epoch: UInt32, of id: UInt64) -> UInt32? {
         held.leased(id).flatMap { $0.epoch == epoch ? $0.queue : nil }
+    }
+
+    /// Returns whether the lease of `id` was granted to one of whom `isHolder` says so by the name that the lease keeps.
+    package func isLeased(_ id: UInt64, by isHolder: (String) -> Bool) -> Bool {
+        held.with(id) { message in
+            guard case .leased(let lease) = message.state else { return false }
+            return isHolder(lease.holder)
+        } ?? false
     }
 
     /// The holder is done with the message: it is gone. False if it isn't leased.

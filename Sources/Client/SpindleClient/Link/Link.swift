@@ -1,5 +1,6 @@
 internal import Logging
 internal import NIOCore
+internal import SpindleText
 internal import SpindleWire
 internal import Synchronization
 
@@ -379,7 +380,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
 extension ConnectionMachine.Settings {
     init(_ configuration: ClientConfiguration) {
         let hello = HelloRequest(
-            capabilities: .lz4, clientName: String(configuration.clientName.prefix(WireLimits.nameBytesMax / 4)),
+            capabilities: .lz4, clientName: configuration.clientName.cut(toBytes: WireLimits.nameBytesMax),
             clientVersion: SpindleClient.version,
             labels: configuration.labels.prefix(WireLimits.labelsMax).map { HelloRequest.Label(name: $0.name, value: $0.value) })
         let auth =

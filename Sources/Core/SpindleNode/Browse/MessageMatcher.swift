@@ -1,4 +1,5 @@
 package import SpindleQueue
+internal import SpindleText
 package import SpindleWire
 
 /// A filter made ready to judge messages, one after the other. Pure. Source: `protocol/queues.md`, "Filters".
@@ -55,7 +56,9 @@ package struct MessageMatcher: Sendable {
         if let least = filter.attemptsMin, UInt64(message.attempts) < least { return false }
         if let most = filter.attemptsMax, UInt64(message.attempts) > most { return false }
         if let ids, !Self.contains(ids, message.id) { return false }
-        if let origin = filter.originQueue, history?.death?.originQueue != origin { return false }
+        if let origin = filter.originQueue {
+            guard let known = history?.death?.originQueue, known.hasSameBytes(as: origin) else { return false }
+        }
         if let reason {
             // A message that nobody tried (its time to live ended) has only the reason of its death.
             let reasons = [history?.attempts.last?.reason, history?.death?.reason]
@@ -94,15 +97,19 @@ package struct MessageMatcher: Sendable {
 }
 
 extension MessageMatcher.Condition {
+    /// The names by which filters know the headers that are no user headers.
+    private static let known: [(name: String, id: UInt8)] = [
+        ("correlationId", RecordHeaderID.correlationID), ("contentType", RecordHeaderID.contentType), ("taskType", RecordHeaderID.taskType),
+        ("group", RecordHeaderID.group), ("dedupKey", RecordHeaderID.deduplicationKey),
+    ]
+
     init(_ header: MessageFilter.HeaderCondition, isWhole: Bool) {
-        switch header.name {
-        case "": name = .any
-        case "correlationId": name = .known(RecordHeaderID.correlationID)
-        case "contentType": name = .known(RecordHeaderID.contentType)
-        case "taskType": name = .known(RecordHeaderID.taskType)
-        case "group": name = .known(RecordHeaderID.group)
-        case "dedupKey": name = .known(RecordHeaderID.deduplicationKey)
-        default: name = .user(BytePattern(header.name))
+        if header.name.isEmpty {
+            name = .any
+        } else if let known = Self.known.first(where: { $0.name.hasSameBytes(as: header.name) }) {
+            name = .known(known.id)
+        } else {
+            name = .user(BytePattern(header.name))
         }
         text = BytePattern(header.text)
         self.isWhole = isWhole

@@ -1,5 +1,6 @@
 internal import SpindleLog
 internal import SpindleQueue
+internal import SpindleText
 internal import SpindleWire
 
 // PUBLISH and TOPIC_PUBLISH.
@@ -66,8 +67,10 @@ extension Node {
         let queue = try publishTarget(request, batch.queue)
         try checkNotPaused(queue)
         try checkRoom(forPublishOf: batch.records.byteCount)
+        var keys = BatchKeys()
         let admission = try admit(
-            batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .queue(queue), now: request.now)
+            batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .queue(queue), now: request.now,
+            batch: &keys)
         for run in admission.runs where run.status == .duplicate { duplicates[Int(queue)] += UInt64(run.count) }
         guard !admission.pieces.isEmpty else {
             answer(request.session, request.correlationID, .publishedItems(PublishReply(runs: admission.runs)))
@@ -88,9 +91,10 @@ extension Node {
         try Self.allow(request.principal.topicPublish, batch.queue, "publish to topic", request.principal)
         try checkRoom(forPublishOf: batch.records.byteCount)
         let (topic, isNew) = try topicTarget(batch.queue)
+        var keys = BatchKeys()
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .topic(isNew ? nil : topic),
-            now: request.now)
+            now: request.now, batch: &keys)
         guard !admission.pieces.isEmpty else {
             answer(request.session, request.correlationID, .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.runs)))
             return
@@ -143,15 +147,15 @@ extension Node {
         case topic(UInt32?)
     }
 
-    /// Judges every record of a batch. Throws only where the batch can't be taken apart.
+    /// Judges every record of a batch. Throws only where the batch can't be taken apart. `batch`: what of the request was judged before for
+    /// the same target; this one is added.
     func admit(
-        _ records: RawSpan, count: Int, producer: UInt64, firstSequence: UInt64, to target: Target, now: UInt64
+        _ records: RawSpan, count: Int, producer: UInt64, firstSequence: UInt64, to target: Target, now: UInt64, batch keys: inout BatchKeys
     ) throws(WireError) -> Admission {
         guard producer == 0 || firstSequence <= UInt64.max - UInt64(count) else {
             throw WireError(.invalidArgument, "the sequence \(firstSequence) is too large")
         }
         var admission = Admission()
-        var keys = BatchKeys()
         var offset = 0
         var duplicateEnd: UInt64? // id that follows a duplicate by its length
         for index in 0..<count {
@@ -174,12 +178,16 @@ extension Node {
         guard offset == records.byteCount else {
             throw .malformed("the \(count) records take \(offset) bytes of the \(records.byteCount) announced")
         }
+        keys.acceptedBytes += admission.acceptedBytes
+        keys.acceptedCount += admission.acceptedCount
         return admission
     }
 
-    /// Deduplication keys met in the batch itself.
+    /// What a request holds for one target: deduplication keys, and what was accepted of its earlier groups.
     struct BatchKeys {
-        var seen: Set<String> = []
+        var seen: Set<ByteText> = []
+        var acceptedBytes = 0
+        var acceptedCount = 0
     }
 
     private func verdict(_ target: Target, producer: UInt64, sequence: UInt64) -> ProducerTable.Verdict {
@@ -211,12 +219,12 @@ extension Node {
                     admission.duplicate(id: id, follows: false)
                     return
                 }
-                guard window == 0 || keys.seen.insert(key).inserted else {
+                guard window == 0 || keys.seen.insert(ByteText(key)).inserted else {
                     admission.duplicate(id: 0, follows: false)
                     return
                 }
             }
-            guard hasRoom(queue, more: range.count, admission) else {
+            guard hasRoom(queue, more: range.count, admission, after: keys) else {
                 let counts = state.engine.queues[queue].counts
                 throw WireError(
                     .queueFull, "the queue '\(state.engine.queues[queue].name)' is full (\(counts.length) messages, \(counts.bytes) bytes)")
@@ -227,13 +235,13 @@ extension Node {
         }
     }
 
-    func hasRoom(_ queue: Int, more: Int, _ admission: Admission) -> Bool {
+    func hasRoom(_ queue: Int, more: Int, _ admission: Admission, after earlier: BatchKeys = BatchKeys()) -> Bool {
         let lengthMax = state.engine.queues[queue].policy.lengthMax
         let bytesMax = state.engine.queues[queue].policy.bytesMax
         guard lengthMax > 0 || bytesMax > 0 else { return true }
         let counts = state.engine.queues[queue].counts
-        return (lengthMax == 0 || counts.length + UInt64(admission.acceptedCount) < lengthMax)
-            && (bytesMax == 0 || counts.bytes + UInt64(admission.acceptedBytes + more) <= bytesMax)
+        return (lengthMax == 0 || counts.length + UInt64(earlier.acceptedCount + admission.acceptedCount) < lengthMax)
+            && (bytesMax == 0 || counts.bytes + UInt64(earlier.acceptedBytes + admission.acceptedBytes + more) <= bytesMax)
     }
 
     private mutating func writePublish(_ kind: OperationKind, target: UInt32, _ admission: Admission, _ batch: borrowing PublishRequest) {

@@ -11,19 +11,22 @@ extension Node {
     mutating func declare(_ request: Request, _ body: RawSpan) throws(WireError) {
         let declare = try DeclareRequest(body)
         try Self.allow(request.principal.admin, declare.queue, "declare queue", request.principal)
-        let outcome = try declareQueue(declare.queue, declare.policy, now: request.now)
+        let outcome = try declareQueue(declare.queue, declare.policy, by: request.principal, now: request.now)
         answer(request.session, request.correlationID, .declared(DeclareReply(outcome: outcome)))
     }
 
-    /// Declares a queue of the configuration; the same rules as DECLARE.
+    /// Declares a queue of the configuration; the same rules as DECLARE, except that the operator may route dead letters anywhere.
     @discardableResult
     package mutating func declareFromConfiguration(
         queue: String, policy: QueuePolicyFields, now: UInt64
     ) throws(WireError) -> DeclareReply.Outcome {
-        try declareQueue(queue, policy, now: now)
+        try declareQueue(queue, policy, by: nil, now: now)
     }
 
-    private mutating func declareQueue(_ name: String, _ fields: QueuePolicyFields, now: UInt64) throws(WireError) -> DeclareReply.Outcome {
+    /// `principal` nil: the configuration.
+    private mutating func declareQueue(
+        _ name: String, _ fields: QueuePolicyFields, by principal: Principal?, now: UInt64
+    ) throws(WireError) -> DeclareReply.Outcome {
         try Self.checkName(name, "queue")
         let known = state.engine.number(of: name)
         var policy = try (known.map { state.engine.queues[Int($0)].policy } ?? QueuePolicy()).applying(fields)
@@ -35,6 +38,10 @@ extension Node {
         let needsDeadLetters = !deadLetters.isEmpty && state.engine.number(of: deadLetters) == nil && deadLetters != name
         if needsDeadLetters { try Self.checkName(deadLetters, "queue") }
         guard deadLetters != name else { throw WireError(.invalidArgument, "the queue '\(name)' can't be its own dead-letter queue") }
+        let before = known.map { state.engine.queues[Int($0)].policy.deadLetterQueue }
+        if let principal, before != deadLetters || needsDeadLetters {
+            try Self.allowRoute(to: deadLetters, from: name, isNew: needsDeadLetters, principal)
+        }
         let added = (known == nil ? 1 : 0) + (needsDeadLetters ? 1 : 0)
         guard state.engine.count + added <= configuration.queuesMax else {
             throw WireError(.invalidArgument, "there are \(state.engine.count) queues: at most \(configuration.queuesMax) are allowed")
@@ -63,14 +70,30 @@ extension Node {
         return known == nil ? .created : .changed
     }
 
+    /// Whoever names where dead letters go sends them there: each message that dies is published by that principal's word. So the right to
+    /// publish is judged here, once, and not when a message dies, where nobody asks. `isNew`: the queue would be made by this.
+    private static func allowRoute(to target: String, from queue: String, isNew: Bool, _ principal: Principal) throws(WireError) {
+        guard !target.isEmpty else { return }
+        guard principal.publish.contains(where: { $0.matches(target) }) else {
+            throw WireError(
+                .permissionDenied,
+                "'\(principal.name)' may not publish to '\(target)', so dead letters of '\(queue)' can't go there; name another dead-letter queue, none (\"\"), or ask for the permission in the broker's configuration")
+        }
+        guard !isNew || principal.admin.contains(where: { $0.matches(target) }) else {
+            throw WireError(
+                .permissionDenied,
+                "'\(principal.name)' may not declare '\(target)', the dead-letter queue of '\(queue)' that is not there yet; let an operator declare it first, or name another")
+        }
+    }
+
     mutating func stats(_ request: Request, _ body: RawSpan) throws(WireError) {
         let stats = try StatsRequest(body)
         let pattern = NamePattern(stats.pattern)
         let max = min(Int(stats.max), 1000)
         var names = state.engine.queues.filter { !$0.isDeleted }.map(\.name).filter { name in
-            name > stats.after && pattern.matches(name) && (request.principal.read + request.principal.admin).contains { $0.matches(name) }
+            stats.after.precedesByBytes(name) && pattern.matches(name) && (request.principal.read + request.principal.admin).contains { $0.matches(name) }
         }
-        names.sort()
+        names.sort { $0.precedesByBytes($1) }
         var reply = StatsReply(queues: [], moreFollow: names.count > max)
         for name in names.prefix(max) {
             if let number = state.engine.number(of: name) { reply.queues.append(queueStatistics(number, now: request.now)) }

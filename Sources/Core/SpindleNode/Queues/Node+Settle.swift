@@ -8,7 +8,7 @@ extension Node {
     /// Most tokens in one request.
     static let tokensPerRequestMax = 65_536
 
-    /// Whether the token is of the lease that holds now, and the principal may settle it.
+    /// Whether the token is of the lease that holds now and was granted to the principal, and the principal may settle it.
     private func check(_ token: DeliveryToken, _ principal: Principal) -> ItemStatus {
         var known: (queue: UInt32, isAllowed: Bool)?
         return check(token, principal, &known).status
@@ -18,7 +18,9 @@ extension Node {
     private func check(
         _ token: DeliveryToken, _ principal: Principal, _ known: inout (queue: UInt32, isAllowed: Bool)?
     ) -> (status: ItemStatus, queue: UInt32) {
-        guard let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID) else { return (ItemStatus(.leaseLost), 0) }
+        guard let queue = state.engine.queue(leasedBy: token.epoch, of: token.messageID),
+            state.engine.isLeased(token.messageID, by: { Holder.isHolder($0, principal: principal.name) })
+        else { return (ItemStatus(.leaseLost), 0) }
         if known?.queue != queue {
             let name = state.engine.queues[Int(queue)].name
             known = (queue, principal.lease.contains { $0.matches(name) })
@@ -244,6 +246,7 @@ extension Node {
     private func settleGroups(_ request: Request, _ settle: borrowing SettleRequest) throws(WireError) -> [SettleGroup] {
         var groups: [SettleGroup] = []
         var newTopics: [String] = []
+        var earlier: [UInt32: BatchKeys] = [:]
         for group in settle.groups {
             let target: Target
             let number: UInt32
@@ -267,7 +270,12 @@ extension Node {
                 target = .topic(new ? nil : found)
             }
             let records = settle.body.extracting(group.records)
-            let admission = try admit(records, count: group.count, producer: 0, firstSequence: 0, to: target, now: request.now)
+            // Groups of one queue are judged together: a key of the first is known to the second, and both need room.
+            var batch = BatchKeys()
+            if case .queue = target { batch = earlier[number] ?? batch }
+            let admission = try admit(
+                records, count: group.count, producer: 0, firstSequence: 0, to: target, now: request.now, batch: &batch)
+            if case .queue = target { earlier[number] = batch }
             if let error = admission.firstError { throw error }
             // A record whose deduplication key is known is left out; the rest of the group goes in as it is.
             guard admission.runs.allSatisfy({ $0.status == .ok }) else {

@@ -77,6 +77,12 @@ extension Node {
                 .unsupportedVersion,
                 "the client speaks versions \(request.versionMin) to \(request.versionMax), this broker \(ProtocolVersion.min) to \(ProtocolVersion.max)")
         }
+        try Self.checkShown(request.clientName, "client name")
+        try Self.checkShown(request.clientVersion, "client version")
+        for label in request.labels {
+            try Self.checkShown(label.name, "label name")
+            try Self.checkShown(label.value, "label value")
+        }
         sessions[session]?.clientName = request.clientName
         sessions[session]?.clientVersion = request.clientVersion
         sessions[session]?.labels = request.labels
@@ -119,7 +125,7 @@ extension Node {
         sessions[session]?.state = .open(principal)
         sessions[session]?.account = quotas.account(of: principal.name)
         let client = sessions[session]?.clientName ?? ""
-        sessions[session]?.holder = client.isEmpty ? principal.name : "\(principal.name)/\(client)"
+        sessions[session]?.holder = Holder.text(principal: principal.name, client: client)
         outbox.reply(session, .auth, correlationID) { AuthReply(principal: principal.name).encode(into: &$0) }
         if isDraining { outbox.push(session, .goingAway) { GoingAwayNotice(graceMilliseconds: 0, reason: "the broker is stopping").encode(into: &$0) } }
     }
@@ -257,6 +263,11 @@ extension Node {
             throw WireError(.noSuchQueue, "there is no queue '\(name)'; declare it first, or check the name")
         }
         return number
+    }
+
+    /// Refuses a name that operators would not see as it is.
+    static func checkShown(_ name: String, _ what: StaticString) throws(WireError) {
+        if let fault = ShownName.fault(in: name) { throw WireError(.invalidArgument, "\(what): \(fault)") }
     }
 
     static func checkName(_ name: String, _ what: StaticString) throws(WireError) {

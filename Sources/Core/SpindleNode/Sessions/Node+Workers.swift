@@ -43,7 +43,7 @@ extension Node {
         row.principal = principal.name
         row.clientName = known.clientName
         row.clientVersion = known.clientVersion
-        row.address = String(known.peer.unicodeScalars.prefix(WireLimits.nameBytesMax / 4))
+        row.address = known.peer.cut(toBytes: WireLimits.nameBytesMax)
         row.connectedAtMilliseconds = known.connectedAt
         row.heardAtMilliseconds = known.heardAt
         row.isQuiet = known.isQuiet
@@ -154,7 +154,9 @@ extension Node {
         var reached: UInt32 = 0
         for session in sessionOrder where control.sessionID == 0 || control.sessionID == session.rawValue {
             guard case .open? = sessions[session]?.state, let labels = sessions[session]?.labels else { continue }
-            guard control.sessionID != 0 || control.label.isEmpty || labels.contains(where: { $0.name == control.label && $0.value == control.value })
+            guard control.sessionID != 0 || control.label.isEmpty || labels.contains(where: {
+                $0.name.hasSameBytes(as: control.label) && $0.value.hasSameBytes(as: control.value)
+            })
             else { continue }
             outbox.push(session, .quiet) { notice.encode(into: &$0) }
             switch control.action {

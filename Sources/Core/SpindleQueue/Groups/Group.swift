@@ -1,4 +1,5 @@
 internal import HeapModule
+internal import SpindleText
 
 /// The waiting messages of one group that have one priority.
 package struct Lane: Sendable {
@@ -70,7 +71,7 @@ package struct GroupTable: Sendable {
     package internal(set) var slots: [Group] = [Group()]
     /// Numbers of groups that vanished.
     package internal(set) var free: [UInt32] = []
-    var numberByKey: [String: UInt32] = [:]
+    var numberByKey: [ByteText: UInt32] = [:]
     /// Turns given so far.
     package internal(set) var turns: UInt64 = 0
     /// Groups that can deliver. Not kept while there is but group 0.
@@ -94,7 +95,8 @@ package struct GroupTable: Sendable {
 
     /// Number of the group with `key`, which comes into being if it isn't there.
     mutating func number(of key: String) -> UInt32 {
-        if let number = numberByKey[key] { return number }
+        let byteKey = ByteText(key)
+        if let number = numberByKey[byteKey] { return number }
         turns += 1
         let group = Group(key: key, turn: turns)
         let number: UInt32
@@ -105,12 +107,12 @@ package struct GroupTable: Sendable {
             number = UInt32(slots.count)
             slots.append(group)
         }
-        numberByKey[key] = number
+        numberByKey[byteKey] = number
         return number
     }
 
     mutating func remove(_ number: UInt32) {
-        numberByKey[slots[Int(number)].key] = nil
+        numberByKey[ByteText(slots[Int(number)].key)] = nil
         open.remove(number)
         limited.remove(number)
         retiring.remove(number)
@@ -134,14 +136,14 @@ package struct GroupTable: Sendable {
     /// Puts back a group of a checkpoint; numbers must rise, to `numberMax` at most. False where that can't be.
     package mutating func restore(_ number: UInt32, key: String, turn: UInt64, rateTime: UInt64, numberMax: Int) -> Bool {
         if number > 0 {
-            guard number >= slots.count, number < 1 << 31, Int(number) <= slots.count + numberMax, !key.isEmpty, numberByKey[key] == nil
+            guard number >= slots.count, number < 1 << 31, Int(number) <= slots.count + numberMax, !key.isEmpty, numberByKey[ByteText(key)] == nil
             else { return false }
             while slots.count < number {
                 slots.append(Group())
                 slots[slots.count - 1].isUsed = false
             }
             slots.append(Group(key: key))
-            numberByKey[key] = number
+            numberByKey[ByteText(key)] = number
         }
         slots[Int(number)].turn = turn
         slots[Int(number)].rateTime = rateTime

@@ -1,4 +1,5 @@
 package import DequeModule
+internal import SpindleText
 
 /// The deduplication keys that a queue accepted within its window.
 package struct DeduplicationWindow: Sendable {
@@ -18,7 +19,7 @@ package struct DeduplicationWindow: Sendable {
         var at: UInt64
     }
 
-    private var holderByKey: [String: Holder] = [:]
+    private var holderByKey: [ByteText: Holder] = [:]
     /// In the order of acceptance.
     package private(set) var entries: Deque<Entry> = []
 
@@ -26,7 +27,7 @@ package struct DeduplicationWindow: Sendable {
 
     /// The message that took `key` within the last `window` milliseconds.
     package func find(_ key: String, now: UInt64, window: UInt64) -> UInt64? {
-        guard window > 0, let holder = holderByKey[key] else { return nil }
+        guard window > 0, let holder = holderByKey[ByteText(key)] else { return nil }
         // It may be over and not yet swept: nothing may have been published for a while.
         return now - min(now, holder.at) < window ? holder.id : nil
     }
@@ -34,19 +35,20 @@ package struct DeduplicationWindow: Sendable {
     package mutating func insert(_ key: String, id: UInt64, now: UInt64, window: UInt64) {
         guard window > 0 else { return }
         sweep(now: now, window: window)
-        holderByKey[key] = Holder(id: id, at: now)
+        holderByKey[ByteText(key)] = Holder(id: id, at: now)
         entries.append(Entry(key: key, id: id, at: now))
     }
 
     package mutating func restore(_ entry: Entry) {
-        holderByKey[entry.key] = Holder(id: entry.id, at: entry.at)
+        holderByKey[ByteText(entry.key)] = Holder(id: entry.id, at: entry.at)
         entries.append(entry)
     }
 
     private mutating func sweep(now: UInt64, window: UInt64) {
         while let first = entries.first, now - min(now, first.at) >= window {
             entries.removeFirst()
-            if holderByKey[first.key]?.id == first.id { holderByKey[first.key] = nil }
+            let key = ByteText(first.key)
+            if holderByKey[key]?.id == first.id { holderByKey[key] = nil }
         }
     }
 }

@@ -56,7 +56,7 @@ package struct TopicRetentionRules: Equatable, Sendable {
 
     package init(standard: TopicRetention) { self.standard = standard }
 
-    package func index(of pattern: String) -> Int? { rules.firstIndex { $0.pattern == pattern } }
+    package func index(of pattern: String) -> Int? { rules.firstIndex { $0.pattern.hasSameBytes(as: pattern) } }
 
     /// Declares or changes; returns the rule's place, which stays.
     mutating func declare(_ rule: Rule) -> Int {

@@ -1,5 +1,6 @@
 package import DequeModule
 internal import HeapModule
+internal import SpindleText
 
 /// The topics of a node and the events that they retain.
 ///
@@ -45,7 +46,7 @@ package struct TopicStore: Sendable {
     private static let endedPerStore = 16
 
     package private(set) var topics: [Topic] = []
-    private var numberByName: [String: UInt32] = [:]
+    private var numberByName: [ByteText: UInt32] = [:]
     /// Numbers of all topics in the order of their names' bytes.
     package private(set) var byName: [UInt32] = []
     package private(set) var history = TopicHistory()
@@ -59,7 +60,7 @@ package struct TopicStore: Sendable {
 
     // MARK: Topics
 
-    package func number(of name: String) -> UInt32? { numberByName[name] }
+    package func number(of name: String) -> UInt32? { numberByName[ByteText(name)] }
 
     @discardableResult
     package mutating func declare(_ name: String) -> UInt32 {
@@ -67,7 +68,7 @@ package struct TopicStore: Sendable {
         var topic = Topic(name: name)
         topic.rule = rules.index(for: name)
         topics.append(topic)
-        numberByName[name] = number
+        numberByName[ByteText(name)] = number
         byName.insert(number, at: placeByName(behind: name))
         return number
     }

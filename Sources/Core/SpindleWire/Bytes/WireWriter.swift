@@ -104,13 +104,22 @@ package struct WireWriter: ~Copyable {
     /// must not be sent.
     package mutating func sentence(_ text: String) { string(text, bytesMax: WireLimits.sentenceBytesMax) }
 
-    private mutating func string(_ text: String, bytesMax: Int) {
+    /// As ``string(_:)``, cut at ``WireLimits/nameBytesMax``: for what the broker composes or found in an old log, whose readers take no
+    /// more. A request's names are written whole, so that one that is too long is refused instead of becoming another.
+    package mutating func name(_ text: String) { string(text, bytesMax: WireLimits.nameBytesMax) }
+
+    private mutating func string(_ text: String, bytesMax: Int) { cut(text, bytesMax: bytesMax, isCounted: true) }
+
+    /// The UTF-8 of `text` without a length, cut between two scalars where it takes more than `bytesMax` bytes.
+    mutating func utf8(_ text: String, bytesMax: Int) { cut(text, bytesMax: bytesMax, isCounted: false) }
+
+    private mutating func cut(_ text: String, bytesMax: Int, isCounted: Bool) {
         var text = text
         text.withUTF8 { source in
             var end = min(source.count, bytesMax)
             // Bytes 10xxxxxx continue a scalar: not before one of those.
             while end < source.count, end > 0, source[end] & 0xC0 == 0x80 { end -= 1 }
-            u16(UInt16(end))
+            if isCounted { u16(UInt16(end)) }
             guard end > 0, let from = source.baseAddress else { return }
             let at = grow(end)
             (base + at).copyMemory(from: from, byteCount: end)

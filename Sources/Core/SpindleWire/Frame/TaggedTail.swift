@@ -46,6 +46,13 @@ extension WireWriter {
         utf8(text)
     }
 
+    /// Like ``tag(_:text:)``, with a text that is cut between two scalars where it takes more than `bytesMax` bytes.
+    package mutating func tag(_ tag: UInt16, text: String, bytesMax: Int) {
+        let field = beginTag(tag)
+        utf8(text, bytesMax: bytesMax)
+        endTag(field)
+    }
+
     /// Begins a field whose length is known only behind it; returns what ``endTag(_:)`` needs.
     package mutating func beginTag(_ tag: UInt16) -> Int {
         u16(tag)

@@ -123,7 +123,7 @@ package struct BrowseReplyHead: Equatable, Sendable {
             writer.u32(attempts)
             writer.u64(storedAtMilliseconds)
             writer.u64(dueAtMilliseconds)
-            writer.string(holder)
+            writer.name(holder)
             writer.u8(percent)
             writer.sentence(note)
             writer.u32(recordByteCount)

@@ -129,8 +129,8 @@ package struct HelloReply: Equatable, Sendable {
         writer.u32(inFlightMax)
         writer.u32(heartbeatMilliseconds)
         writer.bytes(serverID)
-        writer.string(serverName)
-        writer.string(serverVersion)
+        writer.name(serverName)
+        writer.name(serverVersion)
         writer.u16(UInt16(clamping: opcodes.count))
         for opcode in opcodes {
             writer.u16(opcode.opcode)
@@ -195,7 +195,7 @@ package struct AuthRequest: Equatable, Sendable {
 package struct AuthReply: Equatable, Sendable {
     package var principal: String
     package init(principal: String) { self.principal = principal }
-    package func encode(into writer: inout WireWriter) { writer.string(principal) }
+    package func encode(into writer: inout WireWriter) { writer.name(principal) }
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         principal = try reader.string("principal")

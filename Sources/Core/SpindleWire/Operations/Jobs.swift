@@ -157,7 +157,7 @@ package struct JobReply: Equatable, Sendable {
         writer.u64(done)
         writer.u64(failed)
         writer.u8(state.rawValue)
-        if !lastFailure.isEmpty { writer.tag(Self.lastFailureTag, text: lastFailure) }
+        if !lastFailure.isEmpty { writer.tag(Self.lastFailureTag, text: lastFailure, bytesMax: WireLimits.sentenceBytesMax) }
     }
 
     package init(_ body: RawSpan) throws(WireError) {

@@ -170,7 +170,7 @@ package struct DeadLetterNote: Equatable, Sendable {
 
     package func encode(into writer: inout WireWriter) {
         writer.u32(itemIndex)
-        writer.string(originQueue)
+        writer.name(originQueue)
         writer.sentence(reason)
         writer.u64(deadAtMilliseconds)
         writer.u32(UInt32(attempts.count))
@@ -178,7 +178,7 @@ package struct DeadLetterNote: Equatable, Sendable {
             writer.u32(attempt.number)
             writer.u64(attempt.leasedAtMilliseconds)
             writer.u64(attempt.endedAtMilliseconds)
-            writer.string(attempt.holder)
+            writer.name(attempt.holder)
             writer.u8(attempt.outcome.rawValue)
             writer.sentence(attempt.reason)
         }

@@ -203,7 +203,7 @@ package struct StatsReply: Equatable, Sendable {
     package func encode(into writer: inout WireWriter) {
         writer.u32(UInt32(queues.count))
         for queue in queues {
-            writer.string(queue.name)
+            writer.name(queue.name)
             writer.u16(UInt16(Queue.values.count))
             for (tag, path) in Queue.values {
                 writer.u16(tag)

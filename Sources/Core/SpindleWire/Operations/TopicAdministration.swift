@@ -107,7 +107,7 @@ package struct TopicStatsReply: Equatable, Sendable {
         writer.u64(latestOffset)
         writer.u32(UInt32(topics.count))
         for topic in topics {
-            writer.string(topic.name)
+            writer.name(topic.name)
             writer.u16(UInt16(Topic.values.count))
             for (tag, path) in Topic.values {
                 writer.u16(tag)

@@ -179,7 +179,7 @@ package struct TopicEventsHead: Equatable, Sendable {
         for item in items {
             writer.u64(item.offset)
             writer.u64(item.storedAtMilliseconds)
-            writer.string(item.topic)
+            writer.name(item.topic)
             writer.u32(item.recordByteCount)
         }
     }

@@ -146,15 +146,15 @@ extension WorkersReply.Session {
 
     package func encode(into writer: inout WireWriter) {
         writer.u64(id)
-        for text in [principal, clientName, clientVersion, address] { writer.string(text) }
+        for text in [principal, clientName, clientVersion, address] { writer.name(text) }
         writer.u64(connectedAtMilliseconds)
         writer.u64(heardAtMilliseconds)
         writer.u8((isQuiet ? Self.quietFlag : 0) | (waits ? Self.waitsFlag : 0))
         writer.u32(held)
         writer.u16(UInt16(clamping: labels.count))
         for label in labels.prefix(Int(UInt16.max)) {
-            writer.string(label.name)
-            writer.string(label.value)
+            writer.name(label.name)
+            writer.name(label.value)
         }
         writer.u32(UInt32(leases.count))
         for lease in leases { lease.encode(into: &writer) }
@@ -187,7 +187,7 @@ extension WorkersReply.Lease {
     static let byteCountMin = 37
 
     func encode(into writer: inout WireWriter) {
-        writer.string(queue)
+        writer.name(queue)
         token.encode(into: &writer)
         writer.u32(attempt)
         writer.u64(leasedAtMilliseconds)

@@ -5,7 +5,9 @@ package struct RecordAttributes: Equatable, Sendable {
     package var priority: UInt8 = MessageRecord.priorityDefault
     package var delayMilliseconds: UInt64 = 0
     package var timeToLiveMilliseconds: UInt64 = 0
+    /// nil for an empty one, which is none.
     package var group: String?
+    /// nil for an empty one, which is none.
     package var deduplicationKey: String?
 }
 
@@ -37,8 +39,8 @@ package enum RecordView {
         var headers = HeaderReader(record.extracting(fields.headers))
         while let header = try headers.next() {
             switch header.id {
-            case RecordHeaderID.group: attributes.group = try headers.text(header)
-            case RecordHeaderID.deduplicationKey: attributes.deduplicationKey = try headers.text(header)
+            case RecordHeaderID.group: attributes.group = header.range.isEmpty ? nil : try headers.text(header)
+            case RecordHeaderID.deduplicationKey: attributes.deduplicationKey = header.range.isEmpty ? nil : try headers.text(header)
             case RecordHeaderID.delayMilliseconds: attributes.delayMilliseconds = try headers.u64(header)
             case RecordHeaderID.timeToLiveMilliseconds: attributes.timeToLiveMilliseconds = try headers.u64(header)
             case RecordHeaderID.expandedByteCount: fields.expandedByteCount = try headers.u32(header)

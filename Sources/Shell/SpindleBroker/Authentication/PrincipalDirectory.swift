@@ -1,4 +1,5 @@
 import SpindleNode
+import SpindleText
 
 /// Who may connect, and who a credential belongs to.
 struct PrincipalDirectory: Sendable {
@@ -11,6 +12,11 @@ struct PrincipalDirectory: Sendable {
         var byCertificateName: [String: String] = [:]
         for principal in principals {
             let name = principal.principal.name
+            // The name begins the holder of a lease, and is read back from there.
+            guard Name.isPlain(name) else {
+                throw BrokerStartError(
+                    .configuration, "the principal “\(name)”: 1 to \(Name.bytesMax) letters, digits, '.', '-' and '_' can name one, no others")
+            }
             guard byName.updateValue(principal, forKey: name) == nil else {
                 throw BrokerStartError(.configuration, "the principal '\(name)' is configured twice")
             }

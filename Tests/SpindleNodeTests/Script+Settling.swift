@@ -1,0 +1,77 @@
+import SpindleNode
+import SpindleWire
+import Testing
+
+// SETTLE and topics, in the language of the scripts:
+//
+// ```
+// settle w ack=a publish=q:x publish=q:y/k:key event=t:z    -> ok      all of it, or an error and nothing
+// event t x                 -> ok           an event, by who speaks
+// subscribe a.*             -> ok
+// retain a.*                -> created      a retention of topics
+// topics *                  -> a.x a.y      those that STATS shows
+// ```
+extension Script {
+    func settleOrTell(_ words: [String]) throws -> String {
+        let speaker = session(operatorName)
+        switch words[0] {
+        case "settle": return try settle(words)
+        case "event":
+            let record = try Self.record(words[2])
+            let frame = broker.ask(speaker, .topicPublish) {
+                PublishRequest.encodeHead(producerID: 0, firstSequence: 0, queue: words[1], count: 1, recordsByteCount: record.count, into: &$0)
+                $0.bytes(record)
+            }
+            return try reply(frame) { _ in "ok" }
+        case "subscribe":
+            let frame = broker.ask(speaker, .topicSubscribe) {
+                TopicSubscribeRequest(subscriptionID: 1, pattern: words[1], start: .latest, credit: 1).encode(into: &$0)
+            }
+            return try reply(frame) { _ in "ok" }
+        case "retain":
+            let retention = TopicRetentionFields(eventsMax: 5)
+            return try reply(broker.ask(speaker, .topicDeclare) { TopicDeclareRequest(pattern: words[1], retention: retention).encode(into: &$0) }) {
+                "\(try DeclareReply($0.span.bytes).outcome)"
+            }
+        default:
+            return try reply(broker.ask(speaker, .topicStats) { TopicStatsRequest(pattern: words[1]).encode(into: &$0) }) {
+                let names = try TopicStatsReply($0.span.bytes).topics.map(\.name)
+                return names.isEmpty ? "none" : names.joined(separator: " ")
+            }
+        }
+    }
+
+    /// A message written `body`, `body/k:key`, `body/g:group`.
+    private static func record(_ word: String) throws -> [UInt8] {
+        let parts = word.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        var record = MessageRecord(body: Array(parts[0].utf8))
+        for option in parts.dropFirst() {
+            if option.hasPrefix("k:") { record.deduplicationKey = String(option.dropFirst(2)) }
+            if option.hasPrefix("g:") { record.group = String(option.dropFirst(2)) }
+        }
+        var writer = WireWriter()
+        try record.encode(into: &writer)
+        return writer.array()
+    }
+
+    private func settle(_ words: [String]) throws -> String {
+        var acks: [DeliveryToken] = []
+        var nacks: [NackItem] = []
+        var groups: [(kind: SettleRequest.Group.Kind, name: String, record: [UInt8])] = []
+        for word in words.dropFirst(2) {
+            let pair = word.split(separator: "=", maxSplits: 1).map(String.init)
+            switch pair[0] {
+            case "ack": acks.append(try #require(tokens[pair[1]], "\(pair[1]) was never delivered"))
+            case "dead": nacks.append(NackItem(token: try #require(tokens[pair[1]]), disposition: .dead, reason: "no"))
+            default:
+                let target = pair[1].split(separator: ":", maxSplits: 1).map(String.init)
+                groups.append((pair[0] == "event" ? .topic : .queue, target[0], try Self.record(target[1])))
+            }
+        }
+        let frame = broker.ask(session(words[1]), .settle) {
+            SettleRequest.encode(acks: acks, nacks: nacks, groupCount: groups.count, into: &$0)
+            for group in groups { SettleRequest.encodeGroup(group.kind, name: group.name, count: 1, records: group.record.span.bytes, into: &$0) }
+        }
+        return try reply(frame) { _ in "ok" }
+    }
+}
