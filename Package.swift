@@ -149,6 +149,10 @@ let package = Package(
             dependencies: ["FuzzCore", "SpindleClient", "SpindleCluster", "SpindleBroker", "SpindleBridge", "SpindleWorker", "SpindleText", "MCMS"],
             path: "Fuzz/Edges", swiftSettings: settings + spans),
 
+        // Data directories that earlier versions wrote, for tests that start on them.
+        .target(
+            name: "DataFixtures", path: "Tests/Fixtures", exclude: ["README.md", "write.py", "data-0.1.0"], swiftSettings: settings),
+
         // A scripted peer that speaks frames, for the tests of clients.
         .target(
             name: "FakeBroker", dependencies: ["SpindleWire", .nioCore, .nioPosix], path: "Tests/FakeBroker", swiftSettings: settings + spans),
@@ -159,7 +163,7 @@ let package = Package(
         tests("SpindleConformanceTests", ["SpindleWire"]),
         tests("SpindleQueueTests", ["SpindleQueue", "SpindleText"]),
         tests("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),
-        tests("SpindleNodeTests", ["SpindleSimulator", "SpindleNode", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
+        tests("SpindleNodeTests", ["DataFixtures", "SpindleSimulator", "SpindleNode", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         tests("SpindleSimulatorTests", ["SpindleSimulator"]),
         tests("FuzzTests", ["FuzzCore", "FuzzEdges"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
@@ -178,8 +182,8 @@ let package = Package(
             "SpindleBridge", "SpindleClient", "SpindleText", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
         ]),
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
-        tests("MCMSTests", ["MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
-        tests("SpindleIntegrationTests", ["SpindleClient", "SpindleDisk", .httpClient]),
+        tests("MCMSTests", ["DataFixtures", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
+        tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleDisk", .httpClient]),
     ]
 )
 

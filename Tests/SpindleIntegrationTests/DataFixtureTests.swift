@@ -1,0 +1,48 @@
+import DataFixtures
+import Foundation
+import Testing
+
+/// Data directories that earlier versions wrote: the broker of today starts on a copy and tells the same of it.
+@Suite struct DataFixtureTests {
+    /// Counted anew at each start, or measured from now.
+    private static let countedAnew: Set<String> = ["oldest_age_ms", "waiters", "duplicates", "subscriptions", "due_at_ms", "percent", "note"]
+
+    @Test(arguments: Fixture.queues + Fixture.domain) func aBrokerTellsTheSameOfOldData(name: String) async throws {
+        let fixture = try Fixture(name)
+        let broker = try LoneBroker(data: fixture.path)
+        try await broker.start()
+        func ask(_ arguments: String...) async throws -> [Any] {
+            let result = try await Spindle.run(arguments + ["--data", fixture.path, "--port-base", "\(broker.base)", "--json"])
+            try #require(result.exitCode == 0, "\(arguments): \(result.errors)")
+            let values = try result.output.split(separator: "\n").map { try JSONSerialization.jsonObject(with: Data($0.utf8)) }
+            return values.count == 1 ? values[0] as? [Any] ?? values : values
+        }
+
+        let queues = try fixture.byQueue("queues", as: [String: Any].self)
+        let messages = try fixture.byQueue("messages", as: [[String: Any]].self)
+        var compared = 0
+        for (queue, told) in queues {
+            let stats = try await ask("queue", "stats", queue)
+            #expect(Fixture.differences([told], stats, except: Self.countedAnew, at: queue) == [])
+            let held = try #require(messages[queue])
+            let browsed = try await ask("queue", "browse", queue, "--limit", "0")
+            #expect(Fixture.differences(held, browsed, except: Self.countedAnew, at: queue) == [])
+            compared += held.count
+        }
+        #expect(compared >= (name.contains("queues") ? 100 : 1))
+
+        // How long the domain's events are kept is said by the description, so theirs expire.
+        if name.contains("queues") {
+            let topics = try fixture.list("topics")
+            #expect(Fixture.differences(topics, try await ask("topic", "ls"), except: Self.countedAnew) == [])
+            let events = try fixture.list("events")
+            #expect(events.count == 6)
+            #expect(Fixture.differences(events, try await ask("topic", "subscribe", "*", "--from", "earliest", "--count", "6")) == [])
+        }
+
+        broker.send(SIGTERM)
+        #expect(try await broker.end() == 0)
+        let verified = try await Spindle.run("log", "verify", fixture.path)
+        #expect(verified.exitCode == 0, "\(verified.output)")
+    }
+}
