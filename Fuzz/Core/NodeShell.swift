@@ -94,18 +94,10 @@ final class NodeShell {
     }
 
     static func recover(_ storage: SimulatedDisk, _ state: inout NodeState) throws -> RecoveredLog {
-        var replayed = state
-        defer { state = replayed }
-        return try LogRecovery.recover(
-            storage: storage, configuration: logConfiguration, newLogID: LogID(high: 1, low: 2),
-            onCheckpoint: { (payload, _) throws(LogReplayRefusal) in
-                do throws(NodeRestoreError) { try replayed.restore(checkpoint: payload) } catch { throw LogReplayRefusal(error.description) }
-            },
-            onEntry: { (entry, payload) throws(LogReplayRefusal) in
-                do throws(NodeRestoreError) { try replayed.replay(payload: payload, payloadAddress: entry.payloadAddress) } catch {
-                    throw LogReplayRefusal(error.description)
-                }
-            })
+        let (replayed, recovered) = try NodeState.recover(
+            from: storage, log: logConfiguration, newLogID: LogID(high: 1, low: 2), node: configuration)
+        state = replayed
+        return recovered
     }
 
     private func prepareSegments() {
@@ -199,8 +191,7 @@ final class NodeShell {
 
     /// Writes a checkpoint of the state, all of which must be durable.
     func checkpoint() throws {
-        let payload = Self.encoded(node.state)
-        try recovered.makeCheckpointer(storage: storage).write(payload.span.bytes, at: node.log.durable, durable: node.log.durable)
+        try recovered.makeCheckpointer(storage: storage).write(node.state, at: node.log.durable, durable: node.log.durable)
         _ = try recovered.makeReclaimer(storage: storage).reclaim(
             oldestLive: min(node.log.durable, LSN(rawValue: node.state.oldestLiveAddress ?? .max)))
     }

@@ -153,6 +153,6 @@ import Testing
         #expect(try broker.recoveredState() == before)
         try broker.checkpoint()
         #expect(try broker.recoveredState() == broker.encodedState())
-        #expect(try LogInspector(storage: SimulatedDisk(broker.storage.disk)).verify().isHealthy)
+        #expect(try LogInspector(storage: SimulatedDisk(broker.storage.disk)).verifyState().isHealthy)
     }
 }

@@ -45,8 +45,8 @@ final class TestBroker {
         var configuration = configuration ?? NodeConfiguration(serverVersion: "test", serverID: Array(1...16), frameBytesMax: 256 << 10)
         configuration.serverID = Array(1...16)
         self.configuration = configuration
-        var state = state ?? NodeState(configuration: configuration)
-        let recovered = try Self.recover(storage, &state)
+        let (replayed, recovered) = try Self.recover(storage, configuration)
+        let state = state ?? replayed
         self.recovered = recovered
         preparer = recovered.makePreparer(storage: storage)
         node = Node(configuration: configuration, state: state, log: recovered.makeAppender())
@@ -54,20 +54,8 @@ final class TestBroker {
         try prepareSegments()
     }
 
-    private static func recover(_ storage: SimulatedDisk, _ state: inout NodeState) throws -> RecoveredLog {
-        var state_ = state
-        let recovered = try LogRecovery.recover(
-            storage: storage, configuration: logConfiguration, newLogID: LogID(high: 1, low: 2),
-            onCheckpoint: { (payload, _) throws(LogReplayRefusal) in
-                do throws(NodeRestoreError) { try state_.restore(checkpoint: payload) } catch { throw LogReplayRefusal(error.description) }
-            },
-            onEntry: { (entry, payload) throws(LogReplayRefusal) in
-                do throws(NodeRestoreError) { try state_.replay(payload: payload, payloadAddress: entry.payloadAddress) } catch {
-                    throw LogReplayRefusal(error.description)
-                }
-            })
-        state = state_
-        return recovered
+    private static func recover(_ storage: SimulatedDisk, _ node: NodeConfiguration) throws -> (state: NodeState, recovered: RecoveredLog) {
+        try NodeState.recover(from: storage, log: logConfiguration, newLogID: LogID(high: 1, low: 2), node: node)
     }
 
     private func prepareSegments() throws {
@@ -232,8 +220,8 @@ final class TestBroker {
             ? storage.disk.crashed(.init(directoryChangesKept: storage.disk.pendingChanges.count, sector: { _ in .lost }, sizeKept: { _ in false }))
             : storage.disk
         storage = SimulatedDisk(disk)
-        var state = NodeState(configuration: configuration)
-        recovered = try Self.recover(storage, &state)
+        let state: NodeState
+        (state, recovered) = try Self.recover(storage, configuration)
         preparer = recovered.makePreparer(storage: storage)
         node = Node(configuration: configuration, state: state, log: recovered.makeAppender())
         now = max(now, state.time)
@@ -244,10 +232,7 @@ final class TestBroker {
     /// Writes a checkpoint of the durable state.
     func checkpoint() throws {
         turn()
-        var writer = WireWriter()
-        node.state.encodeCheckpoint(into: &writer)
-        let array = writer.array()
-        try recovered.makeCheckpointer(storage: storage).write(array.span.bytes, at: node.log.durable, durable: node.log.durable)
+        try recovered.makeCheckpointer(storage: storage).write(node.state, at: node.log.durable, durable: node.log.durable)
     }
 
     /// The state as a checkpoint would hold it.
@@ -259,8 +244,7 @@ final class TestBroker {
 
     /// The state that a recovery of the present disk gives, in the same form.
     func recoveredState() throws -> [UInt8] {
-        var state = NodeState(configuration: configuration)
-        _ = try Self.recover(SimulatedDisk(storage.disk), &state)
+        let state = try Self.recover(SimulatedDisk(storage.disk), configuration).state
         var writer = WireWriter()
         state.encodeCheckpoint(into: &writer)
         return writer.array()

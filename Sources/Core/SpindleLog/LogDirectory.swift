@@ -46,11 +46,31 @@ struct LogDirectory {
 
     mutating func noteQuarantined(_ name: LogFileName) { quarantined.append(name) }
 
-    /// A name under which `file` can be put aside.
+    /// A name under which `file` can be put aside: numbered after all that were.
     func quarantineName(for file: LogFileName) -> LogFileName {
-        var attempt = 1
+        let attempts = quarantined.compactMap { name in name.putAside.flatMap { $0.file == file ? $0.attempt : nil } }
+        var attempt = (attempts.max() ?? 0) + 1
         // Ends: there are finitely many quarantined files.
         while quarantined.contains(file.quarantined(attempt: attempt)) { attempt += 1 }
         return file.quarantined(attempt: attempt)
+    }
+
+    /// Files put aside that any crash may leave, of each kind: unfinished checkpoints, and segments that never came to hold an entry.
+    static let quarantinedKept = 3
+
+    /// What is put aside beyond ``quarantinedKept``, the oldest of each kind. Damaged checkpoints are never among it: no crash makes them.
+    var quarantinedSurplus: [LogFileName] {
+        var unfinished: [LogFileName.PutAside] = []
+        var segments: [LogFileName.PutAside] = []
+        for case let file? in quarantined.map(\.putAside) {
+            switch file.file {
+            case .checkpointing, .preparing: unfinished.append(file)
+            case .segment, .prepared, .spent: segments.append(file)
+            case .checkpoint, .quarantined: break
+            }
+        }
+        return [unfinished, segments].flatMap { files in
+            files.sorted { ("\($0.file)", $0.attempt) < ("\($1.file)", $1.attempt) }.dropLast(Self.quarantinedKept).map(\.name)
+        }
     }
 }

@@ -121,6 +121,22 @@ package enum LogFileName: Hashable, Sendable, CustomStringConvertible {
     /// The name under which this file is put aside, the `attempt`-th of its kind.
     package func quarantined(attempt: Int) -> LogFileName { .quarantined(description + Self.quarantineMark + "\(attempt)") }
 
+    /// A quarantined file: what it was, and the how manieth of its name.
+    struct PutAside {
+        var name: LogFileName
+        var file: LogFileName
+        var attempt: Int
+    }
+
+    /// What a quarantined file was; nil for others, and where its name does not say.
+    var putAside: PutAside? {
+        guard case .quarantined(let text) = self, let mark = text.firstRange(of: Self.quarantineMark),
+            let file = LogFileName(String(text[..<mark.lowerBound])), let attempt = Int(text[mark.upperBound...]),
+            (1..<Int(Int32.max)).contains(attempt)
+        else { return nil }
+        return PutAside(name: self, file: file, attempt: attempt)
+    }
+
     private static func padded(_ number: UInt64) -> String {
         let digits = String(number)
         return String(repeating: "0", count: 20 - digits.count) + digits

@@ -81,7 +81,7 @@ package final class SimulatedBroker {
             storage: storage, configuration: logConfiguration, newLogID: LogID(high: 0x5350_494E, low: 0x444C_4501),
             onCheckpoint: { (payload, lsn) throws(LogReplayRefusal) in
                 if let shadow, lsn > shadow.from { shadow.isLeftOut = true }
-                do throws(NodeRestoreError) { try state.restore(checkpoint: payload) } catch { throw LogReplayRefusal(error.description) }
+                state = try NodeState.loaded(payload, configuration)
             },
             onEntry: { (entry, payload) throws(LogReplayRefusal) in
                 var what = ""
@@ -92,7 +92,8 @@ package final class SimulatedBroker {
                 } catch {
                     throw LogReplayRefusal(what + error.description)
                 }
-            })
+            },
+            oldestNeeded: { state.oldestNeeded })
         return Start(state: state, recovered: recovered)
     }
 
@@ -205,9 +206,8 @@ package final class SimulatedBroker {
         defer { isCheckpointing = false }
         let bytes: UInt64
         do throws(LogCheckpointError) {
-            bytes = try recovered.makeCheckpointer(storage: storage).write(at: checkpoint.lsn, durable: node.log.durable) {
-                checkpoint.state.encodeCheckpoint(pieceBytes: Self.checkpointPieceBytes, to: $0)
-            }
+            bytes = try recovered.makeCheckpointer(storage: storage).write(
+                checkpoint.state, at: checkpoint.lsn, durable: node.log.durable, pieceBytes: Self.checkpointPieceBytes)
         } catch {
             guard case .storage(let failure) = error else {
                 return .failed(LogStorageError(operation: .read, path: "checkpoint", errno: 0, reason: "\(error)"))

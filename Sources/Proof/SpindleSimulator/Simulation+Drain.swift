@@ -96,7 +96,7 @@ extension Simulation {
     private func verify() {
         guard oracle.violation == nil else { return }
         do throws(LogStorageError) {
-            let found = try LogInspector(storage: storage).verify()
+            let found = try LogInspector(storage: storage).verifyState()
             if let problem = found.problems.first { oracle.fail(10, "at the end the log is damaged: \(problem)") }
         } catch {
             oracle.fail(10, "at the end the log can't be read: \(error)")

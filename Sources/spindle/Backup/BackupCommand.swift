@@ -72,7 +72,7 @@ struct BackupCommand: AsyncParsableCommand {
             let copied = try LogBackup(
                 from: try DiskLogStorage(path: source, access: .copier), to: try DiskLogStorage(path: path)
             ).run()
-            let verification = try LogInspector(storage: try DiskLogStorage(path: path, access: .readOnly)).verify()
+            let verification = try LogInspector(storage: try DiskLogStorage(path: path, access: .readOnly)).verifyState()
             guard verification.isHealthy else {
                 let problem = verification.problems.first.map { "\($0)" } ?? "a checkpoint is damaged"
                 throw CommandFailure("the copy is not whole: \(problem)", advice: "Check the log itself with `spindle log verify` once the broker is stopped.")

@@ -73,32 +73,3 @@ package struct CheckpointHeader: Hashable, Sendable {
                 payloadCRC: header.loadLittleEndian(UInt32.self, at: 56)))
     }
 }
-
-extension CheckpointHeader {
-    /// Checks the file against its header and its name, a piece at a time. Nil if it is whole.
-    static func check<Storage: LogStorage>(
-        _ file: LogFile, in storage: Storage, bytesPerRead: Int
-    ) throws(LogStorageError) -> Fault? {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytesPerRead, bytes), alignment: 8)
-        defer { buffer.deallocate() }
-        let head = try storage.read(file.name, at: 0, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<bytes]))
-        let header: CheckpointHeader
-        switch decode(UnsafeRawBufferPointer(rebasing: buffer[..<head])) {
-        case .success(let decoded): header = decoded
-        case .failure(let fault): return fault
-        }
-        guard case .checkpoint(header.lsn) = file.name else { return .header("the checkpoint says that it is of LSN \(header.lsn)") }
-        let (expected, overflow) = header.payloadCount.addingReportingOverflow(UInt64(bytes))
-        guard !overflow, expected == file.size else { return .size(expected: overflow ? .max : expected, actual: file.size) }
-        var offset = UInt64(bytes)
-        var checksum: UInt32 = 0
-        while true {
-            let count = try storage.read(file.name, at: offset, into: buffer)
-            if count == 0 { break }
-            checksum = Checksum.extend(checksum, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-            offset += UInt64(count)
-        }
-        guard offset == expected else { return .size(expected: expected, actual: offset) }
-        return checksum == header.payloadCRC ? nil : .payloadChecksum
-    }
-}

@@ -14,9 +14,9 @@ final class LoadedCheckpoint {
 
     var payload: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[CheckpointHeader.bytes...]) }
 
-    /// Reads the file whole, and checks it against its header and its name.
+    /// Reads the file whole, and checks it against its header and its position: that of its name, or `lsn` for one that has no name yet.
     static func load<Storage: LogStorage>(
-        _ file: LogFile, from storage: Storage
+        _ file: LogFile, at lsn: LSN? = nil, from storage: Storage
     ) throws(LogStorageError) -> Result<LoadedCheckpoint, CheckpointHeader.Fault> {
         let sizeMax = CheckpointHeader.payloadBytesMax + UInt64(CheckpointHeader.bytes)
         guard file.size <= sizeMax else { return .failure(.size(expected: sizeMax, actual: file.size)) }
@@ -34,7 +34,7 @@ final class LoadedCheckpoint {
         guard !overflow, expected == UInt64(count), expected == file.size else {
             return .failure(.size(expected: overflow ? .max : expected, actual: file.size))
         }
-        guard case .checkpoint(header.lsn) = file.name else {
+        guard file.name == .checkpoint(header.lsn) || header.lsn == lsn else {
             return .failure(.header("the checkpoint says that it is of LSN \(header.lsn)"))
         }
         guard Checksum.extend(0, UnsafeRawBufferPointer(rebasing: bytes[CheckpointHeader.bytes...])) == header.payloadCRC else {

@@ -12,7 +12,9 @@ package struct LogInspector<Storage: LogStorage> {
 
     /// Checks every file of the log: all segments from the first to the last, with the chain of their entries, and all
     /// checkpoints. Goes on behind damage, to report all of it.
-    package func verify() throws(LogStorageError) -> LogVerification {
+    ///
+    /// - Parameter checkpointProblem: why a start would refuse a whole checkpoint's payload; nil where it would not.
+    package func verify(checkpointProblem: (RawSpan) -> String? = { _ in nil }) throws(LogStorageError) -> LogVerification {
         let directory = LogDirectory(try storage.list())
         var verification = LogVerification()
         verification.preparedSegments = directory.prepared.map(\.number)
@@ -30,22 +32,26 @@ package struct LogInspector<Storage: LogStorage> {
             }
         }
         try verifySegments(directory, survey, &verification)
-        let newest = try verifyCheckpoints(directory, &verification)
+        let newest = try verifyCheckpoints(directory, checkpointProblem, &verification)
         checkStart(newest, &verification)
         return verification
     }
 
-    /// Returns the position of the newest whole checkpoint.
+    /// Returns the position of the newest checkpoint that a start can use.
     private func verifyCheckpoints(
-        _ directory: LogDirectory, _ verification: inout LogVerification
+        _ directory: LogDirectory, _ checkpointProblem: (RawSpan) -> String?, _ verification: inout LogVerification
     ) throws(LogStorageError) -> LSN? {
         var newest: LSN?
         for file in directory.checkpoints {
             var problem: String?
             switch try LoadedCheckpoint.load(file, from: storage) {
             case .success(let loaded):
-                if let log = verification.log, log != loaded.header.log { problem = "it belongs to log \(loaded.header.log)" }
-                newest = loaded.header.lsn
+                if let log = verification.log, log != loaded.header.log {
+                    problem = "it belongs to log \(loaded.header.log)"
+                } else if let refusal = checkpointProblem(loaded.payload.bytes) {
+                    problem = "it is whole and cannot be loaded: \(refusal)"
+                }
+                if problem == nil { newest = loaded.header.lsn }
             case .failure(let fault): problem = "\(fault)"
             }
             verification.checkpoints.append(.init(file: "\(file.name)", bytes: file.size, problem: problem))
@@ -326,9 +332,21 @@ package struct LogVerification: Hashable, Sendable {
     package var preparedSegments: [UInt64] = []
     package var spentSegments: [UInt64] = []
     package var quarantined: [String] = []
-    /// Everything for which the log would not open, or data is lost.
+    /// Damaged or missing bytes that were durable.
     package var problems: [LogCorruption] = []
+    /// What a start on this log does; nil where that was not asked.
+    package var start: Start?
 
-    /// No durable byte is damaged or missing, and every checkpoint is whole. A torn tail is healthy.
-    package var isHealthy: Bool { problems.isEmpty && checkpoints.allSatisfy { $0.problem == nil } }
+    /// No durable byte is damaged or missing, every checkpoint is whole, and a start would accept all of it. A torn tail is healthy.
+    package var isHealthy: Bool {
+        if case .refuses = start { return false }
+        return problems.isEmpty && checkpoints.allSatisfy { $0.problem == nil }
+    }
+
+    /// What a start on a log does.
+    package enum Start: Hashable, Sendable {
+        /// It loads a checkpoint, if there is one, and replays the entries after it.
+        case opens(checkpoint: LSN?, entries: UInt64)
+        case refuses(reason: String)
+    }
 }

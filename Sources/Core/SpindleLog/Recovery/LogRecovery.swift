@@ -11,18 +11,23 @@
 ///
 /// Torn, the log ends at *b*. What lies behind is set to zero and synced before anything is appended, so that it can never be
 /// taken for the log's own later. Entries that no sync is known of are written again and synced, because a failed sync leaves
-/// pages that read well and are on no disk. No file is deleted; what cannot be used is put aside under another name.
+/// pages that read well and are on no disk. What cannot be used is put aside under another name; of what crashes leave unfinished the newest
+/// few files are kept so.
 package enum LogRecovery {
     /// - Parameters:
     ///   - newLogID: the identity that the log gets if the storage is empty. 128 random bits.
-    ///   - onCheckpoint: called at most once, first, with the newest whole checkpoint: the state below its LSN.
+    ///   - onCheckpoint: called first, with the newest whole checkpoint: the state below its LSN. Called again with the one before where it
+    ///     throws: each call begins anew.
     ///   - onEntry: called with each entry from the checkpoint's LSN on, in order; the span ends with the call.
+    ///   - oldestNeeded: called last: the address of the oldest record that what was replayed still needs; nil for none. A log without
+    ///     that record's segment is damaged.
     package static func recover<Storage: LogStorage>(
         storage: Storage,
         configuration: LogConfiguration,
         newLogID: LogID,
         onCheckpoint: (RawSpan, LSN) throws(LogReplayRefusal) -> Void,
-        onEntry: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void
+        onEntry: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void,
+        oldestNeeded: () -> LSN? = { nil }
     ) throws(LogRecoveryError) -> RecoveredLog {
         if let problem = configuration.problem() { throw .configuration(problem) }
         let directory = LogDirectory(try attempt { () throws(LogStorageError) in try storage.list() })
@@ -34,15 +39,17 @@ package enum LogRecovery {
         var replay = LogReplay(storage: storage, directory: directory, survey: known, configuration: configuration)
         let start = try replay.loadCheckpoint(onCheckpoint)
         try replay.replay(from: start, onEntry)
+        try replay.check(oldestNeeded: oldestNeeded())
         return try replay.repair()
     }
 
-    /// What ``recover(storage:configuration:newLogID:onCheckpoint:onEntry:)`` would find, without changing a byte: nothing can be
+    /// What ``recover(storage:configuration:newLogID:onCheckpoint:onEntry:oldestNeeded:)`` would find, without changing a byte: nothing can be
     /// appended to what this returns. Nil where there is no log.
     package static func look<Storage: LogStorage>(
         storage: Storage,
         onCheckpoint: (RawSpan, LSN) throws(LogReplayRefusal) -> Void,
-        onEntry: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void
+        onEntry: (LogEntry, RawSpan) throws(LogReplayRefusal) -> Void,
+        oldestNeeded: () -> LSN? = { nil }
     ) throws(LogRecoveryError) -> RecoveredLog? {
         let directory = LogDirectory(try attempt { () throws(LogStorageError) in try storage.list() })
         guard let known = try SegmentSurvey(storage: storage, directory: directory).run() else { return nil }
@@ -51,6 +58,7 @@ package enum LogRecovery {
         var replay = LogReplay(storage: storage, directory: directory, survey: known, configuration: configuration)
         let start = try replay.loadCheckpoint(onCheckpoint)
         try replay.replay(from: start, onEntry)
+        try replay.check(oldestNeeded: oldestNeeded())
         return replay.recovered
     }
 }

@@ -24,22 +24,33 @@ struct LogReplay<Storage: LogStorage> {
 
     // MARK: Checkpoint
 
-    /// Gives the newest whole checkpoint to the visitor. Returns where the replay starts.
+    /// Why a checkpoint can't be used.
+    private struct BadCheckpoint {
+        var file: LogFile
+        var position: LSN
+        var reason: String
+        /// Whole, and refused by the visitor.
+        var isRefused: Bool
+    }
+
+    /// Gives the newest whole checkpoint to the visitor; where it refuses that, the one before. Returns where the replay starts.
     mutating func loadCheckpoint(
         _ visit: (RawSpan, LSN) throws(LogReplayRefusal) -> Void
     ) throws(LogRecoveryError) -> LSN {
-        var damage: (file: LogFile, fault: CheckpointHeader.Fault)?
+        var damage: BadCheckpoint?
         for file in directory.checkpoints.reversed() {
             switch try attempt({ () throws(LogStorageError) in try LoadedCheckpoint.load(file, from: storage) }) {
             case .failure(let fault):
-                damage = damage ?? (file, fault)
+                damage = damage ?? BadCheckpoint(file: file, position: LogDirectory.position(file), reason: "\(fault)", isRefused: false)
                 putAside.append((file.name, "\(fault)"))
             case .success(let checkpoint):
                 try accept(checkpoint, from: file, damage: damage)
-                do {
+                do throws(LogReplayRefusal) {
                     try visit(checkpoint.payload.bytes, checkpoint.header.lsn)
                 } catch {
-                    throw .refused(checkpoint.header.lsn, file: "\(file.name)", offset: 0, reason: error.reason)
+                    damage = damage ?? BadCheckpoint(file: file, position: checkpoint.header.lsn, reason: error.reason, isRefused: true)
+                    putAside.append((file.name, error.reason))
+                    continue
                 }
                 recovered.checkpoint = checkpoint.header.lsn
                 return checkpoint.header.lsn
@@ -47,9 +58,7 @@ struct LogReplay<Storage: LogStorage> {
         }
         guard survey.first == 1 else {
             if let damage {
-                throw corrupt(
-                    damage.file.name, 0, "\(damage.fault)",
-                    "no other checkpoint is whole, and the log's segments before \(survey.first) were reclaimed")
+                throw unusable(damage, "no other checkpoint is whole, and the log's segments before \(survey.first) were reclaimed")
             }
             throw corrupt(
                 .segment(survey.first - 1), 0, "the segment is missing", "there is no checkpoint that would stand for it")
@@ -57,8 +66,14 @@ struct LogReplay<Storage: LogStorage> {
         return recovered.first
     }
 
+    private func unusable(_ checkpoint: BadCheckpoint, _ evidence: String) -> LogRecoveryError {
+        checkpoint.isRefused
+            ? .refused(checkpoint.position, file: "\(checkpoint.file.name)", offset: 0, reason: "\(checkpoint.reason) (\(evidence))")
+            : corrupt(checkpoint.file.name, 0, checkpoint.reason, evidence)
+    }
+
     private func accept(
-        _ checkpoint: LoadedCheckpoint, from file: LogFile, damage: (file: LogFile, fault: CheckpointHeader.Fault)?
+        _ checkpoint: LoadedCheckpoint, from file: LogFile, damage: BadCheckpoint?
     ) throws(LogRecoveryError) {
         guard checkpoint.header.log == survey.log else {
             throw corrupt(
@@ -67,9 +82,7 @@ struct LogReplay<Storage: LogStorage> {
         let needed = firstSegmentToScan(from: checkpoint.header.lsn)
         guard needed < survey.first else { return }
         if let damage {
-            throw corrupt(
-                damage.file.name, 0, "\(damage.fault)",
-                "the checkpoint before it needs segment \(needed), which was reclaimed")
+            throw unusable(damage, "the checkpoint before it needs segment \(needed), which was reclaimed")
         }
         throw corrupt(.segment(needed), 0, "the segment is missing", "checkpoint \(file.name) needs it")
     }
@@ -121,6 +134,14 @@ struct LogReplay<Storage: LogStorage> {
                 .segment(survey.last), recovered.end.rawValue - survey.last * survey.segmentBytes, "the log ends here",
                 "\(newest.name) lies behind it")
         }
+    }
+
+    /// Segments are freed from the oldest on, and only those below every record that is still needed.
+    func check(oldestNeeded: LSN?) throws(LogRecoveryError) {
+        guard let oldestNeeded, oldestNeeded < recovered.first else { return }
+        throw corrupt(
+            .segment(oldestNeeded.segment(segmentBytes: survey.segmentBytes)), 0, "the segment is missing",
+            "the record at address \(oldestNeeded) is still needed")
     }
 
     /// The CRC of the entry before `start`, where `start` is the very beginning of `segment` and the segment before it is still there: the next
@@ -206,6 +227,9 @@ struct LogReplay<Storage: LogStorage> {
         }
         // Also makes durable what the last process renamed just before it ended.
         try storage.syncDirectory()
+        let surplus = taken.quarantinedSurplus
+        for file in surplus { try storage.remove(file) }
+        if !surplus.isEmpty { try storage.syncDirectory() }
         return recovered
     }
 

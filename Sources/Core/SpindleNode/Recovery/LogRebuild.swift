@@ -72,9 +72,7 @@ package struct LogRebuild<Source: LogStorage, Target: LogStorage>: ~Copyable {
         }
         try write()
         do {
-            try recovered.makeCheckpointer(storage: target).write(at: appender.durable, durable: appender.durable) {
-                state.encodeCheckpoint(to: $0)
-            }
+            try recovered.makeCheckpointer(storage: target).write(state, at: appender.durable, durable: appender.durable)
         } catch {
             throw .configuration("\(error)")
         }

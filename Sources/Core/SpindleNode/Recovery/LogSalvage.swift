@@ -55,13 +55,18 @@ package struct LogSalvage<Source: LogStorage> {
         guard let (_, segmentBytes, segments) = try inspector.anatomy(), let first = segments.first, let last = segments.last else { return nil }
         var report = SalvageReport()
         var state = NodeState(configuration: .forLooking)
-        report.damagedCheckpoints = try inspector.checkpoints { lsn, payload in
-            var restored = NodeState(configuration: .forLooking)
-            do throws(NodeRestoreError) { try restored.restore(checkpoint: payload) } catch { return false }
-            state = restored
+        var refused: [(file: String, problem: String)] = []
+        let damaged = try inspector.checkpoints { lsn, payload in
+            do throws(LogReplayRefusal) {
+                state = try NodeState.loaded(payload)
+            } catch {
+                refused.append(("\(LogFileName.checkpoint(lsn))", "it is whole and cannot be loaded: \(error.reason)"))
+                return false
+            }
             report.checkpoint = lsn
             return true
         }
+        report.damagedCheckpoints = damaged + refused
         state.salvaging = SalvageNotes()
         var expected = report.checkpoint.map { $0.rawValue / segmentBytes } ?? 1
         expected = min(expected, first)
@@ -91,6 +96,10 @@ package struct LogSalvage<Source: LogStorage> {
             }
             return true
         }
+        // Segments are freed from the oldest on, so all from the oldest needed record's on must be there.
+        if let oldest = state.oldestNeeded?.segment(segmentBytes: segmentBytes), oldest < first {
+            report.missingSegments = Array(oldest..<(report.missingSegments.first ?? first)) + report.missingSegments
+        }
         note(state, segmentBytes, last, &report)
         return (state, report, segmentBytes, last)
     }
@@ -103,7 +112,9 @@ package struct LogSalvage<Source: LogStorage> {
         }
         // An acknowledgement that is lost lies in damage behind the checkpoint, and is of a message stored before.
         report.mayRepeatBefore = report.damage.filter { !$0.isBelowCheckpoint && !$0.isTail }.map(\.end).max()
-        if let gap = report.missingSegments.max() {
+        // Nothing is lost but records where a checkpoint has what was logged there.
+        let covered = report.checkpoint.map { $0.rawValue / segmentBytes } ?? 0
+        if let gap = report.missingSegments.max(), gap >= covered {
             report.mayRepeatBefore = max(report.mayRepeatBefore ?? .zero, LSN(rawValue: (gap + 1) * segmentBytes))
         }
         for queue in state.engine.queues where !queue.isDeleted && queue.counts.length > 0 {

@@ -85,7 +85,7 @@ extension Shard {
             guard state == .active else { return }
             let result: Result<WrittenCheckpoint, any Error>
             do {
-                let bytes = try checkpointer.write(at: checkpoint.lsn, durable: durable) { checkpoint.encode(to: $0) }
+                let bytes = try checkpointer.write(at: checkpoint.lsn, durable: durable, readBack: NodeState.check) { checkpoint.encode(to: $0) }
                 result = .success(WrittenCheckpoint(bytes: bytes, reclaimed: try reclaimer.reclaim(oldestLive: checkpoint.oldestLive)))
             } catch {
                 result = .failure(error)

@@ -19,8 +19,7 @@ extension Shard {
         directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, stopProcess: @escaping @Sendable (String) -> Void
     ) throws(BrokerStartError) -> Shard {
         let storage = ErasedLogStorage(storage)
-        var state = NodeState(configuration: NodeConfiguration(configuration, log: LogID(high: 0, low: 0)))
-        let recovered = try recover(&state, storage, configuration, logger)
+        let (state, recovered) = try recover(storage, configuration, logger)
         let clock = NodeClock(wall: wallMilliseconds(), lastLogged: state.time)
         let node = Node(
             configuration: NodeConfiguration(configuration, log: recovered.log), state: state, log: recovered.makeAppender())
@@ -59,22 +58,15 @@ extension Shard {
     }
 
     private static func recover(
-        _ state: inout NodeState, _ storage: ErasedLogStorage, _ configuration: BrokerConfiguration, _ logger: Logger
-    ) throws(BrokerStartError) -> RecoveredLog {
+        _ storage: ErasedLogStorage, _ configuration: BrokerConfiguration, _ logger: Logger
+    ) throws(BrokerStartError) -> (state: NodeState, recovered: RecoveredLog) {
         var random = SystemRandomNumberGenerator()
         let started = NIODeadline.now()
-        let recovered: RecoveredLog
+        let (state, recovered): (NodeState, RecoveredLog)
         do {
-            recovered = try LogRecovery.recover(
-                storage: storage, configuration: configuration.log, newLogID: LogID(high: random.next(), low: random.next()),
-                onCheckpoint: { (payload, _) throws(LogReplayRefusal) in
-                    do { try state.restore(checkpoint: payload) } catch { throw LogReplayRefusal("\(error)") }
-                },
-                onEntry: { (entry, payload) throws(LogReplayRefusal) in
-                    do {
-                        try state.replay(payload: payload, payloadAddress: entry.payloadAddress)
-                    } catch { throw LogReplayRefusal("\(error)") }
-                })
+            (state, recovered) = try NodeState.recover(
+                from: storage, log: configuration.log, newLogID: LogID(high: random.next(), low: random.next()),
+                node: NodeConfiguration(configuration, log: LogID(high: 0, low: 0)))
         } catch {
             throw BrokerStartError(.log, "\(error)")
         }
@@ -85,7 +77,7 @@ extension Shard {
                 "milliseconds": "\((NIODeadline.now() - started).nanoseconds / 1_000_000)", "tail": "\(recovered.tail)",
             ])
         for file in recovered.quarantined { logger.warning("file put aside", metadata: ["file": "\(file)"]) }
-        return recovered
+        return (state, recovered)
     }
 
     private static func wallMilliseconds() -> UInt64 {
