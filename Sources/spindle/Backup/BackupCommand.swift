@@ -3,6 +3,7 @@ import Foundation
 import MCMS
 import SpindleDisk
 import SpindleLog
+import SpindleNode
 
 struct BackupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
