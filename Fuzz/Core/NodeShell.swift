@@ -115,13 +115,15 @@ final class NodeShell {
 
     /// One turn of the loop, as the broker's shard does it.
     func turn() throws {
-        node.tick(now: now)
         repeat {
-            node.endOfTick(now: now)
-            if !isStalled { settle() }
-            try perform()
-            // What the answers to fetches logged is settled in the same turn.
-        } while !isStalled && node.log.openBatchBytes > 0
+            node.tick(now: now)
+            repeat {
+                node.endOfTick(now: now)
+                if !isStalled { settle() }
+                try perform()
+                // What the answers to fetches logged is settled in the same turn.
+            } while !isStalled && node.log.openBatchBytes > 0
+        } while !isStalled && node.hasWorkLeft
     }
 
     /// Writes and syncs what the log holds.

@@ -115,6 +115,11 @@ final class TestBroker {
 
     /// One turn of the loop: serves waiters, writes and syncs the log, performs the effects.
     func turn(authenticateAs principal: Principal? = TestBroker.everything) {
+        repeat { step(authenticateAs: principal) } while !isDiskStalled && node.hasWorkLeft
+    }
+
+    /// As ``turn(authenticateAs:)``, but leaves what waits for a later turn.
+    func step(authenticateAs principal: Principal? = TestBroker.everything) {
         node.tick(now: now)
         repeat {
             node.endOfTick(now: now)
@@ -123,6 +128,13 @@ final class TestBroker {
             // What the effects' answers logged is committed in the same turn.
         } while !isDiskStalled && node.log.openBatchBytes > 0
     }
+
+    // What a shell sees of the node's work.
+    var workUnits: UInt64 { node.work.units }
+    var hasWorkLeft: Bool { node.hasWorkLeft }
+    var nextDeadline: UInt64? { node.nextDeadline }
+    func isWorking(for session: SessionID) -> Bool { node.isWorking(for: session) }
+    func endOfTickOnly() { node.endOfTick(now: now) }
 
     /// False where the disk failed.
     private func commit() -> Bool {

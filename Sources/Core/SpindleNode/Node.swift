@@ -26,7 +26,9 @@ package struct Node: ~Copyable {
     var subscribers: [SessionID] = []
     /// By queue number: publishes that were answered as duplicates, since the start.
     var duplicates: [UInt64] = []
+    package internal(set) var work = NodeWork()
     var quotas = Quotas()
+    var queueNames: NameIndex
     var waitingLeases = WaitingLeases()
     /// When queues whose rates hold back what others wait for may go on; only the entry that `rateDeadlineByQueue` names counts.
     var rateDeadlines = Heap<RateDeadline>()
@@ -87,6 +89,7 @@ package struct Node: ~Copyable {
         self.state = state
         self.log = log
         jobRuns = Self.jobRuns(of: state.jobs)
+        queueNames = NameIndex(state.engine.queues.filter { !$0.isDeleted }.map(\.name))
         duplicates = Array(repeating: 0, count: state.engine.queues.count)
         unowned = Self.leases(in: state)
     }
@@ -113,11 +116,13 @@ package struct Node: ~Copyable {
             next = min(next ?? due, due)
         }
         if isTopicWorkLeft { next = min(next ?? 0, 0) }
-        if !queuesToServe.isEmpty, let retryTimersAt { next = min(next ?? retryTimersAt, retryTimersAt) }
+        if !queuesToServe.isEmpty { next = min(next ?? .max, retryTimersAt ?? 0) }
+        if hasWorkLeft { next = 0 }
         return next
     }
 
-    /// Does what time alone demands: ends leases and times to live, makes delayed messages ready, answers waits that are over.
+    /// Does what time alone demands: ends leases and times to live, makes delayed messages ready, answers waits that are over. Goes on
+    /// with requests that are done in steps.
     package mutating func tick(now: UInt64) {
         if retryTimersAt.map({ now >= $0 }) ?? true {
             retryTimersAt = nil
@@ -130,6 +135,7 @@ package struct Node: ~Copyable {
         endWaits(now: now)
         runJobs(now: now)
         endAwaits(now: now)
+        continueLongRequests(now: now)
     }
 
     /// After the events of one turn: gives ready messages to those who wait. Before the shell takes the log's batch.

@@ -124,6 +124,11 @@ extension QueueEngine {
         return lowest.unordered.sorted().map(\.view)
     }
 
+    /// What ``browse(_:after:max:)`` looks at besides the messages that it returns: groups, and held messages of any queue.
+    package func browseOverhead(of queue: UInt32) -> (groups: Int, held: Int) {
+        (queues[Int(queue)].groups.slots.count, queues[Int(queue)].heldCount > 0 ? held.count : 0)
+    }
+
     /// Up to `max` messages whose records lie below `address`, by address.
     package func stragglers(below address: UInt64, max: Int) -> [MessageView] {
         var found: [MessageView] = []

@@ -27,6 +27,7 @@ package struct Features: OptionSet, Sendable {
     package static let deletion = Features(rawValue: 2_097_152)
     package static let results = Features(rawValue: 4_194_304)
     package static let browsing = Features(rawValue: 8_388_608)
+    package static let greed = Features(rawValue: 16_777_216)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
@@ -34,7 +35,7 @@ package struct Features: OptionSet, Sendable {
         ("settles", .settles), ("deduplication", .deduplication), ("policy-changes", .policyChanges), ("delays", .delays),
         ("priorities", .priorities), ("checkpoints", .checkpoints), ("interleaving", .interleaving),
         ("operators", .operators), ("groups", .groups), ("limits", .limits), ("time-to-live", .timeToLive), ("relocation", .relocation),
-        ("deletion", .deletion), ("results", .results), ("browsing", .browsing),
+        ("deletion", .deletion), ("results", .results), ("browsing", .browsing), ("greed", .greed),
     ]
 
     package static let all = Features(names.map(\.feature))
@@ -56,7 +57,7 @@ struct Profile {
     enum Action: CaseIterable {
         case publish, lease, leaseDead, acknowledge, nack, extend, settle, topicPublish, subscribe, credit, declare, stats
         case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
-        case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse
+        case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse, greedy
     }
 
     struct Queue {
@@ -145,6 +146,7 @@ struct Profile {
         case .relocate: .relocation
         case .awaits: .results
         case .browse: .browsing
+        case .greedy: .greed
         case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
         }
     }
@@ -175,6 +177,7 @@ struct Profile {
         case .relocate: 10
         case .awaits: 6
         case .browse: 4
+        case .greedy: 4
         }
     }
 }

@@ -26,6 +26,8 @@ package final class SimulatedBroker {
     /// Whole frames, in the order in which they leave.
     package var onFrame: (SessionID, FrameHeader, RawSpan) -> Void = { _, _, _ in }
     package var onClose: (SessionID) -> Void = { _ in }
+    /// Who a session says it is.
+    package var principal: (SessionID) -> Principal = { _ in SimulatedBroker.everything }
     /// Why the broker stopped: a failed write or sync of the log.
     package private(set) var failure: LogStorageError?
 
@@ -115,6 +117,11 @@ package final class SimulatedBroker {
     package func connected(_ session: SessionID) { node.connected(session, peer: "simulated", now: now) }
     package func disconnected(_ session: SessionID) { node.disconnected(session, now: now) }
 
+    /// Declares a queue as the configuration does.
+    package func declare(_ queue: String, _ policy: QueuePolicyFields) throws(WireError) {
+        try node.declareFromConfiguration(queue: queue, policy: policy, now: now)
+    }
+
     package func received(_ session: SessionID, _ opcode: Opcode, _ correlationID: UInt32, _ body: RawSpan) {
         let header = FrameHeader(
             length: UInt32(FrameHeader.byteCount + body.byteCount), opcode: opcode.rawValue, correlationID: correlationID)
@@ -133,7 +140,7 @@ package final class SimulatedBroker {
     package var isCommitting: Bool { inFlight != nil }
     package var hasOpenBatch: Bool { node.log.openBatchBytes > 0 }
     /// Everything that was decided is durable.
-    package var isQuiet: Bool { inFlight == nil && !isWriting && node.log.openBatchBytes == 0 }
+    package var isQuiet: Bool { inFlight == nil && !isWriting && node.log.openBatchBytes == 0 && !node.hasWorkLeft }
 
     /// Takes the open batch; it is written by ``finishCommit()``, and requests may come in between.
     package func beginCommit() {
@@ -324,7 +331,7 @@ package final class SimulatedBroker {
                 case .fetch(let ticket, let ranges):
                     fetch(ticket, ranges)
                 case .verifyToken(let session, _), .verifyCertificate(let session):
-                    node.authenticated(session, principal: Self.everything, now: now)
+                    node.authenticated(session, principal: principal(session), now: now)
                 case .close(let session):
                     onClose(session)
                 }

@@ -61,6 +61,7 @@ package final class Simulation {
     var zombies: [UInt64] = []
     var nextCorrelation: UInt32 = 1
     var nextSession: UInt64 = 1
+    var greedy = GreedyState()
 
     // Clients: producers, workers, subscribers, one administrator, in this order.
     var clients: [Client]
@@ -99,6 +100,7 @@ package final class Simulation {
 
     func attach() {
         storage.betweenCalls = features.contains(.interleaving) ? { [unowned self] in self.betweenCalls() } : nil
+        broker.principal = { [unowned self] session in self.isGreedy(session.rawValue) ? Self.greedyPrincipal : SimulatedBroker.everything }
         broker.onFrame = { [unowned self] session, header, body in self.received(session.rawValue, header, body) }
         broker.onClose = { [unowned self] session in self.closedByBroker(session.rawValue) }
     }
@@ -129,6 +131,7 @@ package final class Simulation {
     private func setUp() {
         while broker.needsPreparing { _ = broker.prepare() }
         for index in profile.queues.indices { declare(index) }
+        declareGreedyQueue()
         settleDown()
     }
 
@@ -211,6 +214,7 @@ package final class Simulation {
         case .relocate: relocate()
         case .awaits: awaitMessages(random.below(profile.queues.count))
         case .browse: look(random.below(profile.queues.count))
+        case .greedy: beGreedy()
         }
     }
 

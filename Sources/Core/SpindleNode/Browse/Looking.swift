@@ -11,6 +11,8 @@ struct Look: Sendable {
     var cursor: UInt64
     /// There is none behind it.
     var isEnd = false
+    /// What the looking took.
+    var units = 0
 }
 
 /// Messages whose headers are fetched.
@@ -21,8 +23,13 @@ struct HeadFetch: Equatable, Sendable {
     var cursor: UInt64
     var isEnd: Bool
 
-    /// As many of the messages as may be fetched at once.
-    init(_ look: Look, bytesMax: Int) {
+    /// What it takes to search through them.
+    var units = 0
+
+    /// As many of the messages as may be fetched at once, and searched through in one step.
+    init(_ look: Look, for matcher: MessageMatcher, bytesMax: Int) {
+        let searches = max(1, matcher.headerSearches)
+        let bytesMax = min(bytesMax, NodeWork.unitsPerStepMax * NodeWork.bytesSearchedPerUnit / searches)
         cursor = look.cursor
         isEnd = look.isEnd
         for message in look.messages {
@@ -36,6 +43,7 @@ struct HeadFetch: Equatable, Sendable {
             ranges.append(.init(address: message.address, count: count))
             byteCount += count
         }
+        units = ids.count + byteCount * searches / NodeWork.bytesSearchedPerUnit
     }
 
     /// The ids of those whose headers match. `bytes`: all ranges', one behind the other.
@@ -53,20 +61,27 @@ struct HeadFetch: Equatable, Sendable {
 
 extension Node {
     /// The next messages of `queue` behind `cursor` that match, as far as can be told without their records; at most `max` are looked at.
-    func look(_ queue: UInt32, after cursor: UInt64, _ matcher: MessageMatcher, max: Int) -> Look {
+    mutating func look(_ queue: UInt32, after cursor: UInt64, _ matcher: MessageMatcher, max: Int) -> Look {
         var look = Look(cursor: cursor)
         let messages: [MessageView]
+        let overhead = state.engine.browseOverhead(of: queue)
         if let ids = matcher.ids {
-            // Named ones are found one by one, however long the queue is.
+            // Named ones are found one by one, however long the queue is; in a queue with many groups each in all of them.
+            let unitsEach = 1 + overhead.groups / 16
+            let max = min(max, Swift.max(1, NodeWork.unitsPerStepMax / unitsEach))
             let named = ids.drop { $0 <= cursor }.prefix(max)
             messages = named.compactMap { state.engine.view($0, in: queue) }
             look.isEnd = named.count < max
             look.cursor = named.last ?? cursor
+            look.units = named.count * unitsEach
         } else {
             messages = state.engine.browse(queue, after: cursor, max: max)
             look.isEnd = messages.count < max
             look.cursor = messages.last?.id ?? cursor
+            look.units = messages.count + (overhead.groups + overhead.held) / 16
         }
+        if matcher.filter.lastReasonContains != nil { look.units += 8 * messages.count }
+        work.charge(look.units)
         look.messages = messages.filter { matcher.matches($0, history: state.engine.history(of: $0.id)) }
         return look
     }

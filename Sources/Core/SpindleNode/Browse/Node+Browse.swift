@@ -29,6 +29,8 @@ extension Node {
         var cursor: UInt64
         var looks = 0
         var fetchedBytes = 0
+        /// In this step.
+        var units = 0
         var page = BrowsePage()
     }
 
@@ -72,7 +74,9 @@ extension Node {
         }
         var browse = browse
         while browse.looks < Self.browseLooksMax, browse.fetchedBytes < Self.browseFetchBytesMax {
+            guard browse.units < NodeWork.unitsPerStepMax else { return wait(.browse(browse)) }
             let looked = look(browse.queue, after: browse.cursor, browse.matcher, max: Self.browseStepMax)
+            browse.units += looked.units
             if browse.matcher.readsHeaders, !looked.messages.isEmpty { return fetchHeads(looked, browse) }
             browse.looks += Self.browseStepMax
             if take(looked.messages, cursor: looked.cursor, isEnd: looked.isEnd, &browse) { return }
@@ -81,12 +85,14 @@ extension Node {
     }
 
     private mutating func fetchHeads(_ looked: Look, _ browse: Browse) {
-        let heads = HeadFetch(looked, bytesMax: Self.fetchBytesMax)
+        let heads = HeadFetch(looked, for: browse.matcher, bytesMax: Self.fetchBytesMax)
         // What was stored or moved just now can be read when it is durable.
         guard heads.ranges.allSatisfy({ isDurable($0) }) else { return answer(browse.session, browse.correlationID, .browse(browse)) }
         var browse = browse
         browse.looks += heads.ids.count
         browse.fetchedBytes += heads.byteCount
+        browse.units += heads.units
+        work.charge(heads.units)
         fetch(heads.ranges, for: .browse(browse, heads))
     }
 

@@ -34,10 +34,14 @@ extension Node {
     /// Lets every job take its step that is due.
     mutating func runJobs(now: UInt64) {
         guard !isDraining, !jobRuns.isEmpty else { return }
+        let end = work.units + UInt64(NodeWork.unitsPerTurnMax)
         for id in jobRuns.map(\.job) {
+            guard work.units < end else { return }
             guard let index = jobRuns.firstIndex(where: { $0.job == id }), let job = state.jobs.running(id) else { continue }
             guard !jobRuns[index].isFetching, jobRuns[index].notBefore <= now, job.nextStepAtMicroseconds <= now * 1000 else { continue }
             takeStep(job, index, now: now)
+            // Where a turn has no time for all, the others come first in the next.
+            if let place = jobRuns.firstIndex(where: { $0.job == id }) { jobRuns.append(jobRuns.remove(at: place)) }
         }
     }
 
@@ -55,7 +59,8 @@ extension Node {
         guard matcher.readsHeaders, !looked.messages.isEmpty else {
             return finishStep(job, looked.messages, cursor: looked.cursor, isEnd: looked.isEnd, now: now)
         }
-        let heads = HeadFetch(looked, bytesMax: Self.fetchBytesMax)
+        let heads = HeadFetch(looked, for: matcher, bytesMax: Self.fetchBytesMax)
+        work.charge(heads.units)
         guard heads.ranges.allSatisfy({ isDurable($0) }) else {
             jobRuns[index].notBefore = now + 1
             return

@@ -117,6 +117,9 @@ extension Node {
 
     // MARK: Waiting
 
+    /// How many LEASEs wait on the queue.
+    package func waits(on queue: String) -> Int { state.engine.number(of: queue).map { waitingLeases.count(on: $0) } ?? 0 }
+
     /// A message of `queue` may have become ready.
     mutating func becameReady(_ queue: UInt32) {
         guard waitingLeases.count(inLineFor: queue) > 0, queuesToServe.last != queue else { return }
@@ -146,11 +149,17 @@ extension Node {
         guard !queuesToServe.isEmpty else { return }
         let queues = queuesToServe
         queuesToServe.removeAll(keepingCapacity: true)
-        for queue in queues { serve(queue, now: now) }
+        let end = work.units + UInt64(NodeWork.unitsPerTurnMax)
+        for queue in queues { serve(queue, now: now, until: end) }
     }
 
-    private mutating func serve(_ queue: UInt32, now: UInt64) {
+    /// Gives what is ready to those who wait; what is left when the node has done `end` units goes on in the next turn.
+    private mutating func serve(_ queue: UInt32, now: UInt64, until end: UInt64) {
         while let waiter = waitingLeases.first(inLineFor: queue) {
+            guard work.units < end else {
+                queuesToServe.append(queue)
+                return
+            }
             guard leaseRoom(of: waiter.session) > 0 else {
                 // Others behind it need not wait for its principal to finish what it holds.
                 waitingLeases.remove(waiter.number)
@@ -168,6 +177,7 @@ extension Node {
                 waitForRate(queue, now: now)
                 return
             }
+            work.charge(2 + granted.count)
             waitingLeases.remove(waiter.number)
             free(.init(requests: 1, waits: 1), waiter.session)
             deliver(granted, to: waiter)

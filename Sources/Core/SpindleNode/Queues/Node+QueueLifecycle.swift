@@ -30,6 +30,7 @@ extension Node {
     /// Lets go of everything that is kept by the queue's number or name: the number may soon be another queue's.
     private mutating func forget(_ queue: UInt32, _ name: String) {
         let index = Int(queue)
+        queueNames.remove(name)
         let waiting = waitingLeases.removeAll(on: queue)
         duplicates[index] = 0
         queuesToServe.removeAll { $0 == queue }

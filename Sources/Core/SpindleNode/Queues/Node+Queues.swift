@@ -59,7 +59,11 @@ extension Node {
         }
         _ = try appendTransaction(.declare)
         try state.declare(number, name: name, policy: policy)
-        if needsDeadLetters { try state.declare(deadNumber, name: deadLetters, policy: deadPolicy) }
+        queueNames.insert(name)
+        if needsDeadLetters {
+            try state.declare(deadNumber, name: deadLetters, policy: deadPolicy)
+            queueNames.insert(deadLetters)
+        }
         while duplicates.count < state.engine.queues.count { duplicates.append(0) }
         for number in [number, deadNumber] where Int(number) < duplicates.count {
             // Another queue may have had this number.
@@ -86,19 +90,58 @@ extension Node {
         }
     }
 
+    /// A STATS under way: it goes over the names in order.
+    struct StatsWalk: Sendable {
+        var session: SessionID
+        var correlationID: UInt32
+        /// Queues that its principal may look at.
+        var allowed: [NamePattern]
+        var pattern: NamePattern
+        var max: Int
+        /// The last name that was looked at.
+        var cursor: String
+        var reply = StatsReply(queues: [], moreFollow: false)
+    }
+
+    /// Units of one queue's figures, and of a name that is passed over.
+    private static let unitsPerStatsRow = 8
+    private static let queuesPerStatsMax = 1000
+
     mutating func stats(_ request: Request, _ body: RawSpan) throws(WireError) {
         let stats = try StatsRequest(body)
-        let pattern = NamePattern(stats.pattern)
-        let max = min(Int(stats.max), 1000)
-        var names = state.engine.queues.filter { !$0.isDeleted }.map(\.name).filter { name in
-            stats.after.precedesByBytes(name) && pattern.matches(name) && (request.principal.read + request.principal.admin).contains { $0.matches(name) }
+        continueStats(
+            StatsWalk(
+                session: request.session, correlationID: request.correlationID, allowed: request.principal.read + request.principal.admin,
+                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.queuesPerStatsMax), cursor: stats.after),
+            now: request.now)
+    }
+
+    /// Goes on until the reply is full or there are no more names; waits for the next turn where that takes too long.
+    mutating func continueStats(_ walk: StatsWalk, now: UInt64) {
+        var walk = walk
+        var units = 0
+        var place = queueNames.place(behind: walk.cursor)
+        while place < queueNames.names.count {
+            guard units < NodeWork.unitsPerStepMax else {
+                work.charge(units)
+                return wait(.stats(walk))
+            }
+            let name = queueNames.names[place]
+            place += 1
+            units += 1
+            walk.cursor = name
+            guard walk.pattern.matches(name), walk.allowed.contains(where: { $0.matches(name) }) else { continue }
+            guard walk.reply.queues.count < walk.max else {
+                walk.reply.moreFollow = true
+                break
+            }
+            guard let number = state.engine.number(of: name) else { continue }
+            walk.reply.queues.append(queueStatistics(number, now: now))
+            units += Self.unitsPerStatsRow
         }
-        names.sort { $0.precedesByBytes($1) }
-        var reply = StatsReply(queues: [], moreFollow: names.count > max)
-        for name in names.prefix(max) {
-            if let number = state.engine.number(of: name) { reply.queues.append(queueStatistics(number, now: request.now)) }
-        }
-        outbox.reply(request.session, .stats, request.correlationID) { reply.encode(into: &$0) }
+        work.charge(units)
+        let reply = walk.reply
+        outbox.reply(walk.session, .stats, walk.correlationID) { reply.encode(into: &$0) }
     }
 
     /// All queues' figures, by number.
@@ -111,13 +154,15 @@ extension Node {
     }
 
     private mutating func queueStatistics(_ number: UInt32, now: UInt64) -> StatsReply.Queue {
+        // Before the queue is looked at: it changes the queue's index, which would be copied while somebody holds it.
+        let oldestAge = state.engine.oldestAge(of: number, now: now)
         let queue = state.engine.queues[Int(number)]
         var stats = StatsReply.Queue(name: queue.name)
         stats.ready = queue.counts.ready
         stats.leased = queue.counts.leased
         stats.delayed = queue.counts.delayed
         stats.bytes = queue.counts.bytes
-        stats.oldestAgeMilliseconds = state.engine.oldestAge(of: number, now: now)
+        stats.oldestAgeMilliseconds = oldestAge
         stats.published = queue.totals.published
         stats.delivered = queue.totals.delivered
         stats.acknowledged = queue.totals.acknowledged

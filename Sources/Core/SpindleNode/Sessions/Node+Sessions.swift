@@ -46,6 +46,7 @@ extension Node {
         guard let state = sessions[session]?.state else { return }
         statistics.requests[Int(min(header.opcode, 255))] += 1
         sessions[session]?.heardAt = now
+        work.charge(Self.units(of: header.opcode, byteCount: Int(header.length)))
         do throws(WireError) {
             switch state {
             case .closing:
@@ -162,12 +163,17 @@ extension Node {
         outbox.effects.append(.close(session))
     }
 
-    /// The broker will stop: tells every session, takes no new work, answers those who wait.
+    /// The broker will stop: tells every session, takes no new work, answers those who wait. Connections that have not said who they are
+    /// are closed.
     package mutating func drain(graceMilliseconds: UInt32, reason: String, now: UInt64) {
         guard !isDraining else { return }
         isDraining = true
         for session in sessionOrder {
-            guard case .open? = sessions[session]?.state else { continue }
+            guard case .open? = sessions[session]?.state else {
+                // It has nothing to finish.
+                cut(session, error: WireError(.goingAway, "the broker is stopping; connect again later", retryAfterMilliseconds: 1000))
+                continue
+            }
             outbox.push(session, .goingAway) { GoingAwayNotice(graceMilliseconds: graceMilliseconds, reason: reason).encode(into: &$0) }
         }
         endWaits(now: .max, max: .max)

@@ -18,22 +18,68 @@ extension Node {
             throw WireError(
                 .permissionDenied, "'\(request.principal.name)' may not look at workers; ask for the permission to read '*' in the broker's configuration")
         }
-        let pattern = NamePattern(workers.pattern)
-        let max = min(Int(workers.max), WireLimits.sessionsPerReplyMax)
-        var page = WorkersPage(room: configuration.frameBytesMax - Self.pageBytesKept, max: max)
-        for session in sessionOrder where session.rawValue > workers.after {
-            guard case .open(let principal)? = sessions[session]?.state, let name = sessions[session]?.clientName, pattern.matches(name) else {
+        let page = WorkersPage(
+            room: configuration.frameBytesMax - Self.pageBytesKept, max: min(Int(workers.max), WireLimits.sessionsPerReplyMax))
+        continueWorkers(
+            WorkersWalk(
+                session: request.session, correlationID: request.correlationID, pattern: NamePattern(workers.pattern),
+                withLeases: workers.withLeases, cursor: SessionID(rawValue: workers.after), page: page))
+    }
+
+    /// A WORKERS under way: it goes over the sessions in order.
+    struct WorkersWalk: Sendable {
+        var session: SessionID
+        var correlationID: UInt32
+        var pattern: NamePattern
+        var withLeases: Bool
+        /// The last session that was looked at.
+        var cursor: SessionID
+        var page: WorkersPage
+    }
+
+    /// Units of one session's row, besides its leases.
+    private static let unitsPerWorkersRow = 8
+
+    /// Goes on until the reply is full or there are no more sessions; waits for the next turn where that takes too long.
+    mutating func continueWorkers(_ walk: WorkersWalk) {
+        var walk = walk
+        var units = 0
+        var place = firstPlace(behind: walk.cursor)
+        while place < sessionOrder.count, !walk.page.isFull {
+            guard units < NodeWork.unitsPerStepMax else {
+                work.charge(units)
+                return wait(.workers(walk))
+            }
+            let session = sessionOrder[place]
+            place += 1
+            units += 1
+            walk.cursor = session
+            guard case .open(let principal)? = sessions[session]?.state, let name = sessions[session]?.clientName, walk.pattern.matches(name) else {
                 continue
             }
-            guard page.append(row(session, principal, withLeases: workers.withLeases)) else { break }
+            units += Self.unitsPerWorkersRow + (sessions[session]?.leases.count ?? 0)
+            _ = walk.page.append(row(session, principal, withLeases: walk.withLeases))
         }
         // Last, where they need no place in the order of ids.
-        if !page.isFull, pattern.matches("") {
-            let row = unownedRow(withLeases: workers.withLeases)
-            if row.held > 0 { _ = page.append(row) }
+        if !walk.page.isFull, walk.pattern.matches("") {
+            units += unowned.count
+            let row = unownedRow(withLeases: walk.withLeases)
+            if row.held > 0 { _ = walk.page.append(row) }
         }
-        let reply = WorkersReply(sessions: page.rows, moreFollow: page.isFull)
-        outbox.reply(request.session, .workers, request.correlationID) { reply.encode(into: &$0) }
+        work.charge(units)
+        let reply = WorkersReply(sessions: walk.page.rows, moreFollow: walk.page.isFull)
+        outbox.reply(walk.session, .workers, walk.correlationID) { reply.encode(into: &$0) }
+    }
+
+    /// Sessions are numbered as they come.
+    private func firstPlace(behind session: SessionID) -> Int {
+        var low = 0
+        var high = sessionOrder.count
+        while low < high {
+            let middle = (low + high) / 2
+            if sessionOrder[middle] <= session { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     private mutating func row(_ session: SessionID, _ principal: Principal, withLeases: Bool) -> WorkersReply.Session {
@@ -184,7 +230,7 @@ extension Node {
 }
 
 /// Rows of a WORKERS reply, as many as a frame holds.
-private struct WorkersPage {
+struct WorkersPage: Sendable {
     var rows: [WorkersReply.Session] = []
     var room: Int
     let max: Int

@@ -61,29 +61,67 @@ extension Node {
     /// Bytes of one topic in a reply besides its name.
     private static let topicStatsByteCount = 2 + 2 + 7 * 10
 
+    /// A TOPIC_STATS under way: it goes over the topics in the order of their names.
+    struct TopicStatsWalk: Sendable {
+        var session: SessionID
+        var correlationID: UInt32
+        /// Topics that its principal may look at.
+        var allowed: [NamePattern]
+        var pattern: NamePattern
+        var max: Int
+        /// Bytes that the reply has left.
+        var room: Int
+        /// The last name that was looked at; empty before the first.
+        var cursor: String
+        var reply: TopicStatsReply
+    }
+
     mutating func topicStats(_ request: Request, _ body: RawSpan) throws(WireError) {
         let stats = try TopicStatsRequest(body)
-        let pattern = NamePattern(stats.pattern)
         let history = state.topics.history
-        var reply = TopicStatsReply(
+        let reply = TopicStatsReply(
             epoch: epoch, earliestOffset: history.entries.first?.offset ?? 0, latestOffset: history.entries.last?.offset ?? history.forgottenThrough,
             topics: [])
-        var room = configuration.frameBytesMax - 1024
-        let max = min(Int(stats.max), Self.topicsPerReplyMax)
-        var place = stats.after.isEmpty ? 0 : state.topics.placeByName(behind: stats.after)
+        continueTopicStats(
+            TopicStatsWalk(
+                session: request.session, correlationID: request.correlationID, allowed: request.principal.topicSubscribe,
+                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.topicsPerReplyMax), room: configuration.frameBytesMax - 1024,
+                cursor: stats.after, reply: reply),
+            now: request.now)
+    }
+
+    /// Goes on until the reply is full or there are no more topics; waits for the next turn where that takes too long.
+    mutating func continueTopicStats(_ walk: TopicStatsWalk, now: UInt64) {
+        var walk = walk
+        var units = 0
+        // Every row asks every subscription.
+        let unitsPerRow = 2 + subscribers.reduce(0) { $0 + (sessions[$1]?.subscriptions.count ?? 0) } / 8
+        var place = walk.cursor.isEmpty ? 0 : state.topics.placeByName(behind: walk.cursor)
         while place < state.topics.byName.count {
+            guard units < NodeWork.unitsPerStepMax else {
+                work.charge(units)
+                return wait(.topicStats(walk))
+            }
             let number = state.topics.byName[place]
             let name = state.topics.topics[Int(number)].name
             place += 1
-            guard pattern.matches(name), request.principal.topicSubscribe.contains(where: { $0.matches(name) }) else { continue }
-            room -= Self.topicStatsByteCount + name.utf8.count
-            guard reply.topics.count < max, room > 0 else {
-                reply.moreFollow = true
+            units += 1
+            guard walk.pattern.matches(name), walk.allowed.contains(where: { $0.matches(name) }) else {
+                walk.cursor = name
+                continue
+            }
+            walk.room -= Self.topicStatsByteCount + name.utf8.count
+            guard walk.reply.topics.count < walk.max, walk.room > 0 else {
+                walk.reply.moreFollow = true
                 break
             }
-            reply.topics.append(topicStatistics(number, now: request.now))
+            walk.cursor = name
+            walk.reply.topics.append(topicStatistics(number, now: now))
+            units += unitsPerRow
         }
-        outbox.reply(request.session, .topicStats, request.correlationID) { reply.encode(into: &$0) }
+        work.charge(units)
+        let reply = walk.reply
+        outbox.reply(walk.session, .topicStats, walk.correlationID) { reply.encode(into: &$0) }
     }
 
     private mutating func topicStatistics(_ number: UInt32, now: UInt64) -> TopicStatsReply.Topic {

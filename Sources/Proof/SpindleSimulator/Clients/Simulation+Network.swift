@@ -143,6 +143,7 @@ extension Simulation {
         forgetPending { _ in true }
         connections.removeAll()
         zombies.removeAll()
+        greedy = GreedyState()
     }
 
     func closedByBroker(_ session: UInt64) {
@@ -153,6 +154,7 @@ extension Simulation {
 
     func received(_ session: UInt64, _ header: FrameHeader, _ body: RawSpan) {
         do throws(WireError) {
+            if isGreedy(session) { return try receivedGreedy(header, body) }
             if header.flags.contains(.push) {
                 try pushed(session, header, body)
                 return
