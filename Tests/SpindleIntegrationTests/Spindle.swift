@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Synchronization
 import Testing
 
@@ -45,7 +46,7 @@ final class SpindleProcess: Sendable {
     private let directory: TemporaryDirectory
     private let ended: AsyncStream<Int32>
 
-    /// `prefix`: a command that runs `spindle` in its own place, such as `ip netns exec NAME`.
+    /// `prefix`: a command that runs `spindle` in its own place, such as `nsenter --net=FILE`.
     init(_ arguments: [String], input: String? = nil, environment: [String: String] = [:], prefix: [String] = []) throws {
         directory = try TemporaryDirectory()
         let (ended, end) = AsyncStream.makeStream(of: Int32.self)
@@ -74,6 +75,11 @@ final class SpindleProcess: Sendable {
     var errors: String { (try? String(contentsOfFile: "\(directory.path)/errors", encoding: .utf8)) ?? "" }
     var isRunning: Bool { process.isRunning }
     var identifier: Int32 { process.processIdentifier }
+    /// Its exit code, or 128 and the signal's number where one ended it; nil while it runs.
+    var endedWith: Int32? {
+        guard !process.isRunning else { return nil }
+        return process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+    }
 
     /// Whether all of its threads stand still by SIGSTOP.
     var isStopped: Bool {
@@ -119,8 +125,8 @@ final class TemporaryDirectory: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
-/// Four ports in a row that nobody has now, and that no other test of this process is given: even looking whether a port is free
-/// would be in the way of a broker that is just being started again on it.
+/// Four ports in a row that nobody has now, and that no other test of this user is given, in this process or another: a broker that is
+/// killed and started again leaves them free for a moment, and even looking whether a port is free would be in its way then.
 enum FreePorts {
     struct NoneFound: Error {}
 
@@ -130,21 +136,35 @@ enum FreePorts {
     static func base() throws -> Int {
         for _ in 0..<200 {
             let base = 20_000 + (first + given.add(4, ordering: .relaxed).oldValue) % 10_000
+            // The datagram socket says to other processes that the ports are taken, and is in no broker's way. It ends with this process.
+            guard let claim = bind(base, SOCK_DGRAM) else { continue }
             if (0..<4).allSatisfy({ isFree(base + $0) }) { return base }
+            close(claim)
         }
         throw NoneFound()
     }
 
     private static func isFree(_ port: Int) -> Bool {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
+        guard let descriptor = bind(port, SOCK_STREAM) else { return false }
+        close(descriptor)
+        return true
+    }
+
+    /// A socket at the port; nil where another has it.
+    private static func bind(_ port: Int, _ type: __socket_type) -> Int32? {
+        let descriptor = socket(AF_INET, Int32(type.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         }
+        guard result == 0 else {
+            close(descriptor)
+            return nil
+        }
+        return descriptor
     }
 }

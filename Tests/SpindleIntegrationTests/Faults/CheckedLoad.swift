@@ -28,13 +28,16 @@ final class CheckedLoad: Sendable {
     private let options: Options
     private let endpoint: ClientConfiguration.Endpoint
     private let token: String
+    private let brokerState: @Sendable () -> String
     private let phase = Mutex(Phase.publishing)
     private let lastError = Mutex("none")
     private static let filler = (0..<1 << 16).map { _ in UInt8.random(in: 33...126) }
 
     private enum Phase { case publishing, draining, ended }
 
-    init(host: String = "127.0.0.1", port: Int, token: String, options: Options = Options()) {
+    /// `brokerState`: what a failure tells of the broker.
+    init(host: String = "127.0.0.1", port: Int, token: String, options: Options = Options(), brokerState: @escaping @Sendable () -> String) {
+        self.brokerState = brokerState
         endpoint = .init(host: host, port: port)
         self.token = token
         self.options = options
@@ -77,7 +80,10 @@ final class CheckedLoad: Sendable {
         let wanted = checker.totals.confirmed + count
         let end = ContinuousClock.now + deadline
         while checker.totals.confirmed < wanted {
-            guard ContinuousClock.now < end else { throw NoProgress(description: "not \(count) publishes were confirmed within \(deadline); backlog \(checker.backlog), last error: \(lastError.withLock { $0 })") }
+            guard ContinuousClock.now < end else {
+                let missing = wanted - checker.totals.confirmed
+                throw NoProgress(description: "\(missing) of \(count) publishes were not confirmed within \(deadline); \(state)")
+            }
             // The load is others' work: it is looked at until the deadline.
             try await Task.sleep(for: .milliseconds(3))
         }
@@ -86,8 +92,13 @@ final class CheckedLoad: Sendable {
     /// The exit code of a broker that ends of itself because of what the load makes it do.
     func end(of broker: LoneBroker, within deadline: Duration = .seconds(60)) async throws -> Int32 {
         do { return try await broker.end(within: deadline) } catch {
-            throw NoProgress(description: "\(error)\nbacklog \(checker.backlog), last error: \(lastError.withLock { $0 })")
+            throw NoProgress(description: "\(error)\n\(state)")
         }
+    }
+
+    /// Where the load and the broker stand.
+    private var state: String {
+        "backlog \(checker.backlog), refused \(checker.totals.refused), last error: \(lastError.withLock { $0 })\n\(brokerState())"
     }
 
     struct NoProgress: Error, CustomStringConvertible { let description: String }
@@ -249,7 +260,7 @@ final class CheckedLoad: Sendable {
         while true {
             let figures = try await client.statistics(matching: Self.queue + "*")
             if figures.allSatisfy({ $0.ready + $0.leased + $0.delayed == 0 }) { break }
-            try #require(ContinuousClock.now < end, "the queues do not drain: \(figures)")
+            try #require(ContinuousClock.now < end, "the queues do not drain: \(figures); \(state)")
             // The hands' work is looked at until the deadline.
             try await Task.sleep(for: .milliseconds(20))
         }

@@ -39,9 +39,16 @@ final class LoneBroker: Sendable {
         try String(contentsOfFile: data + "/tokens/admin", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// A load on this broker.
+    /// A load on this broker, which tells what became of the broker where it gets no further.
     func load(_ options: CheckedLoad.Options = .init()) throws -> CheckedLoad {
-        CheckedLoad(host: host, port: base, token: try token(), options: options)
+        CheckedLoad(host: host, port: base, token: try token(), options: options) { [weak self] in self?.state ?? "the broker is gone" }
+    }
+
+    /// Whether the process of the last start runs, what it ended with, and the end of its log.
+    private var state: String {
+        guard let process = current else { return "no broker was started" }
+        let state = process.endedWith.map { "has ended with \($0)" } ?? "runs"
+        return "the broker (process \(process.identifier), port \(base)) \(state); its log:\n\(process.errors.suffix(4_000))"
     }
 
     // MARK: Start and end

@@ -92,9 +92,17 @@ final class DiskImage {
         isMounted = true
     }
 
+    /// Unmounts the file system for good.
+    ///
+    /// A process that was started with a mount namespace of its own keeps a mount that it has copied, and with it this file system as it
+    /// is: the next ``mount()`` would get that one again, aborted too, and no broker would ever start on it.
     func unmount() throws {
         try Machine.run("umount", mountPoint)
         isMounted = false
+        let holders = MountHolders.of(mountPoint)
+        guard holders.isEmpty else {
+            throw Machine.Failed(description: "\(mountPoint) is still mounted in the mount namespace of \(holders.joined(separator: ", "))")
+        }
     }
 
     /// The error path of a disk that fails: the file system takes no more writes, whoever has files open.
@@ -132,6 +140,20 @@ final class DiskImage {
     }
 }
 
+/// Who still has a file system mounted after it was unmounted here.
+private enum MountHolders {
+    /// Processes in whose mount namespace the path is mounted, each with its command line.
+    static func of(_ mountPoint: String) -> [String] {
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.filter { Int($0) != nil } ?? []
+        return processes.sorted().compactMap { process in
+            let mounts = (try? String(contentsOfFile: "/proc/\(process)/mountinfo", encoding: .utf8)) ?? ""
+            guard mounts.split(separator: "\n").contains(where: { $0.split(separator: " ").dropFirst(4).first == mountPoint[...] }) else { return nil }
+            let command = (try? String(contentsOfFile: "/proc/\(process)/cmdline", encoding: .utf8)) ?? ""
+            return "\(process) (\(command.split(separator: "\0").joined(separator: " ")))"
+        }
+    }
+}
+
 /// A network namespace that is reached by a pair of virtual links.
 final class NetworkPair {
     let name: String
@@ -156,7 +178,8 @@ final class NetworkPair {
         try Machine.run(inside + ["link", "set", "lo", "up"])
     }
 
-    var prefix: [String] { ["ip", "netns", "exec", name] }
+    /// Not `ip netns exec`: that takes a mount namespace too, and with it a copy of every file system that another test has mounted.
+    var prefix: [String] { ["nsenter", "--net=/var/run/netns/\(name)"] }
 
     /// Takes the link away, or brings it back.
     func link(isUp: Bool) throws { try Machine.run("ip", "link", "set", outer, isUp ? "up" : "down") }

@@ -6,7 +6,7 @@ import Testing
 /// moment, the image is copied as it is, and the broker goes on with the copy: only what was really written down is in it.
 @Suite(.serialized) struct PowerLossTests {
     /// Room for most of what is logged: a broker that is cut off several times a second moves little out of old segments.
-    private static let megabytes = 256
+    private static let megabytes = Machine.count("SPINDLE_POWER_MEGABYTES", 256)
 
     /// Cuts the power of a broker that stands still, and starts it again on what is left.
     private static func cut(_ broker: LoneBroker, _ disk: DiskImage) async throws {

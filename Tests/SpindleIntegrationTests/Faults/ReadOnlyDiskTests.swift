@@ -30,4 +30,24 @@ import Testing
         print(totals.line("read-only disk", cycles: 3))
         try disk.unmount()
     }
+
+    /// A file system is gone only when every mount namespace has unmounted it. A test that mounts it again before that works on the old one.
+    @Test(.enabled(if: Machine.canMountImages, "mounting a disk image needs root, loop devices and mkfs.ext4"))
+    func aDiskThatAnotherMountNamespaceHoldsDoesNotCountAsUnmounted() async throws {
+        let disk = try DiskImage(megabytes: 4)
+        let holder = Process()
+        let (input, output) = (Pipe(), Pipe())
+        holder.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        holder.arguments = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo holding; read line"]
+        holder.standardInput = input
+        holder.standardOutput = output
+        try holder.run()
+        #expect(try output.fileHandleForReading.read(upToCount: 8) == Data("holding\n".utf8))
+        let failure = #expect(throws: Machine.Failed.self) { try disk.unmount() }
+        #expect(failure?.description.contains("mount namespace of \(holder.processIdentifier) (sh ") ?? false, "\(failure?.description ?? "")")
+        try input.fileHandleForWriting.close()
+        holder.waitUntilExit()
+        try disk.mount()
+        try disk.unmount()
+    }
 }
