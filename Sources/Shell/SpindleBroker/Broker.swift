@@ -125,6 +125,8 @@ package struct BrokerHooks: Sendable {
     package var stopProcess: @Sendable (String) -> Void
     /// Appended to what `/metrics` answers.
     package var furtherMetrics: @Sendable () -> String
+    /// The clocks that the node's time is made of.
+    package var times = ClockSource.system
 
     package init(
         openStorage: @escaping @Sendable (String) throws -> any LogStorage = { try DiskLogStorage(path: $0) },

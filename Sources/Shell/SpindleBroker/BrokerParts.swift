@@ -44,7 +44,7 @@ final class BrokerParts: Sendable {
         let opened = loop.submit { [threads, status, logger] in
             let shard = try Shard.open(
                 loop: loop, configuration: configuration, storage: storage, threads: threads, directory: directory, status: status,
-                logger: logger, stopProcess: hooks.stopProcess)
+                logger: logger, times: hooks.times, stopProcess: hooks.stopProcess)
             hooks.recovered()
             return (NIOLoopBound(shard, eventLoop: loop), try shard.begin(configuration.queues))
         }

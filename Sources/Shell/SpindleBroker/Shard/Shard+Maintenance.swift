@@ -133,6 +133,7 @@ extension Shard {
     }
 
     private func sweep() {
+        compareClocks()
         let now = now
         var expired: [(Connection, ConnectionExpiry)] = []
         var quiet: [Connection] = []

@@ -20,8 +20,9 @@ final class Shard {
     let stopProcess: @Sendable (String) -> Void
 
     var node: Node
-    var clock: NodeClock
-    var now: UInt64 { clock.now() }
+    private var clock: NodeClock
+    private let times: ClockSource
+    var now: UInt64 { clock.now(boot: times.boot()) }
 
     // The log's files.
     let files: LogFiles
@@ -72,8 +73,8 @@ final class Shard {
     }
 
     init(
-        loop: any EventLoop, configuration: BrokerConfiguration, node: consuming Node, clock: NodeClock, files: LogFiles,
-        directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, stopProcess: @escaping @Sendable (String) -> Void
+        loop: any EventLoop, configuration: BrokerConfiguration, node: consuming Node, clock: NodeClock, times: ClockSource,
+        files: LogFiles, directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, stopProcess: @escaping @Sendable (String) -> Void
     ) {
         loop.preconditionInEventLoop()
         self.loop = loop
@@ -81,6 +82,7 @@ final class Shard {
         upkeep = configuration.upkeep
         self.node = node
         self.clock = clock
+        self.times = times
         self.files = files
         self.directory = directory
         self.status = status
@@ -134,7 +136,7 @@ final class Shard {
         guard let deadline = node.nextDeadline else { return }
         if let timer, timer.at <= deadline { return }
         timer?.task.cancel()
-        let task = loop.assumeIsolated().scheduleTask(deadline: clock.deadline(deadline)) { self.timerFired() }
+        let task = loop.assumeIsolated().scheduleTask(in: clock.wait(until: deadline, boot: times.boot())) { self.timerFired() }
         timer = (deadline, task)
     }
 
@@ -148,5 +150,20 @@ final class Shard {
     func cancelTimer() {
         timer?.task.cancel()
         timer = nil
+    }
+
+    /// Compares the node's clock with the wall clock, and has the next flush set the timer anew: the loop's own clock stands still while
+    /// the machine is suspended, so a timer that was set before would fire too late.
+    func compareClocks() {
+        let reading = times.read()
+        if let step = clock.compare(reading) {
+            logger.notice(
+                "the wall clock was set; stamps drift towards it, leases and delays keep their length",
+                metadata: [
+                    "secondsSet": "\(step.seconds)", "secondsToDrift": "\(clock.secondsToWall(boot: reading.boot))",
+                    "driftPerSecond": "1/\(NodeClock.driftDivisor)",
+                ])
+        }
+        cancelTimer()
     }
 }

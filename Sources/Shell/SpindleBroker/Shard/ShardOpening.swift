@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -16,11 +15,11 @@ extension Shard {
     /// Recovers the log in `storage`. Blocks the loop, which has nothing else to do yet. ``begin(_:)`` follows.
     static func open(
         loop: any EventLoop, configuration: BrokerConfiguration, storage: any LogStorage, threads: Threads,
-        directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, stopProcess: @escaping @Sendable (String) -> Void
+        directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, times: ClockSource, stopProcess: @escaping @Sendable (String) -> Void
     ) throws(BrokerStartError) -> Shard {
         let storage = ErasedLogStorage(storage)
         let (state, recovered) = try recover(storage, configuration, logger)
-        let clock = NodeClock(wall: wallMilliseconds(), lastLogged: state.time)
+        let clock = NodeClock(times.read(), lastLogged: state.time)
         let node = Node(
             configuration: NodeConfiguration(configuration, log: recovered.log), state: state, log: recovered.makeAppender())
         let files = LogFiles(
@@ -28,8 +27,8 @@ extension Shard {
             checkpointer: recovered.makeCheckpointer(storage: storage), reclaimer: recovered.makeReclaimer(storage: storage),
             preparer: recovered.makePreparer(storage: storage), writerThread: threads.writer, background: threads.background)
         let shard = Shard(
-            loop: loop, configuration: configuration, node: node, clock: clock, files: files, directory: directory, status: status,
-            logger: logger, stopProcess: stopProcess)
+            loop: loop, configuration: configuration, node: node, clock: clock, times: times, files: files, directory: directory,
+            status: status, logger: logger, stopProcess: stopProcess)
         shard.maintenance.lastCheckpoint = recovered.checkpoint ?? recovered.first
         shard.maintenance.firstSegment = recovered.first.segment(segmentBytes: recovered.segmentBytes)
         return shard
@@ -78,12 +77,6 @@ extension Shard {
             ])
         for file in recovered.quarantined { logger.warning("file put aside", metadata: ["file": "\(file)"]) }
         return (state, recovered)
-    }
-
-    private static func wallMilliseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(max(0, time.tv_sec)) * 1_000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
     }
 }
 
