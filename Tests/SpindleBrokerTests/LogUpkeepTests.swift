@@ -73,6 +73,32 @@ struct LogUpkeepTests {
         }
     }
 
+    /// A broker that is cut off before its first sweep, again and again, must free segments too, or its disk fills up.
+    @Test func aStartMovesStragglersBeforeTheFirstSweep() async throws {
+        let noSweep: (inout BrokerConfiguration) -> Void = {
+            Self.small(&$0)
+            $0.limits.unauthenticatedMilliseconds = 24 * 3_600_000
+            $0.limits.partialFrameMilliseconds = 24 * 3_600_000
+            $0.limits.heartbeatMilliseconds = 24 * 3_600_000
+            $0.limits.outputStallMilliseconds = 24 * 3_600_000
+            $0.limits.sweepMillisecondsMax = 3_600_000
+        }
+        try await TestBroker.run(folder, change: noSweep) { running in
+            let client = try await running.client()
+            _ = try await client.publish("addin-result", "waits")
+            let busy = try (0..<10).map { _ in try TestClient.record(body("busy", bytes: 20_000)) }
+            for _ in 0..<50 {
+                try await client.request(.publish, TestClient.publishBody("esprit-gen", busy)).requireSuccess()
+                let taken = try await client.lease("esprit-gen", max: 10, wait: 5_000)
+                #expect(try await client.acknowledge(taken.map(\.token)).allSatisfy { $0 == .ok })
+            }
+            #expect(try await running.metric("spindle_log_moved_messages_total") == 0, "no sweep, no moving")
+        }
+        try await TestBroker.run(folder, change: noSweep) { running in
+            try await waitUntil { try await running.metric("spindle_log_moved_messages_total") == 1 }
+        }
+    }
+
     /// A sealed segment is damaged on the disk under a working broker.
     @Test func scrubbingFindsDamageAndWhatIsDamagedIsNotServed() async throws {
         try await TestBroker.run(folder) {

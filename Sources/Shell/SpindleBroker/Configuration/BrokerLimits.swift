@@ -30,6 +30,8 @@ package struct BrokerLimits: Sendable {
     package var operationsConnectionsMax = 64
     package var operationsRequestBytesMax = 16 << 10
     package var operationsMilliseconds: UInt64 = 5_000
+    /// The longest time between two sweeps, which look at connections' deadlines, the clocks and the log.
+    package var sweepMillisecondsMax: UInt64 = 1_000
 
     package init() {}
 
@@ -37,6 +39,6 @@ package struct BrokerLimits: Sendable {
     var sweepMilliseconds: UInt64 {
         let shortest = min(
             unauthenticatedMilliseconds, partialFrameMilliseconds, UInt64(heartbeatMilliseconds), outputStallMilliseconds)
-        return max(10, min(1_000, shortest / 4))
+        return max(10, min(sweepMillisecondsMax, shortest / 4))
     }
 }

@@ -52,6 +52,8 @@ extension Shard {
                         BrokerStartError(.configuration, "the queue '\(queue.name)' cannot be declared: \(error.message)"))
                 }
             }
+            // At once, not with the first sweep: a broker that is killed again and again within a second must free segments too.
+            self.compact()
             return self.whenDurable(self.node.log.end)
         }.nonisolated()
     }
