@@ -36,6 +36,37 @@ import Testing
         await server.stop()
     }
 
+    /// The machine is suspended past the lease: the loop's timers have not moved, and the holder must hear of it right after the resume.
+    @Test func aLeaseThatEndedDuringASuspendIsFoundToBeLostSoonAfterIt() async throws {
+        let granted = Mutex(false)
+        let server = try await FakeServer.start { peer, frame in
+            switch frame.opcode {
+            case .lease where granted.withLock({ let isFirst = !$0; $0 = true; return isFirst }):
+                peer.grant(frame, ["work"], firstID: 1, leaseMilliseconds: 3_600_000)
+            case .extend:
+                peer.reply(frame) {
+                    ExtendReply(leaseMilliseconds: 3_600_000, items: [.init(status: ItemStatus(.leaseLost), isCancelled: false)]).encode(into: &$0)
+                }
+            default: break
+            }
+        }
+        let boot = Mutex<UInt64>(1_000_000_000)
+        var configuration = ClientTests.configuration(server)
+        configuration.bootNanoseconds = { boot.withLock { $0 } }
+        let client = SpindleClient(configuration: configuration)
+        let consumer = client.makeConsumer(queue: "q", configuration: .init(inFlightMax: 1))
+        var iterator = consumer.makeAsyncIterator()
+        let delivery = try #require(try await iterator.next())
+        let ends = Recorder<LeaseEnd>()
+        delivery.onEnd { ends.record($0) }
+        boot.withLock { $0 += 8 * 3600 * 1_000_000_000 }
+        #expect(try await ends.wait() == [.lost])
+        #expect(delivery.isLeaseLost)
+        consumer.stop()
+        await client.close()
+        await server.stop()
+    }
+
     @Test func stoppingHandsBackWhatNobodyTook() async throws {
         let server = try await FakeServer.start { peer, frame in
             switch frame.opcode {

@@ -123,7 +123,7 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
 
     func report(_ progress: ConsumerMachine.Progress, for token: DeliveryToken) {
         link.eventLoop.execute { [self] in
-            if machine.report(progress, for: token, now: .now()) { armTimer() }
+            if machine.report(progress, for: token, now: leaseNow) { armTimer() }
         }
     }
 
@@ -183,7 +183,7 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
         case .failure(let error): return leaseFailed(error, asked: asked)
         }
         checkLog()
-        let now = NIODeadline.now()
+        let now = leaseNow
         let lease = grants.first?.lease.timeAmount ?? .zero
         guard machine.granted(grants.map(\.token), lease: lease, asked: asked, now: now) else { return release(grants) }
         if !grants.isEmpty {
@@ -279,8 +279,14 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
 
     // MARK: Extending
 
+    /// Now, on the clock on which leases run.
+    private var leaseNow: NIODeadline { .uptimeNanoseconds(link.configuration.bootNanoseconds()) }
+
+    /// Sets the loop's timer to the next extension. The loop's clock stands still while the machine is suspended, so the timer looks again
+    /// before long: what was due meanwhile is extended, or found to be lost, right after the resume.
     private func armTimer() {
-        guard let due = machine.nextExtension else { return }
+        guard let next = machine.nextExtension else { return }
+        let due = NIODeadline.now() + min(max(.zero, next - leaseNow), BootTime.lookAgain)
         guard timer == nil || due < timerDue else { return }
         timer?.cancel()
         timerDue = due
@@ -293,7 +299,7 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
 
     private func extend() {
         checkLog()
-        let sent = NIODeadline.now()
+        let sent = leaseNow
         var items: [(token: DeliveryToken, progress: ConsumerMachine.Progress?)] = []
         var isAnyDropped = false
         for item in machine.dueExtensions(now: sent) {
@@ -323,7 +329,7 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
         let answer = result.flatMap { reply in
             read(reply) { body throws(WireError) in try ExtensionOutcome.outcomes(in: body, count: tokens.count) }
         }
-        let now = NIODeadline.now()
+        let now = leaseNow
         switch answer {
         case .failure:
             for token in tokens { machine.extensionFailed(token, now: now) }

@@ -77,6 +77,8 @@ public struct ClientConfiguration: Sendable {
     /// Bodies of at least this many bytes are compressed (LZ4) where that makes them smaller; nil: never.
     public var compressionThreshold: Int?
     public var backoff: Backoff
+    /// The clock on which leases run: ``BootTime``, or a test's.
+    package var bootNanoseconds: @Sendable () -> UInt64 = BootTime.nanoseconds
 
     public init(
         endpoints: [Endpoint], credential: Credential, tls: TLS? = nil, clientName: String = "spindle-swift",
