@@ -31,7 +31,7 @@ struct BridgeServer: Sendable {
         topics: FakeTopics = FakeTopics(), ready: Bool = true, _ change: (inout EventBridgeConfiguration) -> Void = { _ in },
         body: @escaping @Sendable (BridgeServer) async throws -> Void
     ) async throws {
-        var configuration = EventBridgeConfiguration()
+        var configuration = EventBridgeConfiguration(streams: EventBridgeConfiguration.testStreams)
         configuration.tickMilliseconds = 10
         configuration.retryMilliseconds = 10...20
         change(&configuration)

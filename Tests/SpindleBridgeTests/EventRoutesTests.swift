@@ -64,7 +64,7 @@ import Testing
                     #expect(response.headers[.contentType] == "application/problem+json")
                     let problem = try JSONSerialization.jsonObject(with: Data(response.body.readableBytesView)) as? [String: Any]
                     #expect(problem?["status"] as? Int == status.code)
-                    #expect((problem?["type"] as? String)?.hasPrefix("urn:mcms:problem:") == true)
+                    #expect((problem?["type"] as? String)?.hasPrefix("urn:spindle:problem:") == true)
                 }
             }
             #expect(try await server.get("/events/other").status == .notFound)
@@ -204,7 +204,7 @@ import Testing
             let topics = FakeTopics()
             var logger = Logger(label: "test")
             logger.logLevel = .critical
-            let hub = EventHub(source: topics, logger: logger)
+            let hub = EventHub(configuration: EventBridgeConfiguration(streams: EventBridgeConfiguration.testStreams), source: topics, logger: logger)
             let router = Router()
             EventRoutes(hub: hub, logger: logger) { _ in EventCaller(name: "kim") }.add(to: router)
             let (ports, port) = AsyncStream.makeStream(of: Int.self)

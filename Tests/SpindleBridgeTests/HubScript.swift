@@ -27,7 +27,7 @@ struct HubScript {
     private var notedCuts: [String] = []
 
     init(_ change: (inout EventBridgeConfiguration) -> Void = { _ in }) {
-        var configuration = EventBridgeConfiguration()
+        var configuration = EventBridgeConfiguration(streams: EventBridgeConfiguration.testStreams)
         change(&configuration)
         machine = EventHubMachine(configuration: configuration)
     }
@@ -154,4 +154,11 @@ extension String {
         }
         return blocks
     }
+}
+
+extension EventBridgeConfiguration {
+    static let testStreams = [
+        Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.approval.changed"]),
+        Stream("alerts", topics: ["notification.alert"]),
+    ]
 }

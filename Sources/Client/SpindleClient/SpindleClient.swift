@@ -11,7 +11,7 @@ internal import Synchronization
 ///
 /// ```swift
 /// let client = SpindleClient(configuration: .init(host: "127.0.0.1", port: 7420, credential: .token(token)))
-/// let outcomes = try await client.publish([Message(text: "hello")], to: "esprit-gen")
+/// let outcomes = try await client.publish([Message(text: "hello")], to: "orders")
 /// ```
 public final class SpindleClient: Sendable {
     /// Sent in HELLO.

@@ -34,7 +34,7 @@ struct BridgeCommand: AsyncParsableCommand {
             name: process.name, labels: [("role", "web")], logger: process.logger)
         let store = try DomainStore.open(cluster)
         try makeShare(cluster.sharePath())
-        let hub = EventHub(source: client, logger: process.logger)
+        let hub = EventHub(configuration: .domain, source: client, logger: process.logger)
         // The API knows callers by their tokens. On another host than the broker's it has those that somebody put there.
         for principal in cluster.principals where principal.role != .none && cluster.brokers.contains(where: { $0.host == web.host }) {
             _ = try await BrokerLink.token(of: principal.name, in: DataDirectory(path: cluster.dataDirectory), logger: process.logger)
@@ -123,6 +123,18 @@ struct BridgeCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure("the share \(path) cannot be made: \(error.localizedDescription)", advice: "Correct `share:` under `files:` in the description.")
         }
+    }
+}
+
+extension EventBridgeConfiguration {
+    /// What the page and its clients know: see docs/events.md.
+    fileprivate static var domain: EventBridgeConfiguration {
+        var configuration = EventBridgeConfiguration(streams: [
+            Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.approval.changed"]),
+            Stream("alerts", topics: ["notification.alert"]),
+        ])
+        configuration.namespace = "mcms"
+        return configuration
     }
 }
 

@@ -13,6 +13,8 @@ package struct EventBridgeConfiguration: Sendable {
 
     /// At most 32.
     package var streams: [Stream]
+    /// The realm of its authentication, and the name space of the types of its problems.
+    package var namespace = "spindle"
     /// A `ping` after this long without another event.
     package var heartbeatMilliseconds: Int64 = 20_000
     /// A stream ends by plan after a time between these two, so that it is not cut at a worse moment, and not all at once.
@@ -41,15 +43,10 @@ package struct EventBridgeConfiguration: Sendable {
     /// How often timers are looked at.
     package var tickMilliseconds: Int64 = 1_000
 
-    package init(streams: [Stream] = EventBridgeConfiguration.mcmsStreams) {
+    package init(streams: [Stream]) {
         precondition(streams.count <= 32, "a stream is a bit of a 32-bit mask")
         self.streams = streams
     }
-
-    package static let mcmsStreams = [
-        Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.approval.changed"]),
-        Stream("alerts", topics: ["notification.alert"]),
-    ]
 
     /// All topics of all streams, for one subscription.
     package var pattern: String {

@@ -34,7 +34,7 @@ package final class EventHub: Service, Sendable {
     ///   - source: a connected ``SpindleClient``, whose principal may subscribe to the topics.
     ///   - clock: milliseconds, never running back; nil: the system's.
     package init(
-        configuration: EventBridgeConfiguration = .init(), source: any EventFeedSource, logger: Logger, clock: Clock? = nil
+        configuration: EventBridgeConfiguration, source: any EventFeedSource, logger: Logger, clock: Clock? = nil
     ) {
         self.configuration = configuration
         self.source = source

@@ -12,8 +12,7 @@ struct EventProblem {
 
     static let notAuthenticated = EventProblem(
         status: .unauthorized, type: "not-authenticated", title: "Not signed in",
-        detail: "Event streams need a bearer token or a session. Send “Authorization: Bearer <token>”, or sign in on the page.",
-        headers: [.wwwAuthenticate: #"Bearer realm="mcms""#])
+        detail: "Event streams need a bearer token or a session. Send “Authorization: Bearer <token>”, or sign in on the page.")
     static let foreignPage = EventProblem(
         status: .forbidden, type: "not-permitted", title: "Not allowed",
         detail: "The request comes from another site's page. Use the page that this server serves, or a bearer token.")
@@ -31,11 +30,13 @@ struct EventProblem {
         status: .serviceUnavailable, type: "busy", title: "Busy",
         detail: "Who is asking could not be found out now. Try again in a moment.", headers: [.retryAfter: "2"])
 
-    func response() -> Response {
+    /// `namespace`: of the problem's type, and the realm.
+    func response(namespace: String) -> Response {
         var all = headers
+        if status == .unauthorized { all[.wwwAuthenticate] = #"Bearer realm="\#(namespace)""# }
         all[.contentType] = "application/problem+json"
         all[.cacheControl] = "no-store"
-        let body = #"{"type":"urn:mcms:problem:\#(type)","title":\#(JSONText.quoted(title)),"status":\#(status.code),"detail":\#(JSONText.quoted(detail))}"#
+        let body = #"{"type":"urn:\#(namespace):problem:\#(type)","title":\#(JSONText.quoted(title)),"status":\#(status.code),"detail":\#(JSONText.quoted(detail))}"#
         return Response(status: status, headers: all, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
     }
 }

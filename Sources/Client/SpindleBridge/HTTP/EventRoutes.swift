@@ -42,7 +42,7 @@ package struct EventRoutes: Sendable {
         // The page reads this before the state: with it, no event between the state and the stream is missed.
         router.get("events/cursor") { request, _ in
             await answer(request) { _ in
-                guard let cursor = hub.cursor else { return EventProblem.noCursor.response() }
+                guard let cursor = hub.cursor else { return EventProblem.noCursor.response(namespace: hub.configuration.namespace) }
                 return Response(
                     status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
                     body: ResponseBody(byteBuffer: ByteBuffer(string: JSONText.object([("cursor", cursor.description)]))))
@@ -51,13 +51,13 @@ package struct EventRoutes: Sendable {
     }
 
     private func answer(_ request: Request, _ body: (EventCaller) -> Response) async -> Response {
-        guard isOurPage(request) else { return EventProblem.foreignPage.response() }
+        guard isOurPage(request) else { return EventProblem.foreignPage.response(namespace: hub.configuration.namespace) }
         do {
-            guard let caller = try await authenticate(request) else { return EventProblem.notAuthenticated.response() }
+            guard let caller = try await authenticate(request) else { return EventProblem.notAuthenticated.response(namespace: hub.configuration.namespace) }
             return body(caller)
         } catch {
             logger.error("audit.error", metadata: ["what": "event stream: caller unknown", "error": "\(error)"])
-            return EventProblem.callerUnknown.response()
+            return EventProblem.callerUnknown.response(namespace: hub.configuration.namespace)
         }
     }
 
@@ -78,8 +78,8 @@ package struct EventRoutes: Sendable {
     private func open(_ stream: Int, _ request: Request, _ caller: EventCaller) -> Response {
         let query = request.uri.queryParameters["lastEventId"].map { String($0) }
         switch hub.connect(stream: stream, lastEventID: request.headers[Names.lastEventID] ?? query) {
-        case .full: return EventProblem.full.response()
-        case .stopping: return EventProblem.stopping.response()
+        case .full: return EventProblem.full.response(namespace: hub.configuration.namespace)
+        case .stopping: return EventProblem.stopping.response(namespace: hub.configuration.namespace)
         case .client(let client):
             var logger = logger
             logger[metadataKey: "stream"] = "\(hub.configuration.streams[stream].name)"

@@ -17,7 +17,7 @@ public enum MessageState: Sendable, Hashable, CaseIterable {
 /// ```swift
 /// var filter = MessageFilter()
 /// filter.olderThan = .seconds(3600)
-/// filter.headers = [.init(name: "taskType", value: "EspritGenerationCommand")]
+/// filter.headers = [.init(name: "taskType", value: "PackOrder")]
 /// ```
 /// Source: `protocol/queues.md`, "Filters".
 public struct MessageFilter: Sendable, Equatable {

@@ -6,8 +6,8 @@ internal import Synchronization
 /// Leases tasks from queues and runs handlers by `taskType`.
 ///
 /// ```swift
-/// let worker = SpindleWorker(client: client, configuration: .init(queues: [.init("addin-result", concurrency: 4)]))
-/// worker.on("AddinJobResultCommand") { context in
+/// let worker = SpindleWorker(client: client, configuration: .init(queues: [.init("orders", concurrency: 4)]))
+/// worker.on("PackOrder") { context in
 ///     context.reportProgress(percent: 50)
 ///     return .done
 /// }
