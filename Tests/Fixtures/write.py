@@ -161,11 +161,11 @@ def first_part(cluster):
     """Queues of every kind of policy with messages in every state, and all else that a log can hold. Returns the ids of the messages that
     left results."""
     run = cluster.run
-    declare = lambda name, *policy: run("queue", "declare", name, "--lease", LONG, "--lease-max", LONG, "--dedup-window", LONG, *policy)
+    declare = lambda name, *policy: run("queue", "declare", name, "--lease", LONG, "--lease-max", LONG, "--deduplication-window", LONG, *policy)
     publish = lambda queue, text, *more: run("message", "publish", queue, "--text", text, *more)[0]["id"]
     lease = lambda queue, count=1: [message["token"] for message in run("message", "lease", queue, "--max", str(count), "--wait", "5s")]
 
-    declare("plain", "--attempts", "7", "--length-max", "1000", "--bytes-max", "1MiB", "--backoff", "fixed", "--jitter", "0")
+    declare("plain", "--attempts-max", "7", "--length-max", "1000", "--bytes-max", "1MiB", "--backoff-kind", "fixed", "--backoff-jitter", "0")
     for number in range(40):
         publish("plain", f"plain {number}", "--task-type", "Plain", "--header", f"number={number}")
     run("message", "ack", *lease("plain", 5))
@@ -177,7 +177,7 @@ def first_part(cluster):
     for number in range(12):
         publish("ordered", f"ordered {number}", "--group", f"라우팅-{number % 4}")
     lease("ordered", 2)
-    declare("fair", "--fair-groups", "--concurrency", "8", "--concurrency-per-group", "2", "--rate", "1000", "--rate-per-group", "500")
+    declare("fair", "--fair-groups", "--concurrency", "8", "--concurrency-per-group", "2", "--rate-per-second", "1000", "--rate-per-second-per-group", "500")
     for number in range(30):
         publish("fair", f"fair {number}", "--group", "large" if number < 24 else f"small-{number}")
     run("message", "ack", *lease("fair", 4))
@@ -189,10 +189,10 @@ def first_part(cluster):
     for number in range(5):
         publish("delayed", f"delayed {number}")
     publish("delayed", "sooner", "--delay", "3000d")
-    declare("mortal", "--ttl", LONG)
+    declare("mortal", "--time-to-live", LONG)
     publish("mortal", "the queue's time")
     publish("mortal", "a time of its own", "--ttl", "3649d")
-    declare("failing", "--attempts", "3", "--backoff-initial", "0s", "--jitter", "0", "--dead-letter-queue", "failing.dead")
+    declare("failing", "--attempts-max", "3", "--backoff-initial", "0s", "--backoff-jitter", "0", "--dead-letter-queue", "failing.dead")
     for number in range(3):
         publish("failing", f"failing {number}", "--group", f"group-{number}", "--header", "kind=failing")
     for attempt in range(3):

@@ -11,12 +11,11 @@ struct ServingTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    @Test func standardQueuesExistFromTheFirstStart() async throws {
-        try await TestBroker.run(folder) { running in
+    @Test func queuesOfTheConfigurationExistFromTheFirstStart() async throws {
+        let queues = ["one", "two", "three"]
+        try await TestBroker.run(folder, change: { $0.queues = queues.map { DeclaredQueue(name: $0) } }) { running in
             #expect(running.broker.createdTokens == ["admin", "reader"])
-            for queue in ["esprit-gen", "addin-result", "file-ingest", "storage-retry", "missingParts"] {
-                try await running.expectServes(queue: queue)
-            }
+            for queue in queues { try await running.expectServes(queue: queue) }
         }
     }
 

@@ -39,7 +39,8 @@ final class BrokerFixture {
         logger.logLevel = .critical
         let broker = try await Broker.start(
             configuration: BrokerConfiguration(
-                dataDirectory: folder, listeners: [BrokerListener(host: "127.0.0.1", port: port, tls: tls)], log: log,
+                dataDirectory: folder, listeners: [BrokerListener(host: "127.0.0.1", port: port, tls: tls)],
+                queues: ["esprit-gen", "addin-result"].map { DeclaredQueue(name: $0) }, log: log,
                 shutdownGraceMilliseconds: 50),
             logger: logger)
         port = broker.ports[0]

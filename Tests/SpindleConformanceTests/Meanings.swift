@@ -165,7 +165,7 @@ extension QueuePolicyFields {
     init(_ m: JSONValue) throws {
         self.init()
         leaseMilliseconds = try m.optionalNumber("leaseMs")
-        leaseMillisecondsMax = try m.optionalNumber("leaseMsMax")
+        leaseMaxMilliseconds = try m.optionalNumber("leaseMaxMs")
         attemptsMax = try m.optionalNumber("attemptsMax")
         backoffKind = try m.optionalNumber("backoffKind")
         backoffInitialMilliseconds = try m.optionalNumber("backoffInitialMs")
@@ -173,18 +173,18 @@ extension QueuePolicyFields {
         backoffJitterPercent = try m.optionalNumber("backoffJitterPercent")
         deadLetterQueue = try m.optionalText("deadLetterQueue")
         delayMilliseconds = try m.optionalNumber("delayMs")
-        timeToLiveMilliseconds = try m.optionalNumber("ttlMs")
+        timeToLiveMilliseconds = try m.optionalNumber("timeToLiveMs")
         lengthMax = try m.optionalNumber("lengthMax")
         bytesMax = try m.optionalNumber("bytesMax")
-        deduplicationWindowMilliseconds = try m.optionalNumber("dedupWindowMs")
+        deduplicationWindowMilliseconds = try m.optionalNumber("deduplicationWindowMs")
         orderedGroups = try m.optionalNumber("orderedGroups")
-        concurrencyMax = try m.optionalNumber("concurrencyMax")
-        concurrencyPerGroupMax = try m.optionalNumber("concurrencyPerGroupMax")
-        ratePerSecondMax = try m.optionalNumber("ratePerSecondMax")
+        concurrency = try m.optionalNumber("concurrency")
+        concurrencyPerGroup = try m.optionalNumber("concurrencyPerGroup")
+        ratePerSecond = try m.optionalNumber("ratePerSecond")
         priorities = try m.optionalNumber("priorities")
         resultRetentionMilliseconds = try m.optionalNumber("resultRetentionMs")
         fairGroups = try m.optionalNumber("fairGroups")
-        ratePerSecondPerGroupMax = try m.optionalNumber("ratePerSecondPerGroupMax")
+        ratePerSecondPerGroup = try m.optionalNumber("ratePerSecondPerGroup")
     }
 
     /// The policy inside a declaration or a queue's figures.

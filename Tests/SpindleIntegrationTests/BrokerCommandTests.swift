@@ -53,8 +53,8 @@ import Testing
 
         let five = try await broker.spindle("queue", "ls")
         for name in ["esprit-gen", "addin-result", "file-ingest", "storage-retry", "missingParts"] { #expect(five.output.contains(name)) }
-        #expect(try await broker.json("queue", "declare", "orders", "--attempts", "3", "--backoff-initial", "0s")["outcome"] as? String == "created")
-        #expect(try await broker.json("queue", "declare", "orders", "--attempts", "3")["outcome"] as? String == "unchanged")
+        #expect(try await broker.json("queue", "declare", "orders", "--attempts-max", "3", "--backoff-initial", "0s")["outcome"] as? String == "created")
+        #expect(try await broker.json("queue", "declare", "orders", "--attempts-max", "3")["outcome"] as? String == "unchanged")
 
         let published = try await broker.json(
             "message", "publish", "orders", "--file", "-", "--task-type", "Order", "--correlation-id", "c-1", "--header", "shop=3", "--dedup-key", "k1",

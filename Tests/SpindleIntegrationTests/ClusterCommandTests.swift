@@ -1,4 +1,7 @@
+import AsyncHTTPClient
 import Foundation
+import NIOCore
+import NIOHTTP1
 import Testing
 
 /// `up`, `demo`, `status` and `down`, as on somebody's first day.
@@ -10,12 +13,12 @@ import Testing
         let base: Int
         let process: SpindleProcess
 
-        /// The built-in description, with an add-in that is quick.
-        static func start(_ arguments: String...) async throws -> RunningCluster {
+        /// The built-in description, with an add-in that is quick, and `change`.
+        static func start(_ arguments: String..., change: (String) -> String = { $0 }) async throws -> RunningCluster {
             let directory = try TemporaryDirectory()
             let config = directory.path + "/quick.yaml"
             let text = try await Spindle.run("config", "show").output.replacingOccurrences(of: "workDuration: 4s", with: "workDuration: 300ms")
-            try Data(text.utf8).write(to: URL(fileURLWithPath: config))
+            try Data(change(text).utf8).write(to: URL(fileURLWithPath: config))
             let data = directory.path + "/data"
             let base = try FreePorts.base()
             let process = try SpindleProcess(["up", "--config", config, "--data", data, "--port-base", "\(base)"] + arguments)
@@ -34,6 +37,22 @@ import Testing
             #expect(try await spindle("down").exitCode == 0)
             #expect(try await process.exitCode(within: Spindle.deadline) == 0)
         }
+    }
+
+    /// Two web servers of one cluster: each has its own port and log, and both know the principals by their roles.
+    @Test func severalWebServersServe() async throws {
+        let cluster = try await RunningCluster.start("--without", "addin") { text in
+            text.replacing("\n# The simulated add-in", with: "  - {name: second, host: local, principal: clerk, port: 7499}\n\n# The simulated add-in")
+                .replacing("\nworkers:\n", with: "  - name: clerk\n    role: approver\n    permissions: {publish: [\"*\"], topicPublish: [\"*\"], topicSubscribe: [\"*\"]}\n\nworkers:\n")
+        }
+        let token = try String(contentsOfFile: "\(cluster.data)/tokens/clerk", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+        for port in [cluster.base + 2, cluster.base + 6] {
+            var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)/api/routings")
+            request.headers.add(name: "authorization", value: "Bearer \(token)")
+            #expect(try await HTTPClient.shared.execute(request, timeout: .seconds(10)).status == .ok)
+        }
+        for name in ["web", "second"] { #expect(FileManager.default.fileExists(atPath: "\(cluster.data)/logs/\(name).log")) }
+        try await cluster.down()
     }
 
     @Test func aRoutingGoesThroughAndTheClusterStops() async throws {

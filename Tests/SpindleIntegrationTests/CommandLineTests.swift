@@ -29,6 +29,16 @@ import Testing
         #expect(result.output.contains("SUBCOMMANDS:") || result.output.contains("cluster on this machine"), "\(result.output)")
     }
 
+    /// `docs/operations.md` is compared with the table of settings elsewhere.
+    @Test func everyQueueSettingHasAnOption() async throws {
+        let root = Spindle.executable.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let page = try String(contentsOf: root.appendingPathComponent("docs/operations.md"), encoding: .utf8)
+        let rows = page.matches(of: #/\n\| `[a-zA-Z.]+` \| `(--[a-z-]+)` \|/#).map { String($0.1) }
+        #expect(rows.count > 20)
+        let help = try await Spindle.run("queue", "declare", "--help").output
+        for option in rows { #expect(help.contains("\(option)/") || help.contains("\(option) <"), "\(option)") }
+    }
+
     // MARK: Wrong input
 
     struct Refusal: Sendable, CustomTestStringConvertible {
@@ -54,11 +64,11 @@ import Testing
         Refusal("message", "nack", "1.1", "--dead", "--release", says: "exclude each other"),
         Refusal("message", "lease", "q", "--max", "0", says: "--max must be from 1 to 65536"),
         Refusal("message", "lease", "q", "--lease", "thirty", says: "--lease"),
-        Refusal("queue", "declare", "q", "--jitter", "101", says: "--jitter must be from 0 to 100"),
+        Refusal("queue", "declare", "q", "--backoff-jitter", "101", says: "--backoff-jitter must be 0 to 100"),
         Refusal("queue", "ls", "--url", "http://x", says: "spindle://HOST:PORT"),
         Refusal("queue", "ls", "--url", "spindle://x", "--port-base", "7400", says: "give one of them"),
         Refusal("queue", "ls", "--port-base", "70000", says: "--port-base"),
-        Refusal("queue", "declare", "q", "--rate-per-group", "-1", says: "--rate-per-group"),
+        Refusal("queue", "declare", "q", "--rate-per-second-per-group", "-1", says: "--rate-per-second-per-group"),
         Refusal("queue", "browse", "q", "--state", "dead", says: "--state"),
         Refusal("queue", "browse", "q", "--older-than", "yesterday", says: "--older-than"),
         Refusal("queue", "browse", "q", "--header", "taskType", says: "--header"),

@@ -7,6 +7,24 @@ import Testing
     /// Counted anew at each start, or measured from now.
     private static let countedAnew: Set<String> = ["oldest_age_ms", "waiters", "duplicates", "subscriptions", "due_at_ms", "percent", "note"]
 
+    /// Settings that have another name since.
+    private static let renamed = [
+        "backoff": "backoff_kind", "dedup_window_ms": "deduplication_window_ms", "concurrency_max": "concurrency",
+        "concurrency_per_group_max": "concurrency_per_group", "rate_per_second_max": "rate_per_second",
+        "rate_per_second_per_group_max": "rate_per_second_per_group",
+    ]
+    /// Dead letters of the description's queues are not used up by deliveries since.
+    private static let declared = ["esprit-gen.dead", "addin-result.dead", "file-ingest.dead", "storage-retry.dead", "missingParts.dead"]
+
+    private static func inTodaysWords(_ told: [String: Any]) -> [String: Any] {
+        var told = told
+        guard let policy = told["policy"] as? [String: Any] else { return told }
+        var today = Dictionary(uniqueKeysWithValues: policy.map { (renamed[$0.key] ?? $0.key, $0.value) })
+        if let name = told["name"] as? String, declared.contains(name) { today["attempts_max"] = 0 }
+        told["policy"] = today
+        return told
+    }
+
     @Test(arguments: Fixture.queues + Fixture.domain) func aBrokerTellsTheSameOfOldData(name: String) async throws {
         let fixture = try Fixture(name)
         let broker = try LoneBroker(data: fixture.path)
@@ -23,7 +41,7 @@ import Testing
         var compared = 0
         for (queue, told) in queues {
             let stats = try await ask("queue", "stats", queue)
-            #expect(Fixture.differences([told], stats, except: Self.countedAnew, at: queue) == [])
+            #expect(Fixture.differences([Self.inTodaysWords(told)], stats, except: Self.countedAnew, at: queue) == [])
             let held = try #require(messages[queue])
             let browsed = try await ask("queue", "browse", queue, "--limit", "0")
             #expect(Fixture.differences(held, browsed, except: Self.countedAnew, at: queue) == [])

@@ -139,19 +139,19 @@ import Testing
     @Test func aQueueHasEveryPolicyThatItWasDeclaredWith() async throws {
         let broker = try await RunningBroker.start()
         _ = try await broker.json(
-            "queue", "declare", "jobs", "--ordered-groups", "--fair-groups", "--ttl", "1d", "--concurrency", "8", "--concurrency-per-group", "2",
-            "--rate", "50", "--rate-per-group", "5", "--result-retention", "10m", "--dead-letter-retention", "30d", "--no-priorities")
+            "queue", "declare", "jobs", "--ordered-groups", "--fair-groups", "--time-to-live", "1d", "--concurrency", "8", "--concurrency-per-group", "2",
+            "--rate-per-second", "50", "--rate-per-second-per-group", "5", "--result-retention", "10m", "--dead-letter-retention", "30d", "--no-priorities")
         let policy = try #require(try await broker.json("queue", "stats", "jobs")["policy"] as? [String: Any])
         #expect(policy["ordered_groups"] as? Bool == true && policy["fair_groups"] as? Bool == true && policy["priorities"] as? Bool == false)
         let numbers = [
-            "time_to_live_ms": 86_400_000, "concurrency_max": 8, "concurrency_per_group_max": 2, "rate_per_second_max": 50,
-            "rate_per_second_per_group_max": 5, "result_retention_ms": 600_000,
+            "time_to_live_ms": 86_400_000, "concurrency": 8, "concurrency_per_group": 2, "rate_per_second": 50,
+            "rate_per_second_per_group": 5, "result_retention_ms": 600_000,
         ]
         for (name, value) in numbers { #expect(policy[name] as? Int == value, "\(name)") }
         let dead = try #require(try await broker.json("queue", "stats", "jobs.dead")["policy"] as? [String: Any])
         #expect(dead["time_to_live_ms"] as? Int == 30 * 86_400_000)
         let shown = try await broker.spindle("queue", "stats", "jobs")
-        #expect(shown.output.contains("rate-per-group") && shown.output.contains("result-retention"))
+        #expect(shown.output.contains("rate-per-second-per-group") && shown.output.contains("result-retention"))
         let without = try await broker.spindle("queue", "declare", "dropping", "--dead-letter-queue", "", "--dead-letter-retention", "1d")
         #expect(without.exitCode == 1 && without.errors.contains("has no dead-letter queue"), "\(without.errors)")
         try await broker.stop()

@@ -22,7 +22,7 @@ actor RunningRoles {
         let shipped = Spindle.executable.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("cluster-config/poc.yaml")
         var text = try String(contentsOf: shipped, encoding: .utf8)
-        for (key, value) in [("leaseDuration", "3s"), ("attemptsMax", "1000"), ("initial", "50ms"), ("cap", "200ms")] {
+        for (key, value) in [("lease", "3s"), ("attemptsMax", "1000"), ("initial", "50ms"), ("cap", "200ms")] {
             text = text.replacing(try Regex("(?<indent>\\b)\(key): *[0-9a-z]+")) { _ in "\(key): \(value)" }
         }
         try text.write(toFile: configuration, atomically: true, encoding: .utf8)

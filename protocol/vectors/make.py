@@ -29,10 +29,10 @@ EMPTY = {"priority": 0, "bodyText": ""}
 BINARY = {"contentType": "application/octet-stream", "bodyHex": "00ff80fe0a0d"}
 
 POLICY = {
-    "leaseMs": 30000, "leaseMsMax": 43200000, "attemptsMax": 5, "backoffKind": 1, "backoffInitialMs": 1000, "backoffCapMs": 300000,
-    "backoffJitterPercent": 20, "deadLetterQueue": "esprit-gen.dead", "delayMs": 0, "ttlMs": 0, "lengthMax": 1000000,
-    "bytesMax": 1099511627776, "dedupWindowMs": 600000, "orderedGroups": 1, "concurrencyMax": 4, "concurrencyPerGroupMax": 1,
-    "ratePerSecondMax": 100, "priorities": 1, "resultRetentionMs": 3600000, "fairGroups": 1, "ratePerSecondPerGroupMax": 2,
+    "leaseMs": 30000, "leaseMaxMs": 43200000, "attemptsMax": 5, "backoffKind": 1, "backoffInitialMs": 1000, "backoffCapMs": 300000,
+    "backoffJitterPercent": 20, "deadLetterQueue": "esprit-gen.dead", "delayMs": 0, "timeToLiveMs": 0, "lengthMax": 1000000,
+    "bytesMax": 1099511627776, "deduplicationWindowMs": 600000, "orderedGroups": 1, "concurrency": 4, "concurrencyPerGroup": 1,
+    "ratePerSecond": 100, "priorities": 1, "resultRetentionMs": 3600000, "fairGroups": 1, "ratePerSecondPerGroup": 2,
 }
 TOKEN = {"id": "0x10000000020", "epoch": 1}
 HISTORY = {"itemIndex": 0, "originQueue": "file-ingest", "reason": "attempts used up", "deadAtMs": 1780000900000, "attempts": [

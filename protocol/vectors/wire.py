@@ -328,10 +328,10 @@ def settle_reply(m):
 
 
 POLICY = {
-    "leaseMs": 1, "leaseMsMax": 2, "attemptsMax": 3, "backoffKind": 4, "backoffInitialMs": 5, "backoffCapMs": 6,
-    "backoffJitterPercent": 7, "deadLetterQueue": 8, "delayMs": 9, "ttlMs": 10, "lengthMax": 11, "bytesMax": 12,
-    "dedupWindowMs": 13, "orderedGroups": 14, "concurrencyMax": 15, "concurrencyPerGroupMax": 16, "ratePerSecondMax": 17,
-    "priorities": 18, "resultRetentionMs": 19, "fairGroups": 20, "ratePerSecondPerGroupMax": 21,
+    "leaseMs": 1, "leaseMaxMs": 2, "attemptsMax": 3, "backoffKind": 4, "backoffInitialMs": 5, "backoffCapMs": 6,
+    "backoffJitterPercent": 7, "deadLetterQueue": 8, "delayMs": 9, "timeToLiveMs": 10, "lengthMax": 11, "bytesMax": 12,
+    "deduplicationWindowMs": 13, "orderedGroups": 14, "concurrency": 15, "concurrencyPerGroup": 16, "ratePerSecond": 17,
+    "priorities": 18, "resultRetentionMs": 19, "fairGroups": 20, "ratePerSecondPerGroup": 21,
 }
 
 

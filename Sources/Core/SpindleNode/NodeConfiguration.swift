@@ -1,4 +1,4 @@
-internal import SpindleWire
+package import SpindleWire
 
 /// What a node must be told from outside; the rest it decides alone.
 package struct NodeConfiguration: Sendable {
@@ -20,10 +20,14 @@ package struct NodeConfiguration: Sendable {
     package var queuesMax: Int
     /// Topics that one node holds at most.
     package var topicsMax: Int
-    /// Events kept per topic.
+    /// Events kept per topic; 0: without limit.
     package var topicEventsMax: Int
-    /// How long events are kept, milliseconds.
+    /// How long events are kept, milliseconds; 0: without limit.
     package var topicRetentionMilliseconds: UInt64
+    /// Bytes kept per topic; 0: without limit.
+    package var topicBytesMax: UInt64 = 0
+    /// What queues start from.
+    package var newQueues = NewQueueDefaults()
 
     package init(
         serverName: String = "spindle", serverVersion: String, serverID: [UInt8], frameBytesMax: Int = 4 * 1024 * 1024,
@@ -40,5 +44,30 @@ package struct NodeConfiguration: Sendable {
         self.topicsMax = topicsMax
         self.topicEventsMax = topicEventsMax
         self.topicRetentionMilliseconds = topicRetentionMilliseconds
+    }
+}
+
+/// What a queue has where the one who declares it says nothing.
+package struct NewQueueDefaults: Sendable, Equatable {
+    /// Stands for the queue's own name in ``deadLetterQueue``.
+    package static let nameMark = "{queue}"
+    /// Queues with such a name collect dead letters, and have no dead-letter queue of their own unless one is named.
+    package static let deadLetterSuffix = ".dead"
+
+    /// The settings that differ from the table's defaults; not the dead-letter queue.
+    package var policy = QueuePolicyFields()
+    /// The dead-letter queue's name; empty: none.
+    package var deadLetterQueue = nameMark + deadLetterSuffix
+    /// What differs for a dead-letter queue that is made because another queue names it.
+    package var deadLetterPolicy: QueuePolicyFields
+
+    package init() {
+        deadLetterPolicy = QueuePolicyFields()
+        deadLetterPolicy.attemptsMax = 0
+    }
+
+    func deadLetterQueue(of name: String) -> String {
+        let own = deadLetterQueue.split(separator: Self.nameMark, omittingEmptySubsequences: false).joined(separator: name)
+        return name.hasSuffix(Self.deadLetterSuffix) || own == name ? "" : own
     }
 }

@@ -1,4 +1,5 @@
-/// How one queue treats its messages. Times in milliseconds; 0 for a limit means that there is none.
+/// How one queue treats its messages. Times in milliseconds; 0 for a limit means that there is none. The table `PolicySetting` of the
+/// wire says each setting's default and limits; a test of the node compares.
 package struct QueuePolicy: Equatable, Sendable {
     package enum BackoffKind: UInt8, Sendable {
         case fixed = 0
@@ -8,7 +9,7 @@ package struct QueuePolicy: Equatable, Sendable {
     /// Lease given to a request that names none.
     package var leaseMilliseconds: UInt64 = 30_000
     /// Longest lease that can be asked for.
-    package var leaseMillisecondsMax: UInt64 = 12 * 3600 * 1000
+    package var leaseMaxMilliseconds: UInt64 = 12 * 3600 * 1000
     /// Deliveries before a message is dead.
     package var attemptsMax: UInt64 = 10
     package var backoffKind: BackoffKind = .exponential
@@ -33,13 +34,13 @@ package struct QueuePolicy: Equatable, Sendable {
     /// Groups take turns, whatever else holds for them.
     package var fairGroups = false
     /// Leases held at once.
-    package var concurrencyMax: UInt64 = 0
+    package var concurrency: UInt64 = 0
     /// Leases held at once of messages with one group key.
-    package var concurrencyPerGroupMax: UInt64 = 0
+    package var concurrencyPerGroup: UInt64 = 0
     /// Deliveries a second.
-    package var ratePerSecondMax: UInt64 = 0
+    package var ratePerSecond: UInt64 = 0
     /// Deliveries a second of messages with one group key.
-    package var ratePerGroupMax: UInt64 = 0
+    package var ratePerSecondPerGroup: UInt64 = 0
     /// Whether a higher priority is delivered first. Else messages come in their order.
     package var priorities = true
     /// How long results of acknowledged messages are kept; 0: not at all.
@@ -48,7 +49,7 @@ package struct QueuePolicy: Equatable, Sendable {
     package init() {}
 
     /// Whether messages are sorted by their group keys as they are stored. Messages without a key are never limited as a group.
-    package var isKeyed: Bool { orderedGroups || fairGroups || concurrencyPerGroupMax > 0 || ratePerGroupMax > 0 }
+    package var isKeyed: Bool { orderedGroups || fairGroups || concurrencyPerGroup > 0 || ratePerSecondPerGroup > 0 }
 
     /// Longest delay, back-off, window or lease: ten years.
     package static let durationMillisecondsMax: UInt64 = 315_576_000_000

@@ -46,7 +46,7 @@ final class BrokerParts: Sendable {
                 loop: loop, configuration: configuration, storage: storage, threads: threads, directory: directory, status: status,
                 logger: logger, times: hooks.times, stopProcess: hooks.stopProcess)
             hooks.recovered()
-            return (NIOLoopBound(shard, eventLoop: loop), try shard.begin(configuration.queues))
+            return (NIOLoopBound(shard, eventLoop: loop), try shard.begin(configuration.queues, configuration.topics))
         }
         do {
             let (shard, durable) = try await opened.get()

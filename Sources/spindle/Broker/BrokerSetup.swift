@@ -20,12 +20,17 @@ struct BrokerSetup {
         limits.outputBytesMax = broker.limits.outputBuffer
         limits.outputBytesPauseReading = min(limits.outputBytesPauseReading, limits.outputBytesMax)
         var configuration = SpindleBroker.BrokerConfiguration(
-            dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits, queues: try queues(),
+            dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits,
+            queues: cluster.queues.map { DeclaredQueue(name: $0.name, policy: $0.policy) },
             principals: cluster.principals.map(principal))
         configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0) }
+        configuration.newQueues = newQueues
         try setLog(&configuration)
-        configuration.topicEventsMax = cluster.topicDefaults.count ?? configuration.topicEventsMax
-        if let age = cluster.topicDefaults.age { configuration.topicRetentionMilliseconds = Self.milliseconds(age) }
+        let history = Self.retention(cluster.topicDefaults)
+        configuration.topicEventsMax = Int(clamping: history.eventsMax ?? 0)
+        configuration.topicBytesMax = history.bytesMax ?? 0
+        configuration.topicRetentionMilliseconds = history.ageMillisecondsMax ?? 0
+        configuration.topics = cluster.topics.map { DeclaredTopic(pattern: $0.pattern.description, retention: Self.retention($0.retention)) }
         return configuration
     }
 
@@ -67,35 +72,20 @@ struct BrokerSetup {
         return BrokerPrincipal(principal: principal, certificateNames: [configured.certificateName].compactMap(\.self))
     }
 
-    private func queues() throws -> [DeclaredQueue] {
-        try UnsupportedSettings(cluster).refuse()
-        return cluster.queues.map { DeclaredQueue(name: $0.name, policy: Self.fields($0.policy)) }
+    private static func retention(_ configured: TopicRetentionConfiguration) -> TopicRetentionFields {
+        TopicRetentionFields(
+            ageMillisecondsMax: configured.age.map(milliseconds) ?? 0, bytesMax: UInt64(clamping: configured.bytes ?? 0),
+            eventsMax: UInt64(clamping: configured.count ?? 0))
     }
 
-    private static func fields(_ policy: QueuePolicyConfiguration) -> QueuePolicyFields {
-        var fields = QueuePolicyFields()
-        fields.leaseMilliseconds = milliseconds(policy.leaseDuration)
-        fields.leaseMillisecondsMax = milliseconds(policy.leaseDurationMax)
-        fields.attemptsMax = UInt64(clamping: policy.attemptsMax)
-        fields.backoffKind = policy.backoff.kind == .fixed ? 0 : 1
-        fields.backoffInitialMilliseconds = milliseconds(policy.backoff.initial)
-        fields.backoffCapMilliseconds = milliseconds(policy.backoff.cap)
-        fields.backoffJitterPercent = UInt64(clamping: Int((policy.backoff.jitter * 100).rounded()))
-        fields.deadLetterQueue = policy.deadLetterQueue ?? ""
-        fields.delayMilliseconds = milliseconds(policy.delay)
-        fields.lengthMax = UInt64(clamping: policy.lengthMax ?? 0)
-        fields.bytesMax = UInt64(clamping: policy.bytesMax ?? 0)
-        fields.deduplicationWindowMilliseconds = policy.dedupWindow.map(milliseconds) ?? 0
-        fields.timeToLiveMilliseconds = policy.timeToLive.map(milliseconds) ?? 0
-        fields.orderedGroups = policy.orderedGroups ? 1 : 0
-        fields.fairGroups = policy.fairGroups ? 1 : 0
-        fields.priorities = policy.priorities ? 1 : 0
-        fields.concurrencyMax = UInt64(clamping: policy.concurrency ?? 0)
-        fields.concurrencyPerGroupMax = UInt64(clamping: policy.concurrencyPerKey ?? 0)
-        fields.ratePerSecondMax = UInt64(clamping: policy.ratePerSecond ?? 0)
-        fields.ratePerSecondPerGroupMax = UInt64(clamping: policy.ratePerSecondPerKey ?? 0)
-        fields.resultRetentionMilliseconds = policy.resultRetention.map(milliseconds) ?? 0
-        return fields
+    /// What a queue starts from that a client declares.
+    private var newQueues: NewQueueDefaults {
+        var defaults = NewQueueDefaults()
+        defaults.policy = cluster.queueDefaults.queue
+        defaults.policy.deadLetterQueue = nil
+        defaults.deadLetterQueue = cluster.queueDefaults.queue.deadLetterQueue ?? ""
+        defaults.deadLetterPolicy = cluster.queueDefaults.deadLetterQueue
+        return defaults
     }
 
     private static func milliseconds(_ duration: Duration) -> UInt64 {

@@ -26,7 +26,6 @@ struct ConfigCheckCommand: AsyncParsableCommand {
             for problem in error.errors { Output.error("\(problem)") }
             throw ExitCode.failure
         }
-        try UnsupportedSettings(configuration).refuse()
         let processes = ClusterPlan(configuration, host: nil).processes.count
         Output.line(
             "\(file) is right: cluster “\(configuration.name)” with \(processes) processes on \(configuration.hosts.count) "

@@ -1,6 +1,7 @@
 import ArgumentParser
 import SpindleClient
 import SpindleCluster
+import SpindleWire
 
 struct QueueCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -86,7 +87,7 @@ struct QueueStatisticsCommand: AsyncParsableCommand {
         for (label, value) in counts { Output.line("  \(label.padded(to: 18)) \(value)") }
         Output.line("  \("oldest ready".padded(to: 18)) \(Units.text(queue.oldestAge))")
         Output.line("policy")
-        for (label, value) in view.policy.lines { Output.line("  \(label.padded(to: 18)) \(value)") }
+        for (label, value) in view.policy.lines { Output.line("  \(label.padded(to: 26)) \(value)") }
     }
 }
 
@@ -139,70 +140,43 @@ struct QueueView: Encodable {
     }
 }
 
-/// A queue's policy as scripts read it. Durations in milliseconds; what the broker does not tell is left out.
+/// A queue's policy as scripts read it: the table's names. Durations in milliseconds; what the broker does not tell is left out.
 struct PolicyView: Encodable {
-    var leaseMs: Int?
-    var leaseMaxMs: Int?
-    var attemptsMax: Int?
-    var backoff: String?
-    var backoffInitialMs: Int?
-    var backoffCapMs: Int?
-    var backoffJitterPercent: Int?
-    var deadLetterQueue: String?
-    var delayMs: Int?
-    var timeToLiveMs: Int?
-    var lengthMax: Int?
-    var bytesMax: Int?
-    var dedupWindowMs: Int?
-    var orderedGroups: Bool?
-    var priorities: Bool?
-    var concurrencyMax: Int?
-    var concurrencyPerGroupMax: Int?
-    var ratePerSecondMax: Int?
-    var ratePerSecondPerGroupMax: Int?
-    var fairGroups: Bool?
-    var resultRetentionMs: Int?
+    private let policy: QueuePolicyFields
 
-    init(_ policy: QueuePolicy) {
-        func milliseconds(_ duration: Duration?) -> Int? { duration.map { Int($0.milliseconds) } }
-        leaseMs = milliseconds(policy.lease)
-        leaseMaxMs = milliseconds(policy.leaseMax)
-        attemptsMax = policy.attemptsMax
-        backoff = policy.backoffKind.map { $0 == .fixed ? "fixed" : "exponential" }
-        backoffInitialMs = milliseconds(policy.backoffInitial)
-        backoffCapMs = milliseconds(policy.backoffCap)
-        backoffJitterPercent = policy.backoffJitterPercent
-        deadLetterQueue = policy.deadLetterQueue
-        delayMs = milliseconds(policy.delay)
-        timeToLiveMs = milliseconds(policy.timeToLive)
-        lengthMax = policy.lengthMax
-        bytesMax = policy.bytesMax
-        dedupWindowMs = milliseconds(policy.deduplicationWindow)
-        orderedGroups = policy.orderedGroups
-        priorities = policy.priorities
-        concurrencyMax = policy.concurrencyMax
-        concurrencyPerGroupMax = policy.concurrencyPerGroupMax
-        ratePerSecondMax = policy.ratePerSecondMax
-        ratePerSecondPerGroupMax = policy.ratePerSecondPerGroupMax
-        fairGroups = policy.fairGroups
-        resultRetentionMs = milliseconds(policy.resultRetention)
+    init(_ policy: QueuePolicy) { self.policy = policy.wire }
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: Key.self)
+        try values.encodeIfPresent(policy.deadLetterQueue, forKey: Key(stringValue: PolicySetting.deadLetterQueue.name))
+        for setting in PolicySetting.allCases {
+            guard let value = policy[setting] else { continue }
+            switch setting.entry.unit {
+            case .milliseconds: try values.encode(value, forKey: Key(stringValue: setting.name + "Ms"))
+            case .percent: try values.encode(value, forKey: Key(stringValue: setting.name + "Percent"))
+            case .count, .bytes, .queueName: try values.encode(value, forKey: Key(stringValue: setting.name))
+            case .flag: try values.encode(value != 0, forKey: Key(stringValue: setting.name))
+            case .words: try values.encode(setting.text(value), forKey: Key(stringValue: setting.name))
+            }
+        }
     }
 
     /// For people: names as `queue declare` takes them.
     var lines: [(String, String)] {
-        func time(_ label: String, _ milliseconds: Int?) -> (String, String)? { milliseconds.map { (label, Units.text(.milliseconds($0))) } }
-        func number(_ label: String, _ value: Int?) -> (String, String)? { value.map { (label, $0 == 0 ? "no limit" : "\($0)") } }
-        func choice(_ label: String, _ value: Bool?) -> (String, String)? { value.map { (label, $0 ? "yes" : "no") } }
-        let lines: [(String, String)?] = [
-            time("lease", leaseMs), time("lease-max", leaseMaxMs), number("attempts", attemptsMax), backoff.map { ("backoff", $0) },
-            time("backoff-initial", backoffInitialMs), time("backoff-cap", backoffCapMs), backoffJitterPercent.map { ("jitter", "\($0) %") },
-            deadLetterQueue.map { ("dead-letter-queue", $0.isEmpty ? "none, dead messages are dropped" : $0) }, time("delay", delayMs),
-            timeToLiveMs.map { ("ttl", $0 == 0 ? "no limit" : Units.text(.milliseconds($0))) }, number("length-max", lengthMax),
-            number("bytes-max", bytesMax), time("dedup-window", dedupWindowMs), choice("ordered-groups", orderedGroups),
-            choice("priorities", priorities), number("concurrency", concurrencyMax), number("concurrency-per-group", concurrencyPerGroupMax),
-            number("rate", ratePerSecondMax), number("rate-per-group", ratePerSecondPerGroupMax), choice("fair-groups", fairGroups),
-            resultRetentionMs.map { ("result-retention", $0 == 0 ? "none are kept" : Units.text(.milliseconds($0))) },
-        ]
-        return lines.compactMap(\.self)
+        PolicySetting.allCases.compactMap { setting in
+            if setting == .deadLetterQueue {
+                return policy.deadLetterQueue.map { (setting.option, $0.isEmpty ? "none, dead messages are dropped" : $0) }
+            }
+            guard let value = policy[setting] else { return nil }
+            return (setting.option, setting.entry.unit == .percent ? "\(value) %" : setting.text(value))
+        }
     }
 }

@@ -1,18 +1,24 @@
 import ArgumentParser
 import SpindleClient
+import SpindleCluster
+import SpindleWire
 
 struct QueueDeclareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "declare", abstract: "Make a queue, or change the named settings of one that is there.",
         discussion: """
-            Settings that are not given stay as they are; a new queue has the broker's defaults for them. A limit of 0 is none.
+            Settings that are not given stay as they are; a new queue has the description's defaults for them. A limit of 0 is none.
 
             Example:
-              spindle queue declare reports --attempts 5 --lease 2m --dead-letter-retention 30d
-              spindle queue declare esprit-gen --ordered-groups --concurrency-per-group 1 --rate 5
+              spindle queue declare reports --attempts-max 5 --lease 2m --dead-letter-retention 30d
+              spindle queue declare esprit-gen --ordered-groups --concurrency-per-group 1 --rate-per-second 5
             """)
 
-    enum Backoff: String, ExpressibleByArgument, CaseIterable { case fixed, exponential }
+    enum Backoff: String, ExpressibleByArgument, CaseIterable {
+        case fixed, exponential
+
+        var number: UInt64 { self == .fixed ? 0 : 1 }
+    }
 
     @Argument(help: "The queue.")
     var name: String
@@ -24,61 +30,69 @@ struct QueueDeclareCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ClientOptions
 
+    /// Names and help are the table's. ArgumentParser wants each option written out; `values` names all of them, which `validate` checks.
     struct Policy: ParsableArguments {
-        @Option(help: "The lease that a message gets when the worker names none.") var lease: DurationArgument?
-        @Option(help: "The longest lease that a worker may ask for.") var leaseMax: DurationArgument?
-        @Option(help: "Deliveries before a message is dead.") var attempts: Int?
-        @Option(help: "How the wait before another delivery grows.") var backoff: Backoff?
-        @Option(help: "The wait after the first failure.") var backoffInitial: DurationArgument?
-        @Option(help: "The longest wait.") var backoffCap: DurationArgument?
-        @Option(help: ArgumentHelp("The share of the wait that is chance.", valueName: "percent")) var jitter: Int?
-        @Option(help: ArgumentHelp("Where dead messages go.", valueName: "queue")) var deadLetterQueue: String?
-        @Option(help: "How long every message stays invisible at first.") var delay: DurationArgument?
-        @Option(help: "How long a message may wait.") var ttl: DurationArgument?
-        @Option(help: "Messages from which on publishes are refused.") var lengthMax: Int?
-        @Option(help: ArgumentHelp("Size from which on publishes are refused, such as 16MiB.", valueName: "size")) var bytesMax: SizeArgument?
-        @Option(help: "How long a deduplication key is remembered.") var dedupWindow: DurationArgument?
-        @Flag(inversion: .prefixedNo, help: "Messages of one group one at a time, in order.") var orderedGroups: Bool?
-        @Flag(inversion: .prefixedNo, help: "Messages of higher priority first.") var priorities: Bool?
-        @Option(help: "Leases held at once.") var concurrency: Int?
-        @Option(help: "Leases held at once per group.") var concurrencyPerGroup: Int?
-        @Option(help: ArgumentHelp("Deliveries a second.", valueName: "n")) var rate: Int?
-        @Option(help: ArgumentHelp("Deliveries a second of each group.", valueName: "n")) var ratePerGroup: Int?
-        @Flag(inversion: .prefixedNo, help: "The groups that can deliver take turns.") var fairGroups: Bool?
-        @Option(help: "How long the results of acknowledged messages are kept, for `message await`.") var resultRetention: DurationArgument?
+        @Option(name: .setting(.lease), help: .setting(.lease)) var lease: DurationArgument?
+        @Option(name: .setting(.leaseMax), help: .setting(.leaseMax)) var leaseMax: DurationArgument?
+        @Option(name: .setting(.attemptsMax), help: .setting(.attemptsMax)) var attemptsMax: Int?
+        @Option(name: .setting(.backoffKind), help: .setting(.backoffKind)) var backoffKind: Backoff?
+        @Option(name: .setting(.backoffInitial), help: .setting(.backoffInitial)) var backoffInitial: DurationArgument?
+        @Option(name: .setting(.backoffCap), help: .setting(.backoffCap)) var backoffCap: DurationArgument?
+        @Option(name: .setting(.backoffJitter), help: .setting(.backoffJitter)) var backoffJitter: Int?
+        @Option(name: .setting(.deadLetterQueue), help: .setting(.deadLetterQueue)) var deadLetterQueue: String?
+        @Option(name: .setting(.delay), help: .setting(.delay)) var delay: DurationArgument?
+        @Option(name: .setting(.timeToLive), help: .setting(.timeToLive)) var timeToLive: DurationArgument?
+        @Option(name: .setting(.lengthMax), help: .setting(.lengthMax)) var lengthMax: Int?
+        @Option(name: .setting(.bytesMax), help: .setting(.bytesMax)) var bytesMax: SizeArgument?
+        @Option(name: .setting(.deduplicationWindow), help: .setting(.deduplicationWindow)) var deduplicationWindow: DurationArgument?
+        @Flag(name: .setting(.orderedGroups), inversion: .prefixedNo, help: .setting(.orderedGroups)) var orderedGroups: Bool?
+        @Flag(name: .setting(.priorities), inversion: .prefixedNo, help: .setting(.priorities)) var priorities: Bool?
+        @Flag(name: .setting(.fairGroups), inversion: .prefixedNo, help: .setting(.fairGroups)) var fairGroups: Bool?
+        @Option(name: .setting(.concurrency), help: .setting(.concurrency)) var concurrency: Int?
+        @Option(name: .setting(.concurrencyPerGroup), help: .setting(.concurrencyPerGroup)) var concurrencyPerGroup: Int?
+        @Option(name: .setting(.ratePerSecond), help: .setting(.ratePerSecond)) var ratePerSecond: Int?
+        @Option(name: .setting(.ratePerSecondPerGroup), help: .setting(.ratePerSecondPerGroup)) var ratePerSecondPerGroup: Int?
+        @Option(name: .setting(.resultRetention), help: .setting(.resultRetention)) var resultRetention: DurationArgument?
+
+        private var values: [(setting: PolicySetting, value: UInt64?)] {
+            [
+                (.lease, lease?.milliseconds),
+                (.leaseMax, leaseMax?.milliseconds),
+                (.attemptsMax, Self.number(attemptsMax)),
+                (.backoffKind, backoffKind?.number),
+                (.backoffInitial, backoffInitial?.milliseconds),
+                (.backoffCap, backoffCap?.milliseconds),
+                (.backoffJitter, Self.number(backoffJitter)),
+                (.delay, delay?.milliseconds),
+                (.timeToLive, timeToLive?.milliseconds),
+                (.lengthMax, Self.number(lengthMax)),
+                (.bytesMax, Self.number(bytesMax?.bytes)),
+                (.deduplicationWindow, deduplicationWindow?.milliseconds),
+                (.orderedGroups, Self.flag(orderedGroups)),
+                (.priorities, Self.flag(priorities)),
+                (.fairGroups, Self.flag(fairGroups)),
+                (.concurrency, Self.number(concurrency)),
+                (.concurrencyPerGroup, Self.number(concurrencyPerGroup)),
+                (.ratePerSecond, Self.number(ratePerSecond)),
+                (.ratePerSecondPerGroup, Self.number(ratePerSecondPerGroup)),
+                (.resultRetention, resultRetention?.milliseconds),
+            ]
+        }
+
+        /// A negative number is one that no setting may be.
+        private static func number(_ value: Int?) -> UInt64? { value.map { UInt64(exactly: $0) ?? .max } }
+        private static func flag(_ value: Bool?) -> UInt64? { value.map { $0 ? 1 : 0 } }
 
         func validate() throws {
-            let numbers = [
-                ("--attempts", attempts), ("--length-max", lengthMax), ("--concurrency", concurrency), ("--concurrency-per-group", concurrencyPerGroup),
-                ("--rate", rate), ("--rate-per-group", ratePerGroup),
-            ]
-            for (name, value) in numbers { if let value, value < 0 { throw ValidationError("\(name) must not be below 0.") } }
-            if let jitter, !(0...100).contains(jitter) { throw ValidationError("--jitter must be from 0 to 100.") }
+            for case (let setting, let value?) in values {
+                do { try setting.check(value) } catch { throw ValidationError("--\(setting.option) must be \(setting.optionValues).") }
+            }
         }
 
         var queuePolicy: QueuePolicy {
             var policy = QueuePolicy()
-            policy.lease = lease?.duration
-            policy.leaseMax = leaseMax?.duration
-            policy.attemptsMax = attempts
-            policy.backoffKind = backoff.map { $0 == .fixed ? .fixed : .exponential }
-            policy.backoffInitial = backoffInitial?.duration
-            policy.backoffCap = backoffCap?.duration
-            policy.backoffJitterPercent = jitter
+            for (setting, value) in values { policy.wire[setting] = value }
             policy.deadLetterQueue = deadLetterQueue
-            policy.delay = delay?.duration
-            policy.timeToLive = ttl?.duration
-            policy.lengthMax = lengthMax
-            policy.bytesMax = bytesMax?.bytes
-            policy.deduplicationWindow = dedupWindow?.duration
-            policy.orderedGroups = orderedGroups
-            policy.priorities = priorities
-            policy.concurrencyMax = concurrency
-            policy.concurrencyPerGroupMax = concurrencyPerGroup
-            policy.ratePerSecondMax = rate
-            policy.ratePerSecondPerGroupMax = ratePerGroup
-            policy.fairGroups = fairGroups
-            policy.resultRetention = resultRetention?.duration
             return policy
         }
     }
@@ -113,5 +127,36 @@ struct QueueDeclareCommand: AsyncParsableCommand {
         var policy = QueuePolicy()
         policy.timeToLive = retention
         try await client.declare(queue: deadLetters, policy: policy)
+    }
+}
+
+extension NameSpecification {
+    fileprivate static func setting(_ setting: PolicySetting) -> NameSpecification { .customLong(setting.option) }
+}
+
+extension ArgumentHelp {
+    fileprivate static func setting(_ setting: PolicySetting) -> ArgumentHelp {
+        ArgumentHelp("\(setting.entry.summary)", discussion: "", valueName: setting.valueName)
+    }
+}
+
+extension PolicySetting {
+    /// What the option takes, which knows a limit that is off as 0, and percent.
+    fileprivate var optionValues: String {
+        guard entry.unit != .percent else { return "\(entry.range.lowerBound) to \(entry.range.upperBound)" }
+        return allowedText.replacing(", none", with: ", or 0 for none")
+    }
+
+    /// What stands for the value in help.
+    fileprivate var valueName: String {
+        switch entry.unit {
+        case .milliseconds: "duration"
+        case .count: "n"
+        case .bytes: "size"
+        case .percent: "percent"
+        case .flag: "flag"
+        case .words(let words): words.joined(separator: "|")
+        case .queueName: "queue"
+        }
     }
 }

@@ -12,6 +12,12 @@ struct DurationArgument: ExpressibleByArgument, Equatable, CustomStringConvertib
         self.duration = duration
     }
 
+    /// As the wire has it.
+    var milliseconds: UInt64 {
+        let (seconds, attoseconds) = duration.components
+        return UInt64(clamping: seconds) * 1000 + UInt64(clamping: attoseconds / 1_000_000_000_000_000)
+    }
+
     var description: String { Units.text(duration) }
     var defaultValueDescription: String { description }
 }

@@ -26,7 +26,7 @@ enum TestBroker {
         return logger
     }
 
-    /// Small segments, any free port, the standard queues, and two principals: `admin`, and `reader` who may only lease `esprit-gen`.
+    /// Small segments, any free port, two queues, and two principals: `admin`, and `reader` who may only lease `esprit-gen`.
     static func configuration(_ folder: TemporaryFolder) -> BrokerConfiguration {
         var log = LogConfiguration()
         log.segmentBytes = 8 << 20
@@ -35,6 +35,7 @@ enum TestBroker {
         let reader = Principal(name: "reader", lease: [NamePattern("esprit-gen")])
         return BrokerConfiguration(
             dataDirectory: folder.path, listeners: [BrokerListener(host: "127.0.0.1", port: 0)],
+            queues: ["esprit-gen", "addin-result"].map { DeclaredQueue(name: $0) },
             principals: [.administrator, BrokerPrincipal(principal: reader)], log: log, shutdownGraceMilliseconds: 100)
     }
 

@@ -7,8 +7,7 @@ import Testing
     /// A shape, and where a line of it can be put into the built-in description: before `find`, indented like it.
     static let places: [String: (find: String, path: String)] = [
         "cluster": ("cluster: poc", ""), "broker": ("    portBase: 7400", "brokers[0]."), "files": ("  hosts: [local]", "files."),
-        "web": ("    port: 7402", "webs[0]."), "queuePolicyDefaults": ("    attemptsMax: 5", "defaults.queue."),
-        "queuePolicy": ("    timeToLive: 90d", "defaults.deadLetterQueue."), "webTLS": ("      certificate: web.pem", "webs[0].tls."),
+        "web": ("    port: 7402", "webs[0]."), "queuePolicy": ("    timeToLive: 90d", "defaults.deadLetterQueue."), "webTLS": ("      certificate: web.pem", "webs[0].tls."),
     ]
 
     @Test(arguments: RefusedKey.all.map { ($0.shape, $0.key) }) func isRefusedAtItsPlace(shape: String, key: String) throws {

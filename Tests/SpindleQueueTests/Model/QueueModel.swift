@@ -104,8 +104,8 @@ struct QueueModel {
     private func opensAt(_ queue: Queue, _ waiting: [Message]) -> UInt64? {
         guard !queue.isDeleted, !queue.pausesDeliveries, waiting.contains(where: { $0.state == .ready }) else { return nil }
         let leased = waiting.count { $0.isLeased }
-        if queue.policy.concurrencyMax > 0, leased >= queue.policy.concurrencyMax { return nil }
-        return Self.opensAt(queue.rateTime, queue.policy.ratePerSecondMax)
+        if queue.policy.concurrency > 0, leased >= queue.policy.concurrency { return nil }
+        return Self.opensAt(queue.rateTime, queue.policy.ratePerSecond)
     }
 
     /// The message that each group would deliver, and from when.
@@ -116,12 +116,12 @@ struct QueueModel {
             let isOrdered = queue.policy.orderedGroups && group.key != ""
             if isOrdered {
                 guard leased == 0, let first = own.first, first.state == .ready else { return nil }
-                return (group, first, Self.opensAt(group.rateTime, queue.policy.ratePerGroupMax))
+                return (group, first, Self.opensAt(group.rateTime, queue.policy.ratePerSecondPerGroup))
             }
-            if group.key != "", queue.policy.concurrencyPerGroupMax > 0, leased >= queue.policy.concurrencyPerGroupMax { return nil }
+            if group.key != "", queue.policy.concurrencyPerGroup > 0, leased >= queue.policy.concurrencyPerGroup { return nil }
             let ready = own.filter { $0.state == .ready }
             guard let best = ready.map(\.priority).max(), let first = ready.first(where: { $0.priority == best }) else { return nil }
-            return (group, first, group.key == "" ? 0 : Self.opensAt(group.rateTime, queue.policy.ratePerGroupMax))
+            return (group, first, group.key == "" ? 0 : Self.opensAt(group.rateTime, queue.policy.ratePerSecondPerGroup))
         }
     }
 
@@ -283,12 +283,12 @@ struct QueueModel {
         func after(_ even: UInt64, _ perSecond: UInt64) -> UInt64 {
             perSecond == 0 ? even : max(even, now * 1_000_000) + 1_000_000_000 / perSecond
         }
-        queues[queue].rateTime = after(queues[queue].rateTime, policy.ratePerSecondMax)
+        queues[queue].rateTime = after(queues[queue].rateTime, policy.ratePerSecond)
         let message = messages[index]
         if queues[queue].hasKeys, let group = queues[queue].groups.firstIndex(where: { $0.key == message.group }) {
             queues[queue].turns += 1
             queues[queue].groups[group].turn = queues[queue].turns
-            if group > 0 { queues[queue].groups[group].rateTime = after(queues[queue].groups[group].rateTime, policy.ratePerGroupMax) }
+            if group > 0 { queues[queue].groups[group].rateTime = after(queues[queue].groups[group].rateTime, policy.ratePerSecondPerGroup) }
         }
         return "\(message.id) \(message.address) \(message.epoch) \(message.attempts) \(message.storedAt) \(message.byteCount)"
     }

@@ -1,103 +1,76 @@
-internal import SpindleWire
+package import SpindleWire
 
 /// The settings of a queue. One that is nil keeps its value, or has the broker's default where the queue is new.
 public struct QueuePolicy: Sendable, Equatable {
     public enum BackoffKind: Sendable, Hashable { case fixed, exponential }
 
-    /// The lease that a message gets when the worker names none.
-    public var lease: Duration?
-    /// The longest that a worker may ask for.
-    public var leaseMax: Duration?
-    /// Deliveries before a message is dead; 0: without limit.
-    public var attemptsMax: Int?
-    public var backoffKind: BackoffKind?
-    public var backoffInitial: Duration?
-    public var backoffCap: Duration?
-    /// Share of the delay that chance may add or take, 0 to 100.
-    public var backoffJitterPercent: Int?
-    /// Empty: dead messages are dropped.
-    public var deadLetterQueue: String?
-    /// How long every message stays invisible at first.
-    public var delay: Duration?
-    /// Zero: without limit.
-    public var timeToLive: Duration?
-    /// Messages; 0: without limit.
-    public var lengthMax: Int?
-    /// 0: without limit.
-    public var bytesMax: Int?
-    /// Zero: no deduplication by key.
-    public var deduplicationWindow: Duration?
-    /// Messages of one group one at a time, in order.
-    public var orderedGroups: Bool?
-    /// Leases held at once; 0: without limit.
-    public var concurrencyMax: Int?
-    /// Leases held at once per group; 0: without limit.
-    public var concurrencyPerGroupMax: Int?
-    /// Deliveries a second; 0: without limit.
-    public var ratePerSecondMax: Int?
-    public var priorities: Bool?
-    /// How long acknowledged results are kept; zero: not.
-    public var resultRetention: Duration?
-    /// The groups that can deliver take turns.
-    public var fairGroups: Bool?
-    /// Deliveries a second of each group; 0: without limit.
-    public var ratePerSecondPerGroupMax: Int?
+    package var wire: QueuePolicyFields
 
     /// Everything as it is, or the broker's defaults.
-    public init() {}
+    public init() { wire = QueuePolicyFields() }
 
-    var wire: QueuePolicyFields {
-        var fields = QueuePolicyFields()
-        fields.leaseMilliseconds = lease.map(Self.milliseconds)
-        fields.leaseMillisecondsMax = leaseMax.map(Self.milliseconds)
-        fields.attemptsMax = attemptsMax.map { UInt64(clamping: $0) }
-        fields.backoffKind = backoffKind.map { $0 == .fixed ? 0 : 1 }
-        fields.backoffInitialMilliseconds = backoffInitial.map(Self.milliseconds)
-        fields.backoffCapMilliseconds = backoffCap.map(Self.milliseconds)
-        fields.backoffJitterPercent = backoffJitterPercent.map { UInt64(clamping: $0) }
-        fields.deadLetterQueue = deadLetterQueue
-        fields.delayMilliseconds = delay.map(Self.milliseconds)
-        fields.timeToLiveMilliseconds = timeToLive.map(Self.milliseconds)
-        fields.lengthMax = lengthMax.map { UInt64(clamping: $0) }
-        fields.bytesMax = bytesMax.map { UInt64(clamping: $0) }
-        fields.deduplicationWindowMilliseconds = deduplicationWindow.map(Self.milliseconds)
-        fields.orderedGroups = orderedGroups.map { $0 ? 1 : 0 }
-        fields.concurrencyMax = concurrencyMax.map { UInt64(clamping: $0) }
-        fields.concurrencyPerGroupMax = concurrencyPerGroupMax.map { UInt64(clamping: $0) }
-        fields.ratePerSecondMax = ratePerSecondMax.map { UInt64(clamping: $0) }
-        fields.priorities = priorities.map { $0 ? 1 : 0 }
-        fields.resultRetentionMilliseconds = resultRetention.map(Self.milliseconds)
-        fields.fairGroups = fairGroups.map { $0 ? 1 : 0 }
-        fields.ratePerSecondPerGroupMax = ratePerSecondPerGroupMax.map { UInt64(clamping: $0) }
-        return fields
+    init(_ wire: QueuePolicyFields) { self.wire = wire }
+
+    /// The lease that a message gets when the worker names none.
+    public var lease: Duration? { get { self[duration: .lease] } set { self[duration: .lease] = newValue } }
+    /// The longest that a worker may ask for.
+    public var leaseMax: Duration? { get { self[duration: .leaseMax] } set { self[duration: .leaseMax] = newValue } }
+    /// Deliveries until a message is dead; 0: without limit.
+    public var attemptsMax: Int? { get { self[count: .attemptsMax] } set { self[count: .attemptsMax] = newValue } }
+    /// How the wait after a failure grows.
+    public var backoffKind: BackoffKind? {
+        get { wire.backoffKind.map { $0 == 0 ? .fixed : .exponential } }
+        set { wire.backoffKind = newValue.map { $0 == .fixed ? 0 : 1 } }
+    }
+    /// The wait after the first failure.
+    public var backoffInitial: Duration? { get { self[duration: .backoffInitial] } set { self[duration: .backoffInitial] = newValue } }
+    /// The longest wait, before jitter.
+    public var backoffCap: Duration? { get { self[duration: .backoffCap] } set { self[duration: .backoffCap] = newValue } }
+    /// Share of the wait that chance adds or takes, 0 to 100.
+    public var backoffJitterPercent: Int? { get { self[count: .backoffJitter] } set { self[count: .backoffJitter] = newValue } }
+    /// Where dead messages go; empty: they are dropped.
+    public var deadLetterQueue: String? { get { wire.deadLetterQueue } set { wire.deadLetterQueue = newValue } }
+    /// The wait before the first delivery, for messages that name none.
+    public var delay: Duration? { get { self[duration: .delay] } set { self[duration: .delay] = newValue } }
+    /// How long a message may wait; zero: without limit.
+    public var timeToLive: Duration? { get { self[duration: .timeToLive] } set { self[duration: .timeToLive] = newValue } }
+    /// Messages held, from which on publishes are refused; 0: without limit.
+    public var lengthMax: Int? { get { self[count: .lengthMax] } set { self[count: .lengthMax] = newValue } }
+    /// Bytes of messages held, from which on publishes are refused; 0: without limit.
+    public var bytesMax: Int? { get { self[count: .bytesMax] } set { self[count: .bytesMax] = newValue } }
+    /// How long a deduplication key is remembered; zero: keys are ignored.
+    public var deduplicationWindow: Duration? { get { self[duration: .deduplicationWindow] } set { self[duration: .deduplicationWindow] = newValue } }
+    /// Messages of one group are delivered one at a time, in order.
+    public var orderedGroups: Bool? { get { self[flag: .orderedGroups] } set { self[flag: .orderedGroups] = newValue } }
+    /// Leases held at once; 0: without limit.
+    public var concurrency: Int? { get { self[count: .concurrency] } set { self[count: .concurrency] = newValue } }
+    /// Leases held at once of each group; 0: without limit.
+    public var concurrencyPerGroup: Int? { get { self[count: .concurrencyPerGroup] } set { self[count: .concurrencyPerGroup] = newValue } }
+    /// Deliveries a second; 0: without limit.
+    public var ratePerSecond: Int? { get { self[count: .ratePerSecond] } set { self[count: .ratePerSecond] = newValue } }
+    /// The highest priority is delivered first.
+    public var priorities: Bool? { get { self[flag: .priorities] } set { self[flag: .priorities] = newValue } }
+    /// How long outcomes and results of finished messages are kept; zero: not.
+    public var resultRetention: Duration? { get { self[duration: .resultRetention] } set { self[duration: .resultRetention] = newValue } }
+    /// Groups that can deliver take turns.
+    public var fairGroups: Bool? { get { self[flag: .fairGroups] } set { self[flag: .fairGroups] = newValue } }
+    /// Deliveries a second of each group; 0: without limit.
+    public var ratePerSecondPerGroup: Int? { get { self[count: .ratePerSecondPerGroup] } set { self[count: .ratePerSecondPerGroup] = newValue } }
+
+    private subscript(duration setting: PolicySetting) -> Duration? {
+        get { wire[setting].map { .milliseconds(Int64(clamping: $0)) } }
+        set { wire[setting] = newValue.map { $0.milliseconds(max: WireLimits.durationMillisecondsMax) } }
     }
 
-    init(_ fields: QueuePolicyFields) {
-        lease = fields.leaseMilliseconds.map(Self.duration)
-        leaseMax = fields.leaseMillisecondsMax.map(Self.duration)
-        attemptsMax = fields.attemptsMax.map { Int(clamping: $0) }
-        backoffKind = fields.backoffKind.map { $0 == 0 ? .fixed : .exponential }
-        backoffInitial = fields.backoffInitialMilliseconds.map(Self.duration)
-        backoffCap = fields.backoffCapMilliseconds.map(Self.duration)
-        backoffJitterPercent = fields.backoffJitterPercent.map { Int(clamping: $0) }
-        deadLetterQueue = fields.deadLetterQueue
-        delay = fields.delayMilliseconds.map(Self.duration)
-        timeToLive = fields.timeToLiveMilliseconds.map(Self.duration)
-        lengthMax = fields.lengthMax.map { Int(clamping: $0) }
-        bytesMax = fields.bytesMax.map { Int(clamping: $0) }
-        deduplicationWindow = fields.deduplicationWindowMilliseconds.map(Self.duration)
-        orderedGroups = fields.orderedGroups.map { $0 != 0 }
-        concurrencyMax = fields.concurrencyMax.map { Int(clamping: $0) }
-        concurrencyPerGroupMax = fields.concurrencyPerGroupMax.map { Int(clamping: $0) }
-        ratePerSecondMax = fields.ratePerSecondMax.map { Int(clamping: $0) }
-        priorities = fields.priorities.map { $0 != 0 }
-        resultRetention = fields.resultRetentionMilliseconds.map(Self.duration)
-        fairGroups = fields.fairGroups.map { $0 != 0 }
-        ratePerSecondPerGroupMax = fields.ratePerSecondPerGroupMax.map { Int(clamping: $0) }
+    private subscript(count setting: PolicySetting) -> Int? {
+        get { wire[setting].map { Int(clamping: $0) } }
+        set { wire[setting] = newValue.map { UInt64(clamping: $0) } }
     }
 
-    private static func milliseconds(_ duration: Duration) -> UInt64 { duration.milliseconds(max: WireLimits.durationMillisecondsMax) }
-    private static func duration(_ milliseconds: UInt64) -> Duration { .milliseconds(Int64(clamping: milliseconds)) }
+    private subscript(flag setting: PolicySetting) -> Bool? {
+        get { wire[setting].map { $0 != 0 } }
+        set { wire[setting] = newValue.map { $0 ? 1 : 0 } }
+    }
 }
 
 /// What a queue holds and has done.

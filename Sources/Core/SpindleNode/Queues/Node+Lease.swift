@@ -12,10 +12,10 @@ extension Node {
         let queue = try queueNumber(lease.queue)
         guard !isDraining else { throw WireError(.goingAway, "the broker is stopping; lease again after reconnecting", retryAfterMilliseconds: 1000) }
         let policy = state.engine.queues[Int(queue)].policy
-        guard UInt64(lease.leaseMilliseconds) <= policy.leaseMillisecondsMax else {
+        guard UInt64(lease.leaseMilliseconds) <= policy.leaseMaxMilliseconds else {
             throw WireError(
                 .invalidArgument,
-                "a lease of \(lease.leaseMilliseconds) ms: the queue '\(lease.queue)' allows \(policy.leaseMillisecondsMax) ms; extend it while you work")
+                "a lease of \(lease.leaseMilliseconds) ms: the queue '\(lease.queue)' allows \(policy.leaseMaxMilliseconds) ms; extend it while you work")
         }
         let asked = lease.leaseMilliseconds > 0 ? UInt64(lease.leaseMilliseconds) : policy.leaseMilliseconds
         let waiter = Waiter(

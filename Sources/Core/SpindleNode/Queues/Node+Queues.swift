@@ -5,9 +5,6 @@ package import SpindleWire
 
 // DECLARE and STATS.
 extension Node {
-    /// Suffix of the dead-letter queue that is made for a queue that names none which exists.
-    static let deadLetterSuffix = ".dead"
-
     mutating func declare(_ request: Request, _ body: RawSpan) throws(WireError) {
         let declare = try DeclareRequest(body)
         try Self.allow(request.principal.admin, declare.queue, "declare queue", request.principal)
@@ -29,10 +26,10 @@ extension Node {
     ) throws(WireError) -> DeclareReply.Outcome {
         try Self.checkName(name, "queue")
         let known = state.engine.number(of: name)
-        var policy = try (known.map { state.engine.queues[Int($0)].policy } ?? QueuePolicy()).applying(fields)
-        if known == nil, fields.deadLetterQueue == nil, !name.hasSuffix(Self.deadLetterSuffix) {
-            policy.deadLetterQueue = name + Self.deadLetterSuffix
-        }
+        let defaults = configuration.newQueues
+        let base = if let known { state.engine.queues[Int(known)].policy } else { try QueuePolicy().applying(defaults.policy) }
+        var policy = try base.applying(fields)
+        if known == nil, fields.deadLetterQueue == nil { policy.deadLetterQueue = defaults.deadLetterQueue(of: name) }
         if let known, state.engine.queues[Int(known)].policy == policy { return .unchanged }
         let deadLetters = policy.deadLetterQueue
         let needsDeadLetters = !deadLetters.isEmpty && state.engine.number(of: deadLetters) == nil && deadLetters != name
@@ -46,14 +43,13 @@ extension Node {
         guard state.engine.count + added <= configuration.queuesMax else {
             throw WireError(.invalidArgument, "there are \(state.engine.count) queues: at most \(configuration.queuesMax) are allowed")
         }
+        let deadPolicy = try QueuePolicy().applying(defaults.policy).applying(defaults.deadLetterPolicy)
         try checkRoom(forPublishOf: 2048)
         beginTransaction(now: now)
         let numbers = state.engine.freeNumbers(2)
         let number = known ?? numbers[0]
         let deadNumber = numbers[known == nil ? 1 : 0]
         transaction.declare(queue: number, name: name, policy: policy.fields)
-        var deadPolicy = QueuePolicy()
-        deadPolicy.attemptsMax = 0
         if needsDeadLetters {
             transaction.declare(queue: deadNumber, name: deadLetters, policy: deadPolicy.fields)
         }

@@ -185,7 +185,7 @@ extension Node {
             if status == .ok, let message = state.engine.held.find(item.token.messageID) {
                 let policy = state.engine.queues[Int(message.queue)].policy
                 let asked = extend.leaseMilliseconds > 0 ? UInt64(extend.leaseMilliseconds) : policy.leaseMilliseconds
-                if asked > policy.leaseMillisecondsMax {
+                if asked > policy.leaseMaxMilliseconds {
                     status = ItemStatus(.invalidArgument)
                 } else {
                     let duration = HeldMessages.leaseDuration(asked)

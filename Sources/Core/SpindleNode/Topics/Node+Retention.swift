@@ -14,7 +14,7 @@ extension Node {
     /// The retention of topics that no pattern matches, as the configuration says it.
     static func standardRetention(_ configuration: NodeConfiguration) -> TopicRetention {
         TopicRetention(
-            milliseconds: configuration.topicRetentionMilliseconds, bytesMax: 0, eventsMax: UInt64(max(0, configuration.topicEventsMax)))
+            milliseconds: configuration.topicRetentionMilliseconds, bytesMax: configuration.topicBytesMax, eventsMax: UInt64(max(0, configuration.topicEventsMax)))
     }
 
     /// Whether the log has yet to be told the standard, so that its replay goes by it: with the first topic, and when the

@@ -21,8 +21,8 @@ extension QueueState {
     /// When the queue's own limits allow a delivery: a time that is past, one to come, or nil: not before something else happens.
     private func opensAt() -> UInt64? {
         guard !isDeleted, !pause.deliveries, counts.ready > 0 else { return nil }
-        if policy.concurrencyMax > 0, counts.leased >= policy.concurrencyMax { return nil }
-        return policy.ratePerSecondMax > 0 ? Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecondMax) : 0
+        if policy.concurrency > 0, counts.leased >= policy.concurrency { return nil }
+        return policy.ratePerSecond > 0 ? Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecond) : 0
     }
 
     /// The same of one group, its messages aside.
@@ -30,8 +30,8 @@ extension QueueState {
         guard slot > 0 else { return 0 }
         let leased = UInt64(groups.slots[slot].leased)
         if policy.orderedGroups, leased > 0 { return nil }
-        if policy.concurrencyPerGroupMax > 0, leased >= policy.concurrencyPerGroupMax { return nil }
-        return policy.ratePerGroupMax > 0 ? Rate.opensAt(time: groups.slots[slot].rateTime, perSecond: policy.ratePerGroupMax) : 0
+        if policy.concurrencyPerGroup > 0, leased >= policy.concurrencyPerGroup { return nil }
+        return policy.ratePerSecondPerGroup > 0 ? Rate.opensAt(time: groups.slots[slot].rateTime, perSecond: policy.ratePerSecondPerGroup) : 0
     }
 
     // MARK: Turns
@@ -153,8 +153,8 @@ extension QueueState {
     /// changes nothing, but is made to be called in place: a call that only looks would copy the whole queue.
     mutating func nextPacked(now: UInt64) -> Quick {
         if isDeleted || pause.deliveries || counts.ready == 0 { return .nothing }
-        if policy.concurrencyMax > 0, counts.leased >= policy.concurrencyMax { return .nothing }
-        if policy.ratePerSecondMax > 0, Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecondMax) > now { return .nothing }
+        if policy.concurrency > 0, counts.leased >= policy.concurrency { return .nothing }
+        if policy.ratePerSecond > 0, Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecond) > now { return .nothing }
         var slot = 0
         if groups.hasKeys {
             if let limited = groups.limited.first, limited.key <= now { return .unknown }
@@ -216,12 +216,12 @@ extension QueueState {
         totals.delivered += 1
         counts.leased += 1
         groups.slots[Int(group)].leased += 1
-        if policy.ratePerSecondMax > 0 { rateTime = Rate.delivered(time: rateTime, perSecond: policy.ratePerSecondMax, now: now) }
+        if policy.ratePerSecond > 0 { rateTime = Rate.delivered(time: rateTime, perSecond: policy.ratePerSecond, now: now) }
         guard groups.hasKeys else { return }
         groups.take(turn: Int(group))
-        if policy.ratePerGroupMax > 0, group > 0 {
+        if policy.ratePerSecondPerGroup > 0, group > 0 {
             groups.slots[Int(group)].rateTime = Rate.delivered(
-                time: groups.slots[Int(group)].rateTime, perSecond: policy.ratePerGroupMax, now: now)
+                time: groups.slots[Int(group)].rateTime, perSecond: policy.ratePerSecondPerGroup, now: now)
         }
     }
 

@@ -1,99 +1,73 @@
-/// The settings of a queue, as tags: a missing one keeps its value, or the default at creation.
+/// The settings of a queue, as tags: a missing one keeps its value, or the default at creation. ``PolicySetting`` says what each is.
 /// `u16 tag · u32 length · bytes` each; numbers are u64. Source: `protocol/queues.md`, "Queue policy".
 package struct QueuePolicyFields: Equatable, Sendable {
-    package var leaseMilliseconds: UInt64?
-    package var leaseMillisecondsMax: UInt64?
-    /// 0: without limit.
-    package var attemptsMax: UInt64?
-    /// 0 fixed, 1 exponential.
-    package var backoffKind: UInt64?
-    package var backoffInitialMilliseconds: UInt64?
-    package var backoffCapMilliseconds: UInt64?
-    /// Share of the delay that chance may add or take, percent.
-    package var backoffJitterPercent: UInt64?
-    /// Empty: dead messages are dropped.
+    /// By tag, counted from 1; the place of the dead-letter queue, which is no number, stays nil.
+    private var numbers = [UInt64?](repeating: nil, count: PolicySetting.allCases.count)
     package var deadLetterQueue: String?
-    package var delayMilliseconds: UInt64?
-    /// 0: without limit.
-    package var timeToLiveMilliseconds: UInt64?
-    /// 0: without limit.
-    package var lengthMax: UInt64?
-    /// 0: without limit.
-    package var bytesMax: UInt64?
-    /// 0: no deduplication by key.
-    package var deduplicationWindowMilliseconds: UInt64?
-    /// 1: messages of one group one at a time, in order.
-    package var orderedGroups: UInt64?
-    /// Leases held at once; 0: without limit.
-    package var concurrencyMax: UInt64?
-    /// Leases held at once per group; 0: without limit.
-    package var concurrencyPerGroupMax: UInt64?
-    /// Deliveries a second; 0: without limit.
-    package var ratePerSecondMax: UInt64?
-    /// 1: priorities are honoured.
-    package var priorities: UInt64?
-    /// How long acknowledged results are kept; 0: not.
-    package var resultRetentionMilliseconds: UInt64?
-    /// 1: the groups that can deliver take turns.
-    package var fairGroups: UInt64?
-    /// Deliveries a second of each group; 0: without limit.
-    package var ratePerSecondPerGroupMax: UInt64?
 
     package init() {}
 
-    /// One numeric setting: its tag, where it lies, and the largest value that can be meant.
-    private struct Number: Sendable {
-        var tag: UInt16
-        var path: any WritableKeyPath<QueuePolicyFields, UInt64?> & Sendable
-        var valueMax: UInt64
-
-        init(_ tag: UInt16, _ path: any WritableKeyPath<QueuePolicyFields, UInt64?> & Sendable, max valueMax: UInt64) {
-            self.tag = tag
-            self.path = path
-            self.valueMax = valueMax
-        }
+    /// A setting that is a number; nil too for the one that is none.
+    package subscript(setting: PolicySetting) -> UInt64? {
+        get { numbers[Int(setting.rawValue) - 1] }
+        set { if setting != .deadLetterQueue { numbers[Int(setting.rawValue) - 1] = newValue } }
     }
 
-    private static let duration = WireLimits.durationMillisecondsMax
-    private static let number = WireLimits.policyNumberMax
-    private static let numbers: [Number] = [
-        Number(1, \.leaseMilliseconds, max: duration), Number(2, \.leaseMillisecondsMax, max: duration),
-        Number(3, \.attemptsMax, max: UInt64(UInt32.max)), Number(4, \.backoffKind, max: 1),
-        Number(5, \.backoffInitialMilliseconds, max: duration), Number(6, \.backoffCapMilliseconds, max: duration),
-        Number(7, \.backoffJitterPercent, max: 100), Number(9, \.delayMilliseconds, max: duration),
-        Number(10, \.timeToLiveMilliseconds, max: duration), Number(11, \.lengthMax, max: number), Number(12, \.bytesMax, max: number),
-        Number(13, \.deduplicationWindowMilliseconds, max: duration), Number(14, \.orderedGroups, max: 1),
-        Number(15, \.concurrencyMax, max: number), Number(16, \.concurrencyPerGroupMax, max: number),
-        Number(17, \.ratePerSecondMax, max: UInt64(UInt32.max)), Number(18, \.priorities, max: 1),
-        Number(19, \.resultRetentionMilliseconds, max: duration), Number(20, \.fairGroups, max: 1),
-        Number(21, \.ratePerSecondPerGroupMax, max: UInt64(UInt32.max)),
-    ]
-    private static let deadLetterTag: UInt16 = 8
-    private static let knownTags = Set(numbers.map(\.tag) + [deadLetterTag])
+    package var leaseMilliseconds: UInt64? { get { self[.lease] } set { self[.lease] = newValue } }
+    package var leaseMaxMilliseconds: UInt64? { get { self[.leaseMax] } set { self[.leaseMax] = newValue } }
+    package var attemptsMax: UInt64? { get { self[.attemptsMax] } set { self[.attemptsMax] = newValue } }
+    package var backoffKind: UInt64? { get { self[.backoffKind] } set { self[.backoffKind] = newValue } }
+    package var backoffInitialMilliseconds: UInt64? { get { self[.backoffInitial] } set { self[.backoffInitial] = newValue } }
+    package var backoffCapMilliseconds: UInt64? { get { self[.backoffCap] } set { self[.backoffCap] = newValue } }
+    package var backoffJitterPercent: UInt64? { get { self[.backoffJitter] } set { self[.backoffJitter] = newValue } }
+    package var delayMilliseconds: UInt64? { get { self[.delay] } set { self[.delay] = newValue } }
+    package var timeToLiveMilliseconds: UInt64? { get { self[.timeToLive] } set { self[.timeToLive] = newValue } }
+    package var lengthMax: UInt64? { get { self[.lengthMax] } set { self[.lengthMax] = newValue } }
+    package var bytesMax: UInt64? { get { self[.bytesMax] } set { self[.bytesMax] = newValue } }
+    package var deduplicationWindowMilliseconds: UInt64? { get { self[.deduplicationWindow] } set { self[.deduplicationWindow] = newValue } }
+    package var orderedGroups: UInt64? { get { self[.orderedGroups] } set { self[.orderedGroups] = newValue } }
+    package var concurrency: UInt64? { get { self[.concurrency] } set { self[.concurrency] = newValue } }
+    package var concurrencyPerGroup: UInt64? { get { self[.concurrencyPerGroup] } set { self[.concurrencyPerGroup] = newValue } }
+    package var ratePerSecond: UInt64? { get { self[.ratePerSecond] } set { self[.ratePerSecond] = newValue } }
+    package var priorities: UInt64? { get { self[.priorities] } set { self[.priorities] = newValue } }
+    package var resultRetentionMilliseconds: UInt64? { get { self[.resultRetention] } set { self[.resultRetention] = newValue } }
+    package var fairGroups: UInt64? { get { self[.fairGroups] } set { self[.fairGroups] = newValue } }
+    package var ratePerSecondPerGroup: UInt64? { get { self[.ratePerSecondPerGroup] } set { self[.ratePerSecondPerGroup] = newValue } }
+
+    /// Every number as the table says it; no dead-letter queue.
+    package static var standard: QueuePolicyFields {
+        var fields = QueuePolicyFields()
+        for setting in PolicySetting.allCases { fields[setting] = setting.entry.standard }
+        return fields
+    }
+
+    private static let knownTags = Set(PolicySetting.allCases.map(\.rawValue))
 
     package func encode(into writer: inout WireWriter) {
-        for number in Self.numbers {
-            if let value = self[keyPath: number.path] { writer.tag(number.tag, u64: value) }
+        for setting in PolicySetting.allCases {
+            if let value = self[setting] { writer.tag(setting.rawValue, u64: value) }
         }
-        if let deadLetterQueue { writer.tag(Self.deadLetterTag, text: deadLetterQueue) }
+        if let deadLetterQueue { writer.tag(PolicySetting.deadLetterQueue.rawValue, text: deadLetterQueue) }
     }
 
     package init(_ tags: RawSpan) throws(WireError) {
         for field in try TaggedTail.fields(in: tags, known: Self.knownTags) {
+            guard let setting = PolicySetting(rawValue: field.tag) else { continue }
             var reader = WireReader(tags.extracting(field.range))
-            if field.tag == Self.deadLetterTag {
+            if setting == .deadLetterQueue {
                 guard field.range.count <= WireLimits.nameBytesMax else {
                     throw WireError(.invalidArgument, "dead-letter queue: \(field.range.count) bytes, at most \(WireLimits.nameBytesMax) are allowed")
                 }
                 if !field.range.isEmpty { try WireReader.checkName(tags.extracting(field.range), "dead-letter queue") }
                 deadLetterQueue = try reader.utf8(field.range.count, "dead-letter queue")
-            } else if let number = Self.numbers.first(where: { $0.tag == field.tag }) {
+            } else {
                 let value = try reader.u64("policy value")
                 try reader.expectEnd("policy value")
-                guard value <= number.valueMax else {
-                    throw WireError(.invalidArgument, "policy tag \(field.tag) is \(value): at most \(number.valueMax) is allowed")
+                let most = setting.entry.wireMax
+                guard value <= most else {
+                    throw WireError(.invalidArgument, "\(setting.name) is \(value): at most \(most) is allowed")
                 }
-                self[keyPath: number.path] = value
+                self[setting] = value
             }
         }
     }

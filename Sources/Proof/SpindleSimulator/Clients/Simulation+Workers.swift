@@ -158,8 +158,8 @@ extension Simulation {
         fields.orderedGroups = profile.isOrdered ? 1 : 0
         fields.fairGroups = profile.isFair ? 1 : 0
         fields.resultRetentionMilliseconds = profile.resultRetention
-        fields.concurrencyMax = UInt64(profile.concurrencyMax)
-        fields.concurrencyPerGroupMax = UInt64(profile.concurrencyPerGroupMax)
+        fields.concurrency = UInt64(profile.concurrencyMax)
+        fields.concurrencyPerGroup = UInt64(profile.concurrencyPerGroupMax)
         return fields
     }
 

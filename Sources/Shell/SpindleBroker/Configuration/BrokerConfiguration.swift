@@ -17,6 +17,10 @@ package struct BrokerConfiguration: Sendable {
     package var limits: BrokerLimits
     /// Declared at every start; settings that a client changed since are set again.
     package var queues: [DeclaredQueue]
+    /// What a queue starts from that a client declares.
+    package var newQueues = NewQueueDefaults()
+    /// Declared at every start, like the queues.
+    package var topics: [DeclaredTopic] = []
     package var principals: [BrokerPrincipal]
     /// Limits of the log; its segment size takes effect when the log is made.
     package var log: LogConfiguration
@@ -26,14 +30,15 @@ package struct BrokerConfiguration: Sendable {
     package var upkeep = LogUpkeepPolicy()
     /// How long a stop waits for clients to finish what they hold, milliseconds.
     package var shutdownGraceMilliseconds: UInt32
-    /// Topics: events kept for each, and for how long.
+    /// Of topics that no declared pattern matches: events and bytes kept for each, and for how long; 0: without limit.
     package var topicEventsMax: Int
+    package var topicBytesMax: UInt64 = 0
     package var topicRetentionMilliseconds: UInt64
 
     package init(
         dataDirectory: String, serverName: String = "spindle", serverVersion: String = "0.1.0",
         listeners: [BrokerListener] = [.init(host: "127.0.0.1", port: 7411)], operations: OperationsListener? = nil,
-        limits: BrokerLimits = BrokerLimits(), queues: [DeclaredQueue] = DeclaredQueue.standard,
+        limits: BrokerLimits = BrokerLimits(), queues: [DeclaredQueue] = [],
         principals: [BrokerPrincipal] = [.administrator], log: LogConfiguration = LogConfiguration(),
         checkpointIntervalBytes: UInt64 = 256 << 20, commit: CommitPolicy = CommitPolicy(),
         shutdownGraceMilliseconds: UInt32 = 5_000, topicEventsMax: Int = 10_000,
@@ -111,10 +116,15 @@ package struct DeclaredQueue: Sendable {
         self.name = name
         self.policy = policy
     }
+}
 
-    /// The five queues that every broker has, with the node's default policy: each gets a dead-letter queue `NAME.dead`.
-    package static var standard: [DeclaredQueue] {
-        ["esprit-gen", "addin-result", "file-ingest", "storage-retry", "missingParts"].map { DeclaredQueue(name: $0) }
+/// How much history the topics of a pattern keep.
+package struct DeclaredTopic: Sendable {
+    package var pattern: String
+    package var retention: TopicRetentionFields
+    package init(pattern: String, retention: TopicRetentionFields) {
+        self.pattern = pattern
+        self.retention = retention
     }
 }
 

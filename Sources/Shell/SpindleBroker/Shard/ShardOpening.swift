@@ -34,8 +34,8 @@ extension Shard {
         return shard
     }
 
-    /// Begins to work; done when the configured queues are there, durably.
-    func begin(_ queues: [DeclaredQueue]) throws -> EventLoopFuture<Void> {
+    /// Begins to work; done when the configured queues and topics exist, durably.
+    func begin(_ queues: [DeclaredQueue], _ topics: [DeclaredTopic]) throws -> EventLoopFuture<Void> {
         try startPreparing()
         startSweeping()
         startScrubbing()
@@ -50,6 +50,16 @@ extension Shard {
                 } catch {
                     return self.loop.makeFailedFuture(
                         BrokerStartError(.configuration, "the queue '\(queue.name)' cannot be declared: \(error.message)"))
+                }
+            }
+            for topic in topics {
+                do throws(WireError) {
+                    try self.node.declareTopicRetention(topic.pattern, topic.retention, now: self.now)
+                } catch where error.code == .noSpace {
+                    self.logger.error("retention not declared", metadata: ["topics": "\(topic.pattern)", "reason": "\(error.message)"])
+                } catch {
+                    return self.loop.makeFailedFuture(
+                        BrokerStartError(.configuration, "the retention of the topics '\(topic.pattern)' cannot be declared: \(error.message)"))
                 }
             }
             // At once, not with the first sweep: a broker that is killed again and again within a second must free segments too.
@@ -89,6 +99,8 @@ extension NodeConfiguration {
             frameBytesMax: configuration.limits.frameBytesMax, inFlightMax: configuration.limits.inFlightMax,
             heartbeatMilliseconds: configuration.limits.heartbeatMilliseconds, topicEventsMax: configuration.topicEventsMax,
             topicRetentionMilliseconds: configuration.topicRetentionMilliseconds)
+        newQueues = configuration.newQueues
+        topicBytesMax = configuration.topicBytesMax
     }
 }
 

@@ -36,11 +36,10 @@ extension ClusterConfiguration {
               outputBuffer: 8 MiB
 
         defaults:
-          # Every queue starts from this; a queue's own policy overrides single keys. Retry and back-off are written
-          # nowhere else.
+          # Every queue starts from this, also one that a client declares; a queue's own policy overrides single keys.
           queue:
-            leaseDuration: 60s
-            leaseDurationMax: 12h
+            lease: 60s
+            leaseMax: 12h
             attemptsMax: 5
             backoff:
               kind: exponential
@@ -52,19 +51,20 @@ extension ClusterConfiguration {
             timeToLive: none
             lengthMax: 10000000
             bytesMax: 16 GiB
-            dedupWindow: 10m
+            deduplicationWindow: 10m
             orderedGroups: false
             priorities: true
             fairGroups: false
             concurrency: none
-            concurrencyPerKey: none
+            concurrencyPerGroup: none
             ratePerSecond: none
-            ratePerSecondPerKey: none
+            ratePerSecondPerGroup: none
             resultRetention: none
           # What differs for the queues that collect dead letters.
           deadLetterQueue:
+            attemptsMax: none
             timeToLive: 90d
-            dedupWindow: none
+            deduplicationWindow: none
           topic:
             age: 7d
             bytes: none
@@ -74,10 +74,10 @@ extension ClusterConfiguration {
           # Commands to the ESPRIT add-in. Generating a toolpath takes minutes, so the lease is long; the add-in extends it.
           - name: esprit-gen
             policy:
-              leaseDuration: 5m
+              lease: 5m
               attemptsMax: 3
               backoff: {kind: exponential, initial: 10s, cap: 10m, jitter: 0.2}
-              dedupWindow: 1h
+              deduplicationWindow: 1h
           # What the add-in answers.
           - name: addin-result
             policy:
@@ -85,19 +85,19 @@ extension ClusterConfiguration {
           # Finished uploads on their way into the content-addressed store. Up to 20 GB each.
           - name: file-ingest
             policy:
-              leaseDuration: 10m
+              lease: 10m
               attemptsMax: 5
               backoff: {kind: exponential, initial: 5s, cap: 10m, jitter: 0.2}
           # Files whose digest did not match: another try, later and less often.
           - name: storage-retry
             policy:
-              leaseDuration: 10m
+              lease: 10m
               attemptsMax: 5
               backoff: {kind: exponential, initial: 30s, cap: 30m, jitter: 0.3}
           # Chunks that an upload still lacks.
           - name: missingParts
             policy:
-              leaseDuration: 2m
+              lease: 2m
               attemptsMax: 5
 
         topics:

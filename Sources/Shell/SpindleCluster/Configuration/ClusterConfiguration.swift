@@ -10,9 +10,8 @@ package struct ClusterConfiguration: Sendable, Equatable {
     package var dataDirectory: String
     package var hosts: [HostConfiguration]
     package var brokers: [BrokerConfiguration]
-    /// What a queue starts from that a client declares without a policy of its own. Its `deadLetterQueue` may hold
-    /// `{queue}`: see `policy(ofUndeclaredQueue:)`.
-    package var queueDefaults: QueuePolicyConfiguration
+    /// What every queue starts from, also one that a client declares.
+    package var queueDefaults: QueueDefaults
     /// Every queue of the first start: the declared ones in the order of the file, then the dead-letter queues that
     /// their policies imply.
     package var queues: [QueueConfiguration]
@@ -29,13 +28,6 @@ package struct ClusterConfiguration: Sendable, Equatable {
     /// - Parameter dataDirectory: overrides the file's, as `--data` does.
     package func resolve(_ path: String, dataDirectory override: String? = nil) -> String {
         path.hasPrefix("/") ? path : "\(override ?? dataDirectory)/\(path)"
-    }
-
-    /// The policy of a queue that the file does not know: the defaults, with its own name put in.
-    package func policy(ofUndeclaredQueue name: String) -> QueuePolicyConfiguration {
-        var policy = queueDefaults
-        policy.deadLetterQueue = policy.deadLetterQueue.map { $0.replacing(QueueDecoder.nameMark, with: name) }
-        return policy
     }
 
     /// The address of a host named in the file.

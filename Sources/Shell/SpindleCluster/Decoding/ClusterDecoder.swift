@@ -29,9 +29,9 @@ struct ClusterDecoder {
         let addin = reader.mapping("addin", shape: "addin", required: false).map(self.addin)
         reader.finish()
 
-        let queues = declared + QueueDecoder.impliedDeadLetterQueues(of: declared, queueDefaults.deadLetter)
+        let queues = declared + QueueDecoder.impliedDeadLetterQueues(of: declared, queueDefaults.deadLetterQueue)
         return ClusterConfiguration(
-            name: name, dataDirectory: dataDirectory, hosts: hosts, brokers: brokers, queueDefaults: queueDefaults.queue,
+            name: name, dataDirectory: dataDirectory, hosts: hosts, brokers: brokers, queueDefaults: queueDefaults,
             queues: queues, topicDefaults: topicDefaults, topics: topics, principals: principals, workers: workers, domain: domain,
             files: files, webs: webs, addin: addin)
     }

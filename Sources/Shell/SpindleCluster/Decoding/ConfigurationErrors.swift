@@ -5,7 +5,7 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
     package let line: Int
     /// Counted from 1, in Unicode scalars. Zero when the error concerns the whole file.
     package let column: Int
-    /// The way through the document, for example `queues[2].policy.leaseDuration`. Empty for the whole document.
+    /// The way through the document, for example `queues[2].policy.lease`. Empty for the whole document.
     package let path: String
     /// A sentence that says what was found and what was expected.
     package let problem: String

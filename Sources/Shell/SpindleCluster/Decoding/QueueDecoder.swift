@@ -1,37 +1,37 @@
 import SpindleText
+import SpindleWire
 
 /// Reads queues and their policies.
 enum QueueDecoder {
     /// Stands for the queue's own name in `deadLetterQueue`.
     static let nameMark = "{queue}"
+    static let deadLetterStandard = nameMark + ".dead"
 
-    struct Defaults {
-        /// `deadLetterQueue` may still hold the mark.
-        var queue: QueuePolicyConfiguration
-        var deadLetter: QueuePolicyConfiguration
+    /// What the description's own defaults start from.
+    private static var standard: QueuePolicyFields {
+        var policy = QueuePolicyFields.standard
+        policy.deadLetterQueue = deadLetterStandard
+        return policy
     }
 
-    static func defaults(_ reader: MappingReader?) -> Defaults {
-        guard let queueReader = reader?.mapping("queue", shape: "queuePolicyDefaults", required: true) else {
-            return Defaults(queue: placeholder, deadLetter: placeholder)
-        }
-        let queue = policy(queueReader, inherited: nil)
+    static func defaults(_ reader: MappingReader?) -> QueueDefaults {
+        let queue = reader?.mapping("queue", shape: "queuePolicy", required: true).map { policy($0, inherited: standard) } ?? standard
         var deadLetter = queue
-        // A dead letter is delivered only to who asks for it, and must not wander on by itself.
-        deadLetter.deadLetterQueue = nil
+        // A dead letter is delivered only to a worker that asks for it, and must not move on by itself.
+        deadLetter.deadLetterQueue = ""
         if let deadReader = reader?.mapping("deadLetterQueue", shape: "queuePolicy", required: false) {
             deadLetter = policy(deadReader, inherited: deadLetter)
         }
-        return Defaults(queue: queue, deadLetter: deadLetter)
+        return QueueDefaults(queue: queue, deadLetterQueue: deadLetter)
     }
 
-    static func queue(_ node: ConfigNode, _ defaults: QueuePolicyConfiguration, _ diagnostics: Diagnostics) -> QueueConfiguration {
+    static func queue(_ node: ConfigNode, _ defaults: QueuePolicyFields, _ diagnostics: Diagnostics) -> QueueConfiguration {
         let reader = MappingReader(node, shape: "queue", diagnostics)
         defer { reader.finish() }
         let name = reader.declaredName(as: .queue)
         let policyReader = reader.mapping("policy", shape: "queuePolicy", required: false)
         var policy = policyReader.map { self.policy($0, inherited: defaults) } ?? defaults
-        if let target = policy.deadLetterQueue {
+        if let target = policy.deadLetterQueue, !target.isEmpty {
             let place = policyReader?.place(of: "deadLetterQueue") ?? reader.location
             let resolved = target.replacing(nameMark, with: name)
             policy.deadLetterQueue = resolved
@@ -47,73 +47,44 @@ enum QueueDecoder {
     }
 
     /// The dead-letter queues that policies name and the file does not declare, in the order of their first mention.
-    static func impliedDeadLetterQueues(of declared: [QueueConfiguration], _ policy: QueuePolicyConfiguration) -> [QueueConfiguration] {
+    static func impliedDeadLetterQueues(of declared: [QueueConfiguration], _ policy: QueuePolicyFields) -> [QueueConfiguration] {
         var names = declared.map(\.name)
         var implied: [QueueConfiguration] = []
-        for name in declared.compactMap(\.policy.deadLetterQueue) where !names.contains(name) {
+        for case let name? in declared.map(\.policy.deadLetterQueue) where !name.isEmpty && !names.contains(name) {
             names.append(name)
             implied.append(QueueConfiguration(name: name, policy: policy, isImpliedDeadLetterQueue: true))
         }
         return implied
     }
 
-    /// - Parameter inherited: what is taken for the keys that are left out. Nil: every key must be there.
-    static func policy(_ reader: MappingReader, inherited: QueuePolicyConfiguration?) -> QueuePolicyConfiguration {
+    /// Reads every setting of the table; one that is left out is inherited.
+    static func policy(_ reader: MappingReader, inherited: QueuePolicyFields) -> QueuePolicyFields {
         defer { reader.finish() }
-        let some = Duration.milliseconds(1)...Units.durationMax
-        let any = Duration.zero...Units.durationMax
-        let policy = QueuePolicyConfiguration(
-            leaseDuration: reader.value("leaseDuration", .duration(.milliseconds(100)...Units.durationMax), inherited: inherited?.leaseDuration),
-            leaseDurationMax: reader.value("leaseDurationMax", .duration(.milliseconds(100)...Units.durationMax), inherited: inherited?.leaseDurationMax),
-            attemptsMax: reader.value("attemptsMax", .number(1...1_000_000), inherited: inherited?.attemptsMax),
-            backoff: backoff(reader, inherited: inherited?.backoff),
-            deadLetterQueue: reader.valueOrNone("deadLetterQueue", deadLetterName, inherited: inherited.map(\.deadLetterQueue)),
-            delay: reader.value("delay", .duration(any), inherited: inherited?.delay),
-            timeToLive: reader.valueOrNone("timeToLive", .duration(some), inherited: inherited.map(\.timeToLive)),
-            lengthMax: reader.valueOrNone("lengthMax", .number(1...Int(UInt32.max)), inherited: inherited.map(\.lengthMax)),
-            bytesMax: reader.valueOrNone("bytesMax", .bytes(4096...(1 << 50)), inherited: inherited.map(\.bytesMax)),
-            dedupWindow: reader.valueOrNone("dedupWindow", .duration(some), inherited: inherited.map(\.dedupWindow)),
-            orderedGroups: reader.value("orderedGroups", .bool, inherited: inherited?.orderedGroups),
-            priorities: reader.value("priorities", .bool, inherited: inherited?.priorities),
-            fairGroups: reader.value("fairGroups", .bool, inherited: inherited?.fairGroups),
-            concurrency: reader.valueOrNone("concurrency", .number(1...1_000_000), inherited: inherited.map(\.concurrency)),
-            concurrencyPerKey: reader.valueOrNone("concurrencyPerKey", .number(1...1_000_000), inherited: inherited.map(\.concurrencyPerKey)),
-            ratePerSecond: reader.valueOrNone("ratePerSecond", .number(1...1_000_000), inherited: inherited.map(\.ratePerSecond)),
-            ratePerSecondPerKey: reader.valueOrNone("ratePerSecondPerKey", .number(1...1_000_000), inherited: inherited.map(\.ratePerSecondPerKey)),
-            resultRetention: reader.valueOrNone("resultRetention", .duration(some), inherited: inherited.map(\.resultRetention)))
-        if reader.mayCompare("leaseDuration", "leaseDurationMax"), policy.leaseDuration > policy.leaseDurationMax {
-            reader.diagnostics.report(
-                "found leaseDuration \(Units.text(policy.leaseDuration)), expected at most leaseDurationMax, which is \(Units.text(policy.leaseDurationMax))",
-                at: reader.place(of: "leaseDuration"))
+        let backoff = reader.mapping("backoff", shape: "backoff", required: false)
+        defer { backoff?.finish() }
+        var policy = inherited
+        for setting in PolicySetting.allCases {
+            let path = setting.key.split(separator: ".").map(String.init)
+            guard let source = path.count > 1 ? backoff : reader, let key = path.last else { continue }
+            if setting == .deadLetterQueue {
+                if let name = source.optional(key, deadLetterName.orNone()) { policy.deadLetterQueue = name ?? "" }
+            } else if let value = source.optional(key, setting.type) {
+                policy[setting] = value
+            }
         }
+        compare(.lease, .leaseMax, policy, reader)
+        if let backoff { compare(.backoffInitial, .backoffCap, policy, backoff) }
         return policy
     }
 
-    private static func backoff(_ policy: MappingReader, inherited: BackoffConfiguration?) -> BackoffConfiguration {
-        guard let reader = policy.mapping("backoff", shape: "backoff", required: inherited == nil) else {
-            return inherited ?? placeholder.backoff
-        }
-        defer { reader.finish() }
-        let delays = Duration.zero...Units.durationMax
-        let backoff = BackoffConfiguration(
-            kind: reader.required("kind", .oneOf(.exponential)), initial: reader.required("initial", .duration(delays)),
-            cap: reader.required("cap", .duration(delays)), jitter: reader.required("jitter", .fraction()))
-        if reader.mayCompare("initial", "cap"), backoff.initial > backoff.cap {
-            reader.diagnostics.report(
-                "found initial \(Units.text(backoff.initial)), expected at most cap, which is \(Units.text(backoff.cap))",
-                at: reader.place(of: "initial"))
-        }
-        return backoff
+    private static func compare(_ lower: PolicySetting, _ upper: PolicySetting, _ policy: QueuePolicyFields, _ reader: MappingReader) {
+        func key(_ setting: PolicySetting) -> String { setting.key.split(separator: ".").last.map(String.init) ?? setting.key }
+        guard reader.mayCompare(key(lower), key(upper)), let low = policy[lower], let high = policy[upper], low > high else { return }
+        reader.diagnostics.report(
+            "found \(key(lower)) \(lower.text(low)), expected at most \(key(upper)), which is \(upper.text(high))", at: reader.place(of: key(lower)))
     }
 
     private static let deadLetterName = ScalarType.text("a queue's name, in which \(nameMark) stands for this queue's own") { text in
         Name.isPlain(text.replacing(nameMark, with: "q"))
     }
-
-    /// Stands in where the defaults are missing, which was reported: it never leaves the decoder.
-    private static let placeholder = QueuePolicyConfiguration(
-        leaseDuration: .seconds(1), leaseDurationMax: .seconds(1), attemptsMax: 1,
-        backoff: BackoffConfiguration(kind: .fixed, initial: .zero, cap: .zero, jitter: 0), deadLetterQueue: nil, delay: .zero,
-        timeToLive: nil, lengthMax: nil, bytesMax: nil, dedupWindow: nil, orderedGroups: false, priorities: true,
-        fairGroups: false, concurrency: nil, concurrencyPerKey: nil, ratePerSecond: nil, ratePerSecondPerKey: nil, resultRetention: nil)
 }

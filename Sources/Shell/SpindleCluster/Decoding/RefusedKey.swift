@@ -17,7 +17,7 @@ package struct RefusedKey: Sendable {
         all.first { $0.key == key && $0.shape == shape }
     }
 
-    package static let all: [RefusedKey] = moved + withoutFunction
+    package static let all: [RefusedKey] = moved + renamed + withoutFunction
 
     private static let moved = [
         RefusedKey(
@@ -28,13 +28,17 @@ package struct RefusedKey: Sendable {
         RefusedKey("web", "shareRoot", "expected it once for all processes, as \"share\" below the top-level \"files:\""),
     ]
 
+    private static let renamed = [
+        ("leaseDuration", "lease"), ("leaseDurationMax", "leaseMax"), ("dedupWindow", "deduplicationWindow"),
+        ("concurrencyPerKey", "concurrencyPerGroup"), ("ratePerSecondPerKey", "ratePerSecondPerGroup"),
+    ].map { RefusedKey("queuePolicy", $0, "which is called \"\($1)\" now") }
+
     private static let withoutFunction = ["staging", "store", "scanner", "reserve"].map {
         RefusedKey("files", $0, "which has no function in this version, as it takes no uploads; leave it out")
     } + ["storeRoot", "scanner"].map {
         RefusedKey("web", $0, "which has no function in this version, as it takes no uploads; leave it out")
-    } + ["queuePolicy", "queuePolicyDefaults"].map {
-        RefusedKey($0, "grants", "which has no function in this version, as every lease is synced before it is delivered; leave it out")
     } + [
+        RefusedKey("queuePolicy", "grants", "which has no function in this version, as every lease is synced before it is delivered; leave it out"),
         RefusedKey("broker", "dataDirectory", "which has no function, as the log is in broker/log of the cluster's dataDirectory; leave it out"),
         RefusedKey("broker", "shards", "which has no function in this version, whose broker has one event loop; leave it out"),
         RefusedKey("webTLS", "authority", "which has no function here, as browsers show no certificate; leave it out"),

@@ -40,6 +40,14 @@ extension ScalarType {
     }
 }
 
+extension ScalarType {
+    /// The same text, read as another value.
+    func map<Other: Sendable>(_ transform: @escaping @Sendable (Value) -> Other) -> ScalarType<Other> {
+        let read = self.read
+        return ScalarType<Other>(expected: expected, placeholder: transform(placeholder), words: words) { read($0).map(transform) }
+    }
+}
+
 extension ScalarType where Value == String {
     /// Text that is no number, boolean or null unless quoted.
     static func text(_ expected: String, where holds: @escaping @Sendable (String) -> Bool = { !$0.isEmpty }) -> Self {
@@ -124,11 +132,19 @@ extension ScalarType where Value == NamePattern {
     }
 }
 
+extension ScalarType where Value == Int {
+    /// One of the words, as its place among them.
+    static func word(_ words: [String]) -> Self {
+        let expected = words.dropLast().joined(separator: ", ") + " or " + words.suffix(1).joined()
+        return ScalarType(expected: expected, placeholder: 0, words: words) { words.firstIndex(of: $0.text) }
+    }
+}
+
 extension ScalarType where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
     /// One of the cases, by its raw value. `first` stands in for a refused value.
     static func oneOf(_ first: Value) -> Self {
-        let words = Value.allCases.map(\.rawValue)
-        let expected = (words.dropLast().joined(separator: ", ") + " or " + words.suffix(1).joined())
-        return ScalarType(expected: expected, placeholder: first, words: words) { Value(rawValue: $0.text) }
+        let cases = Array(Value.allCases)
+        let word = ScalarType<Int>.word(cases.map(\.rawValue))
+        return ScalarType(expected: word.expected, placeholder: first, words: word.words) { Value(rawValue: $0.text) }
     }
 }
