@@ -92,7 +92,11 @@ final class SpindleProcess: Sendable {
         }
     }
 
-    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+    /// Does nothing once the process has ended: its number may be somebody else's by then.
+    func send(_ signal: Int32) {
+        guard process.isRunning else { return }
+        kill(process.processIdentifier, signal)
+    }
 
     /// Its exit code; 128 and the signal's number where one ended it. May be asked once.
     func exitCode(within deadline: Duration) async throws -> Int32 {
