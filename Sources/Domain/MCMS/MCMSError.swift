@@ -37,7 +37,9 @@ package enum TextLimits {
     static func check(_ text: String, field: String, max: Int) throws(MCMSError) -> String {
         let trimmed = text.trimmingWhitespace
         guard !trimmed.isEmpty else { throw .invalid(field: field, problem: "must not be empty") }
-        guard trimmed.count <= max else { throw .invalid(field: field, problem: "has \(trimmed.count) characters, the most is \(max)") }
+        // Scalars: what readers call a character can take any number of bytes.
+        let count = trimmed.unicodeScalars.count
+        guard count <= max else { throw .invalid(field: field, problem: "has \(count) characters, the most is \(max)") }
         guard !trimmed.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\n" && $0 != "\t" }) else {
             throw .invalid(field: field, problem: "contains control characters")
         }
@@ -45,7 +47,8 @@ package enum TextLimits {
     }
 
     static func shortened(_ message: String) -> String {
-        message.count <= messageMax ? message : message.prefix(messageMax) + "… (shortened)"
+        guard message.unicodeScalars.count > messageMax else { return message }
+        return String(String.UnicodeScalarView(message.unicodeScalars.prefix(messageMax))) + "… (shortened)"
     }
 }
 

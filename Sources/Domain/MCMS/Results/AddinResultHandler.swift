@@ -44,7 +44,7 @@ package struct AddinResultHandler: Sendable {
             }
         case .open(.progress), .open(.repeated), .open(.ignored), .open(.late): verdict = nil
         }
-        let actor = command.reportedBy.map { String($0.prefix(TextLimits.actorMax)) } ?? "addin"
+        let actor = command.reportedBy.map { String(String.UnicodeScalarView($0.unicodeScalars.prefix(TextLimits.actorMax))) } ?? "addin"
         return try await store.record(
             command, verdict: verdict, in: message, by: Caller(actor: actor, correlationID: correlationID))
     }
