@@ -152,6 +152,7 @@ final class NodeShell {
                     if isUnreadable { node.fetched(ticket, bytes: nil, now: now) } else { node.fetched(ticket, bytes: stored.span.bytes, now: now) }
                 case .verifyToken(let session, _), .verifyCertificate(let session): verifying.append(session)
                 case .close(let session): closed.append(session)
+                case .audit: break
                 }
             }
         }

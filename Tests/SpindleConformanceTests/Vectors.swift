@@ -51,6 +51,20 @@ struct RecordVector: Decodable, Sendable, CustomTestStringConvertible {
     static let all: [RecordVector] = load("records")
 }
 
+/// A request that says for whom it is made.
+struct ActorVector: Decodable, Sendable, CustomTestStringConvertible {
+    var name: String
+    var opcode: String
+    var actor: String
+    var isCritical: Bool
+    /// The frame without the field.
+    var plain: String
+    var hex: String
+    var testDescription: String { "\(opcode): \(name)" }
+
+    static let all: [ActorVector] = load("actors")
+}
+
 /// A frame that must be refused.
 struct RejectedVector: Decodable, Sendable, CustomTestStringConvertible {
     var name: String

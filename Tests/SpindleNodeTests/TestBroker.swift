@@ -28,6 +28,8 @@ final class TestBroker {
     /// Frames that came for each session and were not taken yet.
     private var received: [SessionID: [UInt8]] = [:]
     private(set) var closed: Set<SessionID> = []
+    /// Lines of the audit, in their order.
+    private(set) var audit: [AuditEntry] = []
     /// Holds the disk back: nothing becomes durable.
     var isDiskStalled = false
     /// Fetches of the node fail.
@@ -170,6 +172,7 @@ final class TestBroker {
                 node.authenticated(session, principal: principal, now: now)
                 turn()
             case .close(let session): closed.insert(session)
+            case .audit(let entry): audit.append(entry)
             }
         }
     }

@@ -263,6 +263,26 @@ def vectors(list):
     return whole
 
 
+ACTOR_TAG = 0x7F01
+
+
+def actors():
+    """The first vector of every request that may say for whom it is made, with that in its tail."""
+    whole, seen = [], set()
+    for name, opcode, direction, meaning in CONNECTION + MESSAGES + QUEUES + TOPICS + WORKERS:
+        if direction != "request" or opcode in ("HELLO", "AUTH", "PING") or opcode in seen:
+            continue
+        seen.add(opcode)
+        actor = ["anna", "김 철수"][len(seen) % 2]
+        tag = ACTOR_TAG | (0x8000 if len(seen) % 3 == 0 else 0)
+        plain = bytes.fromhex(wire.frame(opcode, direction, wire.body(opcode, direction, meaning)).hex.replace(" ", ""))
+        text = actor.encode()
+        tail = struct.pack("<HI", tag, len(text)) + text
+        frame = struct.pack("<I", len(plain) + len(tail)) + plain[4:] + tail
+        whole.append({"name": name, "opcode": opcode, "actor": actor, "isCritical": tag >= 0x8000, "plain": plain.hex(), "hex": frame.hex()})
+    return whole
+
+
 def files():
     yield "connection.json", vectors(CONNECTION)
     yield "messages.json", vectors(MESSAGES)
@@ -272,6 +292,7 @@ def files():
     yield "errors.json", vectors(ERRORS)
     yield "records.json", [{"name": name, "hex": wire.record(meaning).hex, "meaning": meaning} for name, meaning in RECORDS]
     yield "rejected.json", REJECTED
+    yield "actors.json", actors()
 
 
 def main():

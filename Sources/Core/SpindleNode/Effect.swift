@@ -21,6 +21,8 @@ package enum Effect: Equatable, Sendable {
     case verifyCertificate(SessionID)
     /// Write what is there, then close the connection.
     case close(SessionID)
+    /// Write a line of the audit. Rare, and large: kept apart, so that the others stay small.
+    indirect case audit(AuditEntry)
 
     /// `count` bytes of the log from `address` on; they lie in one segment.
     package struct Range: Equatable, Sendable {

@@ -334,6 +334,7 @@ package final class SimulatedBroker {
                     node.authenticated(session, principal: principal(session), now: now)
                 case .close(let session):
                     onClose(session)
+                case .audit: break // says what a request said, and changes nothing
                 }
             }
             performing.removeAll()

@@ -21,7 +21,8 @@ extension Node {
         let waiter = Waiter(
             session: request.session, correlationID: request.correlationID, queue: queue,
             messagesMax: min(Int(lease.messagesMax), Self.messagesPerLeaseMax), bytesMax: min(Int(lease.bytesMax), leaseBytesMax),
-            leaseMilliseconds: HeldMessages.leaseDuration(asked), deadline: request.now + UInt64(lease.waitMilliseconds))
+            leaseMilliseconds: HeldMessages.leaseDuration(asked), deadline: request.now + UInt64(lease.waitMilliseconds),
+            actor: request.actor)
         let isQuiet = sessions[request.session]?.isQuiet == true
         guard leaseRoom(of: request.session) > 0 else { throw leasesOverQuota(request.session) }
         // Whoever waited longer comes first.
@@ -45,13 +46,19 @@ extension Node {
     /// Bytes of records in one reply at most: the rest of the frame is for its table and the dead letters' histories.
     private var leaseBytesMax: Int { configuration.frameBytesMax - WireLimits.recordOverheadBytesMax }
 
+    private func holder(of waiter: Waiter) -> String {
+        guard let session = sessions[waiter.session] else { return "" }
+        guard let actor = waiter.actor, let principal = session.principal else { return session.holder }
+        return Holder.text(principal: principal.name, client: session.clientName, actor: actor)
+    }
+
     /// Leases what the waiter may have of `queue`; nil where the log has no room for the grant.
     private mutating func grant(_ queue: UInt32, to waiter: Waiter, now: UInt64) throws(WireError) -> [QueueEngine.Granted]? {
         endTimesToLive(now: now)
         guard state.engine.nextReady(in: queue, now: now) != nil else { return [] }
         guard log.canAppend(payloadCount: 1024 + 12 * waiter.messagesMax) else { return nil }
         beginTransaction(now: now)
-        let holder = sessions[waiter.session]?.holder ?? ""
+        let holder = holder(of: waiter)
         let namesGroups = state.engine.queues[Int(queue)].groups.hasKeys
         let countAt = namesGroups
             ? transaction.beginGrantFromGroups(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)

@@ -1,6 +1,5 @@
 internal import DequeModule
 internal import SpindleQueue
-internal import SpindleText
 internal import SpindleWire
 
 // CANCEL and RESCHEDULE, and what holders of cancelled messages are told.
@@ -58,7 +57,9 @@ extension Node {
         for session in sessionOrder {
             guard let holder = sessions[session]?.holder, sessions[session]?.principal != nil else { continue }
             let tokens = flagged.compactMap { message -> DeliveryToken? in
-                guard case .leased(let lease) = message.state, lease.holder.hasSameBytes(as: holder) else { return nil }
+                guard case .leased(let lease) = message.state,
+                    lease.session == session.rawValue || Holder.isSame(lease.holder, as: holder)
+                else { return nil }
                 return DeliveryToken(messageID: message.id, epoch: message.epoch)
             }
             guard !tokens.isEmpty else { continue }

@@ -10,6 +10,8 @@ package struct Waiter: Sendable {
     package var bytesMax: Int
     package var leaseMilliseconds: UInt64
     package var deadline: UInt64
+    /// In whose name; nil: the principal's own.
+    package var actor: String?
     /// Set when it begins to wait: numbers rise in the order in which waiters came.
     package fileprivate(set) var number: UInt64 = 0
     /// Why it waits without being in line; empty while it is.
@@ -26,7 +28,8 @@ package struct Waiter: Sendable {
     }
 
     package init(
-        session: SessionID, correlationID: UInt32, queue: UInt32, messagesMax: Int, bytesMax: Int, leaseMilliseconds: UInt64, deadline: UInt64
+        session: SessionID, correlationID: UInt32, queue: UInt32, messagesMax: Int, bytesMax: Int, leaseMilliseconds: UInt64, deadline: UInt64,
+        actor: String? = nil
     ) {
         self.session = session
         self.correlationID = correlationID
@@ -35,6 +38,7 @@ package struct Waiter: Sendable {
         self.bytesMax = bytesMax
         self.leaseMilliseconds = leaseMilliseconds
         self.deadline = deadline
+        self.actor = actor
     }
 }
 

@@ -87,14 +87,23 @@ extension NodeState {
         guard salvaging != nil, Int(number) < engine.queues.count + 10_000 else { return false }
         while engine.queues.count <= Int(number) {
             let next = UInt32(engine.queues.count)
-            engine.declare("salvaged.\(next)", policy: QueuePolicy(), number: next)
+            engine.declare(Self.salvaged(next) { engine.number(of: $0) == nil }, policy: QueuePolicy(), number: next)
         }
         return mended(!engine.queues[Int(number)].isDeleted)
     }
 
+    /// A name that says what happened, and that no other has: a second one of that name would make the next checkpoint unreadable.
+    private static func salvaged(_ number: UInt32, isFree: (String) -> Bool) -> String {
+        var name = "salvaged.\(number)"
+        while !isFree(name) { name += "-" }
+        return name
+    }
+
     mutating func mendTopic(_ number: UInt32) -> Bool {
         guard salvaging != nil, Int(number) < topics.topics.count + 10_000 else { return false }
-        while topics.topics.count <= Int(number) { topics.declare("salvaged.\(topics.topics.count)") }
+        while topics.topics.count <= Int(number) {
+            topics.declare(Self.salvaged(UInt32(topics.topics.count)) { topics.number(of: $0) == nil })
+        }
         return mended(true)
     }
 }

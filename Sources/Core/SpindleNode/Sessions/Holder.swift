@@ -21,6 +21,12 @@ enum Holder {
         return (text + ending).cut(toBytes: bytesMax)
     }
 
+    /// Returns whether a lease that keeps `holder` is of the client whose own holder is `client`, in whosever name.
+    static func isSame(_ holder: String, as client: String) -> Bool {
+        guard holder.hasBytePrefix(client) else { return false }
+        return holder.utf8.count == client.utf8.count || holder.utf8.dropFirst(client.utf8.count).starts(with: " (".utf8)
+    }
+
     /// Returns whether the lease that keeps `holder` was granted to `principal`.
     static func isHolder(_ holder: String, principal: String) -> Bool {
         guard holder.hasBytePrefix(principal) else { return false }

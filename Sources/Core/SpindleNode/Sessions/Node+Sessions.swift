@@ -134,6 +134,7 @@ extension Node {
     /// Answers with an error; one that spoils the connection closes it.
     mutating func refuse(_ session: SessionID, opcode: UInt16, correlationID: UInt32, _ error: WireError, blastRadius: BlastRadius) {
         statistics.refused(error.code)
+        if error.code == .authenticationFailed { auditFailedAuthentication(session, error) }
         outbox.error(session, opcode: opcode, correlationID: correlationID, error, blastRadius: blastRadius)
         if blastRadius == .connection { close(session) }
     }
@@ -182,7 +183,7 @@ extension Node {
 
     /// A request of an authenticated session.
     private mutating func open(_ session: SessionID, _ principal: Principal, _ header: FrameHeader, _ body: RawSpan, now: UInt64) {
-        let request = Request(session: session, principal: principal, correlationID: header.correlationID, now: max(now, state.time))
+        var request = Request(session: session, principal: principal, correlationID: header.correlationID, now: max(now, state.time))
         do throws(WireError) {
             guard let opcode = Opcode(rawValue: header.opcode) else {
                 throw WireError(.unsupported, "opcode \(header.opcode) is not known to this broker")
@@ -201,13 +202,19 @@ extension Node {
                     .tooManyInFlight, "\(configuration.inFlightMax) requests of this connection wait for an answer; wait for some of them",
                     retryAfterMilliseconds: 10)
             }
+            if let actor = try RequestTail.actor(in: body, of: opcode) {
+                try Self.allow(principal, toActFor: actor)
+                request.actor = actor
+            }
             try checkRequestQuota(opcode, request, byteCount: Int(header.length))
             quotas.receivedBytes = Int(header.length)
             defer { quotas.receivedBytes = 0 }
             try perform(opcode, request, body)
+            audit(session, opcode, body, actor: request.actor, error: nil)
         } catch {
             // The frame was whole: whatever is wrong with its body, the stream is still in step.
             refuse(session, opcode: header.opcode, correlationID: header.correlationID, error, blastRadius: .request)
+            if let opcode = Opcode(rawValue: header.opcode) { audit(session, opcode, body, actor: request.actor, error: error) }
         }
     }
 
@@ -217,6 +224,8 @@ extension Node {
         var principal: Principal
         var correlationID: UInt32
         var now: UInt64
+        /// In whose name, where the request says so and the principal may.
+        var actor: String?
     }
 
     private mutating func perform(_ opcode: Opcode, _ request: Request, _ body: RawSpan) throws(WireError) {
@@ -269,6 +278,15 @@ extension Node {
             throw WireError(.noSuchQueue, "there is no queue '\(name)'; declare it first, or check the name")
         }
         return number
+    }
+
+    private static func allow(_ principal: Principal, toActFor actor: String) throws(WireError) {
+        guard principal.actFor else {
+            throw WireError(
+                .permissionDenied,
+                "'\(principal.name)' may not act for others; leave the actor out, or ask for the permission actFor in the broker's configuration")
+        }
+        try checkShown(actor, "actor")
     }
 
     /// Refuses a name that operators would not see as it is.

@@ -15,11 +15,14 @@ package struct Principal: Equatable, Sendable {
     package var topicPublish: [NamePattern]
     /// Topics that may be subscribed to.
     package var topicSubscribe: [NamePattern]
+    /// Whether requests may be made in the name of somebody else: a web server's, for the people who use it.
+    package var actFor: Bool
     package var quota: PrincipalQuota
 
     package init(
         name: String, publish: [NamePattern] = [], lease: [NamePattern] = [], read: [NamePattern] = [], admin: [NamePattern] = [],
-        topicPublish: [NamePattern] = [], topicSubscribe: [NamePattern] = [], quota: PrincipalQuota = PrincipalQuota()
+        topicPublish: [NamePattern] = [], topicSubscribe: [NamePattern] = [], actFor: Bool = false,
+        quota: PrincipalQuota = PrincipalQuota()
     ) {
         self.name = name
         self.publish = publish
@@ -28,6 +31,7 @@ package struct Principal: Equatable, Sendable {
         self.admin = admin
         self.topicPublish = topicPublish
         self.topicSubscribe = topicSubscribe
+        self.actFor = actFor
         self.quota = quota
     }
 }

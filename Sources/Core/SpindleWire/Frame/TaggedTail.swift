@@ -12,7 +12,7 @@ package enum TaggedTail {
         package var range: Range<Int>
     }
 
-    /// The fields of `tail`, in order. `known` are the tags that the caller understands; unknown ones are skipped,
+    /// The fields of `tail`, in order, without those of ``RequestTail``. `known` are the tags that the caller understands; unknown ones are skipped,
     /// or refused where they are critical.
     package static func fields(in tail: RawSpan, known: Set<UInt16> = []) throws(WireError) -> [Field] {
         var reader = WireReader(tail)
@@ -25,7 +25,7 @@ package enum TaggedTail {
             _ = try reader.span(count, "tagged field")
             if known.contains(tag) {
                 fields.append(Field(tag: tag, range: start..<(start + count)))
-            } else if raw & criticalBit != 0 {
+            } else if raw & criticalBit != 0, !RequestTail.isKnown(tag) {
                 throw WireError(.unknownCriticalTag, "tag \(tag) is critical and not known to this version")
             }
         }

@@ -48,6 +48,8 @@ extension Shard {
             answer(session, connections[session]?.certificateName?().flatMap { directory.principal(certificateName: $0) })
         case .close(let session):
             connections[session]?.closeAfterOutput(lingerMilliseconds: limits.lingerMilliseconds)
+        case .audit(let entry):
+            logger.notice("audit", metadata: entry.metadata)
         }
         return 1
     }
