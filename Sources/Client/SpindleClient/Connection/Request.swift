@@ -25,6 +25,15 @@ struct Request: Sendable {
             case .publish(let name, let batch, _, _): 26 + name.utf8.count + batch.byteCount
             }
         }
+
+        /// The payload with `actor` in its tail, where there is one.
+        func acting(for actor: String?) -> Payload {
+            guard let actor, case .plain(var body) = self else { return self }
+            var tail = WireWriter(capacity: 64)
+            RequestTail.encode(actor: actor, into: &tail)
+            tail.withUnsafeBytes { _ = body.writeBytes($0) }
+            return .plain(body)
+        }
     }
 
     struct Reply: Sendable {
