@@ -43,6 +43,28 @@ import Testing
         try await broker.stop()
     }
 
+    @Test func noTextOfAStrangerDrivesATerminal() async throws {
+        let broker = try await broker(answering: "queue", "browse", "esprit-gen")
+        let evil = "a\u{1B}]0;x\u{7}\r\u{9B}2J\u{202E}b\nforged"
+        let ids = try await publish(
+            broker, to: "missingParts", ["body"], "--task-type", evil, "--group", evil, "--correlation-id", evil, "--header", "evil=\(evil)")
+        _ = try await broker.json("queue", "pause", "missingParts", "--what", "publishes", "--reason", evil)
+        let commands = [
+            ["queue", "stats", "missingParts"], ["queue", "ls"], ["queue", "browse", "missingParts"], ["queue", "browse", "missingParts", "--full"],
+            ["message", "get", "missingParts", ids[0]], ["message", "get", "missingParts", ids[0], "--json"],
+            ["message", "publish", "missingParts", "--text", "x"], ["message", "lease", "missingParts"], ["queue", "browse", "missingParts", "--full"],
+        ]
+        for command in commands {
+            let result = try await Spindle.run(command + ["--data", broker.directory.path, "--port-base", "\(broker.base)"])
+            for text in [result.output, result.errors] {
+                let obeyed = text.unicodeScalars.filter { $0 != "\n" && ($0.properties.generalCategory == .control || $0.value == 0x202E) }
+                #expect(obeyed.isEmpty, "\(command): \(obeyed)")
+                #expect(!text.split(separator: "\n").contains("forged"), "\(command) begins a line of its own with a stranger's text")
+            }
+        }
+        try await broker.stop()
+    }
+
     @Test func messagesAreLookedAtChosenAndChanged() async throws {
         let broker = try await broker(answering: "queue", "browse", "esprit-gen")
         let ids = try await publish(broker, to: "missingParts", ["a", "b", "c"], "--task-type", "Part", "--header", "part=7")

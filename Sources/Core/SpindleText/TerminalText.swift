@@ -9,6 +9,23 @@ package enum TerminalText {
         escaped(text) { isShown($0) || $0 == "\n" || $0 == "\t" }
     }
 
+    /// A JSON text in which every character that is not shown is written `\u202E`: the same value, and fit for a terminal.
+    package static func escapedJSON(_ json: String) -> String {
+        guard !json.unicodeScalars.allSatisfy(isShown) else { return json }
+        var result = String.UnicodeScalarView()
+        for scalar in json.unicodeScalars {
+            guard !isShown(scalar) else {
+                result.append(scalar)
+                continue
+            }
+            for unit in String(scalar).utf16 {
+                let digits = String(unit, radix: 16, uppercase: true)
+                result.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits).unicodeScalars)
+            }
+        }
+        return String(result)
+    }
+
     private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
         ShownName.isSeen(scalar) || scalar.properties.generalCategory == .spaceSeparator
     }

@@ -66,7 +66,7 @@ struct StatusCommand: AsyncParsableCommand {
                     $0.ports.isEmpty ? "-" : $0.ports.map(String.init).joined(separator: ","), $0.lastExit ?? "-",
                 ]
             })
-        if let web { Output.line("\n\(web)") }
+        if let web { Output.lines("\n\(web)") }
     }
 }
 

@@ -42,5 +42,5 @@ struct ConfigShowCommand: AsyncParsableCommand {
               spindle config show > my-cluster.yaml
             """)
 
-    func run() async throws { Output.line(ClusterConfiguration.pocText) }
+    func run() async throws { Output.lines(ClusterConfiguration.pocText) }
 }

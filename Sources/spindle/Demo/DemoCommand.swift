@@ -74,7 +74,7 @@ struct DemoCommand: AsyncParsableCommand {
                     ending: ending, isExpected: isExpected, routingId: run.routing?.id, outputs: run.outputs, totalMs: total, missing: run.missing, timeline: run.timeline.steps))
         } else {
             Output.line("")
-            Output.line(summary(ending, run, total))
+            Output.lines(summary(ending, run, total))
         }
         if !isExpected { throw ExitCode.failure }
     }

@@ -139,6 +139,9 @@ struct MessageLeaseCommand: AsyncParsableCommand {
     @Option(help: "How long to wait where there is no message.")
     var wait = DurationArgument(.zero)
 
+    @Flag(help: "Show bodies as they are, also what a terminal obeys.")
+    var raw = false
+
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -150,14 +153,14 @@ struct MessageLeaseCommand: AsyncParsableCommand {
             try await $0.lease(from: queue, max: max, duration: lease?.duration, wait: wait.duration)
         }
         for delivery in deliveries {
-            if options.json { try Output.json(DeliveryView(delivery)) } else { Self.show(delivery) }
+            if options.json { try Output.json(DeliveryView(delivery)) } else { show(delivery) }
         }
         guard deliveries.isEmpty else { return }
         if !options.json { Output.error("no message is ready in \(queue)") }
         throw Self.nothingThere
     }
 
-    private static func show(_ delivery: Delivery) {
+    private func show(_ delivery: Delivery) {
         let message = delivery.message
         var facts = ["attempt \(delivery.attempt)", "\(message.body.count) bytes"]
         if let type = message.taskType { facts.append("task \(type)") }
@@ -170,7 +173,7 @@ struct MessageLeaseCommand: AsyncParsableCommand {
             Output.line("  dead letter of \(dead.originQueue): \(dead.reason)")
             for attempt in dead.attempts { Output.line("    attempt \(attempt.number) by \(attempt.holder), \(attempt.outcome): \(attempt.reason)") }
         }
-        for line in BodyText(message.body).text.split(separator: "\n", omittingEmptySubsequences: false) { Output.line("  \(line)") }
+        Output.body(BodyText(message.body).text, indent: "  ", isRaw: raw)
     }
 }
 

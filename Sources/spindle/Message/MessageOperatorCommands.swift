@@ -15,12 +15,15 @@ struct MessageGetCommand: AsyncParsableCommand {
     @Argument(help: "Its id.")
     var id: MessageID
 
+    @Flag(help: "Show bodies as they are, also what a terminal obeys.")
+    var raw = false
+
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
         let message = try await options.withClient { try await $0.message(id, in: queue) }
         if options.json { return try Output.json(StoredMessageView(message)) }
-        StoredMessageText(stored: message, now: StoredMessageText.currentTime).show()
+        StoredMessageText(stored: message, now: StoredMessageText.currentTime).show(isRaw: raw)
     }
 }
 

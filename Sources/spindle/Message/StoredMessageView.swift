@@ -85,15 +85,15 @@ struct StoredMessageText {
         return stored.holder + (stored.percent.map { " (\($0) %)" } ?? "")
     }
 
-    /// Everything that is known.
-    func show() {
+    /// Everything that is known. `isRaw`: the body as it is.
+    func show(isRaw: Bool = false) {
         var facts = ["\(stored.state)", "stored \(Self.span(now - stored.storedAtMilliseconds)) ago", "attempts \(stored.attempts)"]
         if let due = stored.dueAtMilliseconds { facts.append("due in \(Self.span(due - now))") }
         if !stored.holder.isEmpty { facts.append("held by \(holder)") }
         if !stored.note.isEmpty { facts.append("“\(stored.note)”") }
         Output.line("\(stored.id)  \(facts.joined(separator: ", "))")
         if let error = stored.unreadable { Output.line("  its record cannot be read: \(error)") }
-        if let message = stored.message { MessageText(message).show() }
+        if let message = stored.message { MessageText(message, isRaw: isRaw).show() }
         if let history = stored.history { HistoryText(history).show() }
     }
 
@@ -106,8 +106,12 @@ struct StoredMessageText {
 /// Headers and body, a line each.
 struct MessageText {
     let message: Message
+    let isRaw: Bool
 
-    init(_ message: Message) { self.message = message }
+    init(_ message: Message, isRaw: Bool = false) {
+        self.message = message
+        self.isRaw = isRaw
+    }
 
     func show() {
         let known = [
@@ -117,7 +121,7 @@ struct MessageText {
         for (name, value) in known { if let value { Output.line("  \(name): \(value)") } }
         if message.priority != Message.priorityDefault { Output.line("  priority: \(message.priority)") }
         for header in message.userHeaders { Output.line("  \(header.name): \(header.value)") }
-        for line in BodyText(message.body).text.split(separator: "\n", omittingEmptySubsequences: false) { Output.line("  | \(line)") }
+        Output.body(BodyText(message.body).text, indent: "  | ", isRaw: isRaw)
     }
 }
 

@@ -26,6 +26,9 @@ struct QueueBrowseCommand: AsyncParsableCommand {
     @Flag(help: "Everything about each message: headers, body, and what became of its attempts.")
     var full = false
 
+    @Flag(help: "Show bodies as they are, also what a terminal obeys.")
+    var raw = false
+
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -53,7 +56,7 @@ struct QueueBrowseCommand: AsyncParsableCommand {
             if options.json {
                 try Output.json(StoredMessageView(message))
             } else if full {
-                StoredMessageText(stored: message, now: now).show()
+                StoredMessageText(stored: message, now: now).show(isRaw: raw)
             } else {
                 rows.append(StoredMessageText(stored: message, now: now).row)
             }

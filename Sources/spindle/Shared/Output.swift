@@ -1,14 +1,34 @@
 import Foundation
+import SpindleText
 
 /// What a command says on standard output: text for people, JSON for scripts.
 enum Output {
-    /// One line, with its end, in one write.
+    /// One line, with its end, in one write. What a terminal would obey is written out, wherever it comes from.
     static func line(_ text: String) {
-        write(text + "\n", to: FileHandle.standardOutput)
+        write(TerminalText.escaped(text) + "\n", to: FileHandle.standardOutput)
+    }
+
+    /// A text with line ends of its own, which is not a stranger's.
+    static func lines(_ text: String) {
+        write(TerminalText.escapedLines(text) + "\n", to: FileHandle.standardOutput)
     }
 
     static func error(_ text: String) {
-        write(text + "\n", to: FileHandle.standardError)
+        write(TerminalText.escapedLines(text) + "\n", to: FileHandle.standardError)
+    }
+
+    /// A message's body behind `start`; on a terminal all of it on one line, unless `isRaw`.
+    static func inline(_ start: String, body: String, isRaw: Bool) {
+        let isKept = isRaw || isatty(FileHandle.standardOutput.fileDescriptor) == 0
+        write(TerminalText.escaped(start) + (isKept ? body : TerminalText.escaped(body)) + "\n", to: FileHandle.standardOutput)
+    }
+
+    /// A message's body, a line for each of its lines. Only where no terminal reads, or with `isRaw`, does it stay as it is.
+    static func body(_ text: String, indent: String, isRaw: Bool) {
+        let isKept = isRaw || isatty(FileHandle.standardOutput.fileDescriptor) == 0
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            write(indent + (isKept ? String(line) : TerminalText.escapedLines(String(line))) + "\n", to: FileHandle.standardOutput)
+        }
     }
 
     /// One JSON value on one line. Field names are in snake case, in alphabetical order.
@@ -16,11 +36,13 @@ enum Output {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        line(String(decoding: try encoder.encode(value), as: UTF8.self))
+        write(TerminalText.escapedJSON(String(decoding: try encoder.encode(value), as: UTF8.self)) + "\n", to: FileHandle.standardOutput)
     }
 
     /// Rows under a heading, columns aligned. Numbers, and what begins with a digit, stand to the right.
     static func table(_ heading: [String], _ rows: [[String]]) {
+        // Escaped before they are measured.
+        let rows = rows.map { $0.map(TerminalText.escaped) }
         var widths = heading.map(\.count)
         for row in rows {
             for (column, cell) in row.enumerated() where column < widths.count { widths[column] = max(widths[column], cell.count) }

@@ -84,7 +84,7 @@ struct SimulateCommand: AsyncParsableCommand {
         }
         let elapsed = clock.now - started
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-        Output.line(totals.details)
+        Output.lines(totals.details)
         Output.line("\(Int(Double(totals.operations) / max(seconds, 0.001))) operations/s over \(jobsAtOnce) jobs in \(Int(seconds)) s")
         Output.line("\(totals)")
         if totals.violations > 0 || totals.seeds < Int(count) { throw ExitCode.failure }

@@ -80,6 +80,9 @@ struct TopicSubscribeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("End after so many events.", valueName: "n"))
     var count: Int?
 
+    @Flag(help: "Show bodies as they are, also what a terminal obeys.")
+    var raw = false
+
     @OptionGroup var options: ClientOptions
 
     private struct Line: Encodable {
@@ -121,7 +124,9 @@ struct TopicSubscribeCommand: AsyncParsableCommand {
 
     private func show(_ event: TopicEvent) throws {
         let text = BodyText(event.message.body)
-        guard options.json else { return Output.line("\(event.cursor)  \(event.topic)  \(text.text)") }
+        guard options.json else {
+            return Output.inline("\(event.cursor)  \(event.topic)  ", body: text.text, isRaw: raw)
+        }
         try Output.json(
             Line(
                 cursor: "\(event.cursor)", topic: event.topic, storedAtMs: event.storedAtMilliseconds, correlationId: event.message.correlationID,

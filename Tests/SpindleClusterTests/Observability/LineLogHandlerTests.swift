@@ -111,8 +111,8 @@ final class Lines: Sendable {
 
     @Test func plainLinesForTerminals() {
         let lines = Lines()
-        lines.logger(.plain).notice("up\n\u{1b}[2J", metadata: ["port": .stringConvertible(7400), "path": "/a b", "q": "say \"hi\""])
-        #expect(lines.all == [#"2026-11-20T18:20:02.123Z notice   broker: up\u{a}\u{1b}[2J path="/a b" port=7400 q="say \"hi\"""#])
+        lines.logger(.plain).notice("up\n\u{1b}[2J\u{202E}", metadata: ["port": .stringConvertible(7400), "path": "/a b", "q": "say \"hi\""])
+        #expect(lines.all == [#"2026-11-20T18:20:02.123Z notice   broker: up\n\u{1B}[2J\u{202E} path="/a b" port=7400 q="say \"hi\"""#])
     }
 
     /// Against Foundation's calendar, over leap years, century years and the turns of months.

@@ -148,7 +148,9 @@ struct LogRecord {
             }
         }
         line.append(UInt8(ascii: "}"))
-        return line
+        // Control characters beyond ASCII and changes of the direction of writing: the same JSON, and fit for a terminal.
+        guard line.contains(where: { $0 >= 0x80 }) else { return line }
+        return Array(TerminalText.escapedJSON(String(decoding: line, as: UTF8.self)).utf8)
     }
 
     /// `2026-11-20T18:20:02.123Z notice  broker: message key=value`, on one line whatever the texts hold.
@@ -173,15 +175,7 @@ struct LogRecord {
 
     /// Without control characters: a text from outside can neither start a line of its own nor drive the terminal.
     private static func printable(_ text: String) -> String {
-        var result = ""
-        for scalar in cut(text).unicodeScalars {
-            if scalar.properties.generalCategory == .control {
-                result += "\\u{\(String(scalar.value, radix: 16))}"
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
+        TerminalText.escaped(cut(text))
     }
 
     private static func quoted(_ text: String) -> String {
