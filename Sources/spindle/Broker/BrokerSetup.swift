@@ -68,7 +68,7 @@ struct BrokerSetup {
         let principal = Principal(
             name: configured.name, publish: permissions.publish, lease: permissions.lease,
             read: permissions.read, admin: permissions.admin, topicPublish: permissions.topicPublish,
-            topicSubscribe: permissions.topicSubscribe)
+            topicSubscribe: permissions.topicSubscribe, actFor: permissions.actFor)
         return BrokerPrincipal(principal: principal, certificateNames: [configured.certificateName].compactMap(\.self))
     }
 

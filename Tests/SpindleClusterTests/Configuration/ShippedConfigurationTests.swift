@@ -36,6 +36,25 @@ import Yams
         #expect(addin.read.isEmpty && addin.admin.isEmpty && addin.topicPublish.isEmpty && addin.topicSubscribe.isEmpty)
     }
 
+    /// What the outbox sends to, and what browsers are told of: `MCMSNames` and the bridge's streams.
+    private static let outboxQueues = ["esprit-gen", "addin-result"]
+    private static let domainTopics = ["addin.job.created", "addin.job.updated", "routing.approval.changed", "notification.alert"]
+
+    @Test(arguments: files) func webAndWorkerMayDoWhatTheyDoAndNothingElse(file: String) throws {
+        let configuration = try ClusterConfiguration.load(file: Repository.root.appendingPathComponent(file).path)
+        let web = try #require(configuration.principals.first { $0.name == "web" }?.permissions)
+        let worker = try #require(configuration.principals.first { $0.name == "worker" }?.permissions)
+        for permissions in [web, worker] {
+            #expect(permissions.publish.map(\.description) == Self.outboxQueues)
+            #expect(permissions.topicPublish.map(\.description) == Self.domainTopics)
+            #expect(permissions.read.isEmpty && permissions.admin.isEmpty)
+        }
+        #expect(web.topicSubscribe.map(\.description) == Self.domainTopics && worker.topicSubscribe.isEmpty)
+        #expect(web.lease.isEmpty && Set(worker.lease.map(\.description)) == Set(configuration.workers.flatMap(\.queues)))
+        #expect(web.actFor && !worker.actFor)
+        #expect(configuration.principals.filter(\.permissions.actFor).map(\.name) == ["web"])
+    }
+
     @Test func valuesOfThePoc() throws {
         let poc = try ClusterConfiguration.poc
         let broker = try #require(poc.brokers.first)

@@ -118,27 +118,27 @@ extension ClusterConfiguration {
               admin: ["*"]
               topicPublish: ["*"]
               topicSubscribe: ["*"]
+          # Leases what its groups work on; the outbox, which workers and web send from alike, goes to two queues and four topics.
           - name: worker
             role: viewer
             permissions:
-              publish: ["*"]
+              publish: [esprit-gen, addin-result]
               lease: [addin-result, file-ingest, storage-retry, missingParts]
-              read: ["*"]
-              topicPublish: ["*"]
-              topicSubscribe: ["*"]
+              topicPublish: [addin.job.created, addin.job.updated, routing.approval.changed, notification.alert]
           # The ESPRIT add-in takes commands and answers them, nothing else.
           - name: addin
             role: addin
             permissions:
               lease: [esprit-gen]
               publish: [addin-result]
+          # Acts for the people who use it: what they do carries their names.
           - name: web
             role: approver
             permissions:
-              publish: ["*"]
-              read: ["*"]
-              topicPublish: ["*"]
-              topicSubscribe: ["*"]
+              publish: [esprit-gen, addin-result]
+              topicPublish: [addin.job.created, addin.job.updated, routing.approval.changed, notification.alert]
+              topicSubscribe: [addin.job.created, addin.job.updated, routing.approval.changed, notification.alert]
+              actFor: true
 
         workers:
           - name: results

@@ -124,6 +124,8 @@ package struct PermissionConfiguration: Sendable, Equatable {
     package var admin: [NamePattern] = []
     package var topicPublish: [NamePattern] = []
     package var topicSubscribe: [NamePattern] = []
+    /// Whether it may make requests in the name of somebody else.
+    package var actFor = false
 }
 
 package struct WorkerGroupConfiguration: Sendable, Equatable {

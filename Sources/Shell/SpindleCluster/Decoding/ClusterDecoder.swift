@@ -173,7 +173,8 @@ struct ClusterDecoder {
         return PermissionConfiguration(
             publish: patterns(reader, "publish", over: .queue), lease: patterns(reader, "lease", over: .queue),
             read: patterns(reader, "read", over: .queue), admin: patterns(reader, "admin", over: .queue),
-            topicPublish: patterns(reader, "topicPublish", over: nil), topicSubscribe: patterns(reader, "topicSubscribe", over: nil))
+            topicPublish: patterns(reader, "topicPublish", over: nil), topicSubscribe: patterns(reader, "topicSubscribe", over: nil),
+            actFor: reader.optional("actFor", .bool) ?? false)
     }
 
     /// A pattern over queues without a `*` names one queue, which must be there.
