@@ -70,7 +70,7 @@ func written(_ body: (inout WireWriter) -> Void) -> [UInt8] {
             for _ in 0..<room { $0.u16(0) }
         }
         var reader = WireReader(bytes.span.bytes)
-        #expect(refusal { () throws(WireError) in _ = try reader.count("items", itemBytesMin: 2) } == expected)
+        #expect(refusal { () throws(WireError) in _ = try reader.count("items", itemBytesMin: 2, itemsMax: WireLimits.messagesPerFrameMax) } == expected)
     }
 
     @Test(arguments: [

@@ -195,7 +195,9 @@ package struct Node: ~Copyable {
             return try appendTransactionWithAcceptedRecords(type)
         }
         transaction.finish()
-        return try Self.append(type, head: transaction.writer, body: body, to: &log)
+        let address = try Self.append(type, head: transaction.writer, body: body, to: &log)
+        state.engine.sweepKeys()
+        return address
     }
 
     /// Appends one entry; returns the address of the first byte of `body`.
@@ -221,7 +223,8 @@ package struct Node: ~Copyable {
         switch error {
         case .entryTooLarge: WireError(.invalidArgument, "\(error): send fewer or smaller messages in one request")
         case .batchFull: WireError(.noSpace, "\(error)", retryAfterMilliseconds: 50)
-        case .noRoom: WireError(.noSpace, "\(error)", retryAfterMilliseconds: 500)
+        case .noRoom(.preparing), .noRoom(.available): WireError(.noSpace, "\(error)", retryAfterMilliseconds: 50)
+        case .noRoom(.full): WireError(.noSpace, "\(error)", retryAfterMilliseconds: 500)
         }
     }
 

@@ -1,3 +1,4 @@
+package import SpindleQueue
 package import SpindleWire
 
 /// What a node must be told from outside; the rest it decides alone.
@@ -28,6 +29,8 @@ package struct NodeConfiguration: Sendable {
     package var topicBytesMax: UInt64 = 0
     /// What queues start from.
     package var newQueues = NewQueueDefaults()
+    /// What the state may hold, whatever else is configured.
+    package var limits = EngineLimits.standard
 
     package init(
         serverName: String = "spindle", serverVersion: String, serverID: [UInt8], frameBytesMax: Int = 4 * 1024 * 1024,

@@ -44,6 +44,7 @@ extension QueueEngine {
             if case .delayed = message.state { delayedCount -= 1 }
         }
         aging.remove(queue)
+        keyEnds.remove(queue)
         numberByName[ByteText(queues[index].name)] = nil
         queues[index] = QueueState(number: queue, name: "", policy: QueuePolicy())
         queues[index].isDeleted = true

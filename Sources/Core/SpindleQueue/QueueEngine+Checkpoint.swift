@@ -3,13 +3,14 @@ extension QueueEngine {
     /// Puts back a held message, with its history; `message.readyAt` says whether it is delayed. False where it can't be.
     package mutating func restore(_ message: HeldMessage, history: MessageHistory?) -> Bool {
         let index = Int(message.queue)
-        guard message.epoch <= .max / 2, message.attempts <= .max / 2, index < queues.count, !queues[index].isDeleted, held.find(message.id) == nil,
+        guard message.isLeased || message.epoch < .max, index < queues.count, !queues[index].isDeleted, held.find(message.id) == nil,
             Int(message.group) < queues[index].groups.slots.count, queues[index].groups.slots[Int(message.group)].isUsed
         else { return false }
         var message = message
         message.hasHistory = history != nil
         message.isInAges = false
         histories[message.id] = history
+        messagesBound += 1
         hold(message)
         queues[index].counts.bytes += UInt64(message.byteCount)
         return true
@@ -23,6 +24,7 @@ extension QueueEngine {
         let lane = queues[index].groups.slots[slot].lane(priority)
         guard queues[index].groups.slots[slot].lanes[lane].packed.isEmpty else { return false }
         queues[index].groups.slots[slot].lanes[lane].packed = packed
+        messagesBound += packed.count
         queues[index].counts.ready += UInt64(packed.count)
         queues[index].counts.bytes += packed.byteCount
         return true
@@ -59,6 +61,7 @@ extension QueueEngine {
             queues[index].restoredGroups()
             queues[index].refreshAll(held)
             if queues[index].policy.timeToLiveMilliseconds > 0 { ageAnew(UInt32(index)) }
+            if !queues[index].deduplication.isEmpty { noteKeyEnd(index) }
         }
     }
 }

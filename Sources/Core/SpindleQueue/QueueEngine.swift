@@ -20,8 +20,13 @@ package struct QueueEngine: Sendable {
     var aging = IndexedHeap<UInt64>()
     /// Messages with a time to live of their own: when it ends. May name some that have gone.
     var ending = Heap<TimeKey>()
+    /// Queues with deduplication keys: when the first of these expires. May be too early, not too late.
+    var keyEnds = IndexedHeap<UInt64>()
     /// The time of the fact that is applied.
     package var time: UInt64 = 0
+    package let limits: EngineLimits
+    /// No fewer than the messages that there are.
+    var messagesBound = 0
 
     package static let priorityDefault: UInt8 = 4
     /// The group of a message about which nothing is known.
@@ -33,7 +38,7 @@ package struct QueueEngine: Sendable {
         static func < (a: TimeKey, b: TimeKey) -> Bool { a.until != b.until ? a.until < b.until : a.id < b.id }
     }
 
-    package init() {}
+    package init(limits: EngineLimits = .standard) { self.limits = limits }
 
     // MARK: Queues
 
@@ -74,6 +79,9 @@ package struct QueueEngine: Sendable {
         queues[index].policy = policy
         if policy.orderedGroups, !before.orderedGroups { orderDelayed(number) }
         if policy.timeToLiveMilliseconds != before.timeToLiveMilliseconds { ageAnew(number) }
+        if policy.deduplicationWindowMilliseconds != before.deduplicationWindowMilliseconds {
+            changeWindow(index, from: before.deduplicationWindowMilliseconds)
+        }
         queues[index].refreshAll(held)
     }
 
@@ -112,10 +120,8 @@ package struct QueueEngine: Sendable {
     ) {
         time = max(time, now)
         let index = Int(queue)
-        if let deduplicationKey {
-            let window = queues[index].policy.deduplicationWindowMilliseconds
-            queues[index].deduplication.insert(deduplicationKey, id: id, now: now, window: window)
-        }
+        messagesBound += 1
+        if let deduplicationKey { remember(deduplicationKey, of: id, in: index, now: now) }
         let place = group == nil ? 0 : self.group(of: group, in: index)
         let stored = QueueState.Stored(id: id, byteCount: byteCount, priority: priority, delay: delay, timeToLive: timeToLive, now: now)
         guard queues[index].store(stored, in: place) else {
@@ -131,7 +137,7 @@ package struct QueueEngine: Sendable {
     /// The group of a message that comes to a queue with `key`.
     private mutating func group(of key: String?, in index: Int) -> UInt32 {
         let hadKeys = queues[index].groups.hasKeys
-        let number = queues[index].group(of: key)
+        let number = queues[index].group(of: key, max: limits.groupsPerQueue)
         if !hadKeys, queues[index].groups.hasKeys { queues[index].beginTurns(held) }
         return number
     }
@@ -214,10 +220,12 @@ package struct QueueEngine: Sendable {
     }
 
     private mutating func grant(held message: HeldMessage, _ lease: HeldMessage.Lease, _ account: UInt32) -> Granted? {
+        // One whose epochs are used up is dead: see ``end(_:_:reason:next:now:)``.
+        guard message.epoch < .max else { return nil }
         left(.init(message))
         let granted = held.update(message.id, account: account) { message in
             message.epoch += 1
-            message.attempts += 1
+            if message.attempts < .max { message.attempts += 1 }
             message.readyAt = 0
             message.state = .leased(lease)
             return Granted(
@@ -292,10 +300,27 @@ package struct QueueEngine: Sendable {
         case released = 2
     }
 
+    /// The reason that a message's death gives when it was leased as often as an epoch can count.
+    package static let epochsReason = "lease epochs used up"
+
+    /// What comes after a lease of `message`, where `next` would be: death, if no epoch is left for another lease.
+    package func following(_ message: HeldMessage, _ next: Next) -> Next {
+        switch next {
+        case .dead, .dropped, .removed: return next
+        case .ready, .delayed:
+            guard message.epoch == .max else { return next }
+            let name = queues[Int(message.queue)].policy.deadLetterQueue
+            guard !name.isEmpty, let number = number(of: name), number != message.queue else { return .dropped }
+            return .dead(queue: number)
+        }
+    }
+
     /// The lease of `id` ended without an ack. False if it isn't leased.
     package mutating func end(_ id: UInt64, _ ending: Ending, reason: String, next: Next, now: UInt64) -> Bool {
         time = max(time, now)
         guard var message = held.find(id), case .leased(let lease) = message.state else { return false }
+        let (asked, next) = (next, following(message, next))
+        let reason = asked == next ? reason : Self.epochsReason
         let origin = Int(message.queue)
         let attempt = message.attempts
         switch ending {
@@ -381,6 +406,8 @@ package struct QueueEngine: Sendable {
         note(in: &message) { $0.death = .init(originQueue: name, reason: reason, at: now) }
         rehome(&message, to: queue)
         message.attempts = 0
+        // A dead letter must be leased to be looked after: tokens of four billion leases ago are held by nobody.
+        if message.epoch == .max { message.epoch = 0 }
         message.liveFrom = now
         message.timeToLive = 0
         message.isCancelled = false
@@ -395,6 +422,7 @@ package struct QueueEngine: Sendable {
     private mutating func dropped(_ id: UInt64, _ message: HeldMessages.Place) {
         left(message)
         let index = Int(message.queue)
+        messagesBound -= min(messagesBound, 1)
         queues[index].heldCount -= 1
         queues[index].counts.bytes -= UInt64(message.byteCount)
         if message.hasHistory { histories[id] = nil }

@@ -110,8 +110,9 @@ package struct QueueState: Sendable {
     }
 
     /// The number of the group of a message that comes to the queue with `key`. Behind the first key ``beginTurns(_:)`` must follow.
-    mutating func group(of key: String?) -> UInt32 {
-        guard let key, policy.isKeyed, !key.isEmpty else { return 0 }
+    /// Beyond `max` groups a further one does not begin.
+    mutating func group(of key: String?, max: Int) -> UInt32 {
+        guard let key, policy.isKeyed, !key.isEmpty, groups.count < max || groups.isKnown(key) else { return 0 }
         let number = groups.number(of: key)
         // What it was put down for when it was last empty says nothing of what will be delivered from it.
         groups.retiring.remove(number)

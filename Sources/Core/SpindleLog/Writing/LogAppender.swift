@@ -222,10 +222,17 @@ package struct LogAppender: ~Copyable {
     }
 
     /// Whether `append` of such a payload would succeed now, the reserve included.
-    package func canAppend(payloadCount: Int) -> Bool {
+    package func canAppend(payloadCount: Int) -> Bool { refusal(payloadCount: payloadCount) == nil }
+
+    /// Why `append` of such a payload would fail now; nil if it would not.
+    package func refusal(payloadCount: Int) -> LogAppendError? {
+        guard payloadCount <= payloadBytesMax else { return .entryTooLarge(payloadBytes: payloadCount, payloadBytesMax: payloadBytesMax) }
         let entryBytes = EntryHeader.entryBytes(payloadCount: payloadCount)
-        return payloadCount <= payloadBytesMax && used + entryBytes + EntryHeader.bytes <= configuration.batchBytesMax
-            && (fits(entryBytes) || currentSegment < preparedThrough)
+        guard used + entryBytes + EntryHeader.bytes <= configuration.batchBytesMax else {
+            return .batchFull(batchBytesMax: configuration.batchBytesMax)
+        }
+        guard fits(entryBytes) || currentSegment < preparedThrough else { return .noRoom(diskFull ? .full : .preparing) }
+        return nil
     }
 
     /// Takes note of what the preparer has achieved: segments up to this number are ready for use, and whether it is the

@@ -35,7 +35,7 @@ extension Job {
         reason = try reader.sentence("reason")
         principal = try reader.string("principal")
         publish = []
-        for _ in 0..<(try reader.count("patterns", itemBytesMin: 2)) { publish.append(try reader.string("pattern")) }
+        for _ in 0..<(try reader.count("patterns", itemBytesMin: 2, itemsMax: Self.patternsMax)) { publish.append(try reader.string("pattern")) }
         idEnd = try reader.u64("id end")
         filter = try MessageFilter(&reader)
         self.beganAt = beganAt
@@ -92,7 +92,7 @@ extension JobTable {
         self.init()
         let lastID = try reader.u64("last job")
         var jobs: [Job] = []
-        for _ in 0..<(try reader.count("jobs", itemBytesMin: 100)) {
+        for _ in 0..<(try reader.count("jobs", itemBytesMin: 100, itemsMax: Self.countMax)) {
             var job = try Job(&reader, beganAt: 0)
             try job.readProgress(&reader)
             jobs.append(job)

@@ -9,6 +9,9 @@ struct Job: Equatable, Sendable {
         case reschedule = 3
     }
 
+    /// Patterns of a principal that are held against each message's target at most; REDRIVE and a moving BULK are refused beyond.
+    static let patternsMax = 1024
+
     // What it is to do.
     var id: UInt64
     var action: Action
@@ -80,6 +83,8 @@ struct JobTable: Equatable, Sendable {
     static let rememberedMilliseconds: UInt64 = 24 * 3600 * 1000
     /// Ended ones that are remembered; beyond them the oldest is forgotten earlier.
     static let endedMax = 1024
+    /// Jobs at once: before one begins, those that ended may be one more than are remembered.
+    static let countMax = runningMax + endedMax + 1
 
     /// By rising id.
     private(set) var jobs: [Job] = []

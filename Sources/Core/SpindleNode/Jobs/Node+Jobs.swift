@@ -44,6 +44,11 @@ extension Node {
         }
         // Patterns matter only where messages go somewhere, and only so many can be held against each message.
         let patterns = action == .redrive || action == .move ? principal.publish.map(\.description) : []
+        guard patterns.count <= Job.patternsMax else {
+            throw WireError(
+                .invalidArgument,
+                "'\(principal.name)' has \(patterns.count) patterns of queues to publish to: a change that moves messages takes \(Job.patternsMax)")
+        }
         try checkRoom(forPublishOf: 4096 + 8 * WireLimits.filterIDsMax + patterns.reduce(0) { $0 + 2 + $1.utf8.count })
         beginTransaction(now: request.now)
         let job = Job(

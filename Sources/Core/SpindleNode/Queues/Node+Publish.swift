@@ -21,6 +21,8 @@ extension Node {
         var firstError: WireError?
         var acceptedBytes = 0
         var acceptedCount = 0
+        /// Messages for which the broker has room.
+        var room = Int.max
 
         mutating func accept(index: Int, range: Range<Int>) {
             let place = UInt64(acceptedBytes)
@@ -125,8 +127,9 @@ extension Node {
     func topicTarget(_ name: String) throws(WireError) -> (number: UInt32, isNew: Bool) {
         if let number = state.topics.number(of: name) { return (number, false) }
         try Self.checkName(name, "topic")
-        guard state.topics.topics.count < configuration.topicsMax else {
-            throw WireError(.invalidArgument, "there are \(configuration.topicsMax) topics: no more are allowed")
+        let topicsMax = min(configuration.topicsMax, state.topics.limits.topics)
+        guard state.topics.topics.count < topicsMax else {
+            throw WireError(.invalidArgument, "there are \(topicsMax) topics: no more are allowed")
         }
         return (UInt32(state.topics.topics.count), true)
     }
@@ -156,6 +159,7 @@ extension Node {
             throw WireError(.invalidArgument, "the sequence \(firstSequence) is too large")
         }
         var admission = Admission()
+        if case .queue = target { admission.room = state.engine.roomForMessages(keys.acceptedCount + count) - keys.acceptedCount }
         var offset = 0
         var duplicateEnd: UInt64? // id that follows a duplicate by its length
         for index in 0..<count {
@@ -188,6 +192,16 @@ extension Node {
         var seen: Set<ByteText> = []
         var acceptedBytes = 0
         var acceptedCount = 0
+        /// Bytes of the keys that are new.
+        var keyBytes = 0
+        /// Records that may begin a group each.
+        var groupsBegun = 0
+
+        mutating func accept(_ attributes: RecordAttributes, remembers: Bool) {
+            if attributes.group != nil { groupsBegun += 1 }
+            guard remembers, let key = attributes.deduplicationKey, seen.insert(ByteText(key)).inserted else { return }
+            keyBytes += key.utf8.count
+        }
     }
 
     private func verdict(_ target: Target, producer: UInt64, sequence: UInt64) -> ProducerTable.Verdict {
@@ -219,19 +233,46 @@ extension Node {
                     admission.duplicate(id: id, follows: false)
                     return
                 }
-                guard window == 0 || keys.seen.insert(ByteText(key)).inserted else {
+                guard window == 0 || !keys.seen.contains(ByteText(key)) else {
                     admission.duplicate(id: 0, follows: false)
                     return
                 }
             }
+            try checkLimits(number, attributes, now: now, keys, admission)
             guard hasRoom(queue, more: range.count, admission, after: keys) else {
                 let counts = state.engine.queues[queue].counts
                 throw WireError(
                     .queueFull, "the queue '\(state.engine.queues[queue].name)' is full (\(counts.length) messages, \(counts.bytes) bytes)")
             }
+            keys.accept(attributes, remembers: state.engine.queues[queue].policy.deduplicationWindowMilliseconds > 0)
             admission.accept(index: index, range: range)
         } catch {
             admission.refuse(error)
+        }
+    }
+
+    func brokerIsFull() -> WireError {
+        WireError(.queueFull, "the broker holds \(state.engine.limits.messages) messages, the most it can: let workers drain its queues")
+    }
+
+    /// Refuses a record that would take the state beyond what a checkpoint can hold.
+    private func checkLimits(
+        _ queue: UInt32, _ attributes: RecordAttributes, now: UInt64, _ keys: BatchKeys, _ admission: Admission
+    ) throws(WireError) {
+        let limits = state.engine.limits
+        guard admission.acceptedCount < admission.room else { throw brokerIsFull() }
+        if let group = attributes.group, !state.engine.hasRoom(forGroup: group, in: queue, begun: keys.groupsBegun) {
+            throw WireError(
+                .queueFull,
+                "the queue '\(state.engine.queues[Int(queue)].name)' has messages of \(limits.groupsPerQueue) groups: none of a further group is taken")
+        }
+        guard let key = attributes.deduplicationKey, state.engine.queues[Int(queue)].policy.deduplicationWindowMilliseconds > 0 else { return }
+        let hasRoom = state.engine.hasRoom(forKeyOf: key.utf8.count, beside: keys.seen.count, keys.keyBytes, in: queue, now: now)
+        guard hasRoom else {
+            throw WireError(
+                .queueFull,
+                "the queue '\(state.engine.queues[Int(queue)].name)' remembers as many deduplication keys as it can (\(limits.keysPerQueue), "
+                    + "\(limits.keyBytesPerQueue) bytes): publish again when the first of them has expired, or declare a shorter window")
         }
     }
 
@@ -267,6 +308,7 @@ extension Node {
         let results = notedEnds.isEmpty ? 0 : writeNotedEnds()
         transaction.finish()
         let address = try Self.append(type, head: transaction.writer, body: acceptedRecords, to: &log)
+        state.engine.sweepKeys()
         if !notedEnds.isEmpty { applyNotedEnds(recordsAddress: address + UInt64(results)) }
         return address
     }

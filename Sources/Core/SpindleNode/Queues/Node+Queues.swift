@@ -40,8 +40,9 @@ extension Node {
             try Self.allowRoute(to: deadLetters, from: name, isNew: needsDeadLetters, principal)
         }
         let added = (known == nil ? 1 : 0) + (needsDeadLetters ? 1 : 0)
-        guard state.engine.count + added <= configuration.queuesMax else {
-            throw WireError(.invalidArgument, "there are \(state.engine.count) queues: at most \(configuration.queuesMax) are allowed")
+        let queuesMax = min(configuration.queuesMax, state.engine.limits.queues)
+        guard state.engine.count + added <= queuesMax else {
+            throw WireError(.invalidArgument, "there are \(state.engine.count) queues: at most \(queuesMax) are allowed")
         }
         let deadPolicy = try QueuePolicy().applying(defaults.policy).applying(defaults.deadLetterPolicy)
         try checkRoom(forPublishOf: 2048)

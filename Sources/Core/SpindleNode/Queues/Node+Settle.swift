@@ -35,10 +35,27 @@ extension Node {
 
     /// Room for entries that only free or move what is there: they may use the log's reserve.
     func checkReserve(_ payloadCount: Int) throws(WireError) {
-        guard log.canAppend(payloadCount: payloadCount) else {
-            throw WireError(.noSpace, "the broker's log has no room even for this; free some space on its disk", retryAfterMilliseconds: 500)
-        }
+        if let refusal = log.refusal(payloadCount: payloadCount) { throw Self.noRoom(refusal) }
     }
+
+    /// How many of the first items of a request go into one entry, by what each takes at most: what a frame may carry can be more than an
+    /// entry may. At least one.
+    private func portion<Item>(of items: ArraySlice<Item>, beside: Int = 0, _ byteCount: (Item) -> Int) -> (count: Int, byteCount: Int) {
+        var total = Self.portionOverhead + beside
+        var count = 0
+        for item in items {
+            let more = byteCount(item)
+            guard count == 0 || total + more <= min(Self.portionBytesMax, log.payloadBytesMax) else { break }
+            total += more
+            count += 1
+        }
+        return (count, total)
+    }
+
+    /// Bytes of an entry of settlements at most, where it holds more than one.
+    private static let portionBytesMax = 1 << 20
+    /// Of an entry besides its items.
+    private static let portionOverhead = 128
 
     private static func checkTokenCount(_ count: Int) throws(WireError) {
         guard count > 0, count <= tokensPerRequestMax else {
@@ -49,14 +66,33 @@ extension Node {
     mutating func acknowledge(_ request: Request, _ body: RawSpan) throws(WireError) {
         let ack = try AckRequest(body)
         try Self.checkTokenCount(ack.tokens.count)
-        try checkReserve(64 + (8 + Self.endByteCountMax) * ack.tokens.count + ack.results.reduce(0) { $0 + $1.bytes.count })
+        var reply = StatusReply()
+        var results = ack.results[...]
+        var rest = ack.tokens[...]
+        while !rest.isEmpty {
+            let (count, byteCount) = portion(of: rest, beside: results.reduce(0) { $0 + $1.bytes.count }) { _ in 8 + Self.endByteCountMax }
+            do throws(WireError) { try checkReserve(byteCount) } catch {
+                // What was done is done: the rest can be tried again.
+                guard rest.startIndex > 0 else { throw error }
+                for _ in rest { reply.append(ItemStatus(error.code)) }
+                break
+            }
+            try acknowledge(rest.prefix(count), request, &results, &reply)
+            rest = rest.dropFirst(count)
+        }
+        count(reply)
+        answer(request.session, request.correlationID, .statuses(.ack, reply))
+    }
+
+    /// Acknowledges some tokens of a request, in one entry.
+    private mutating func acknowledge(
+        _ tokens: ArraySlice<DeliveryToken>, _ request: Request, _ results: inout ArraySlice<AckResult>, _ reply: inout StatusReply
+    ) throws(WireError) {
         beginTransaction(now: request.now)
         let countAt = transaction.beginAcknowledge()
         var done: UInt32 = 0
-        var reply = StatusReply()
         var known: (queue: UInt32, isAllowed: Bool)?
-        var results = ack.results[...]
-        for (index, token) in ack.tokens.enumerated() {
+        for (index, token) in zip(tokens.indices, tokens) {
             let result = Self.take(index, from: &results)
             let (status, queue) = check(token, request.principal, &known)
             reply.append(status)
@@ -74,8 +110,6 @@ extension Node {
         } else {
             cancelTransaction()
         }
-        count(reply)
-        answer(request.session, request.correlationID, .statuses(.ack, reply))
     }
 
     /// The result that the ack `index` leaves; they come in the order of the acks.
@@ -94,16 +128,26 @@ extension Node {
     mutating func negativeAcknowledge(_ request: Request, _ body: RawSpan) throws(WireError) {
         let nack = try NackRequest(body)
         try Self.checkTokenCount(nack.items.count)
-        try checkReserve(nack.items.reduce(64) { $0 + 64 + Self.endByteCountMax + 2 * $1.reason.utf8.count })
-        beginTransaction(now: request.now)
         var reply = StatusReply()
-        for item in nack.items {
-            let status = check(item.token, request.principal)
-            reply.append(status)
-            guard status == .ok else { continue }
-            end(item)
+        var rest = nack.items[...]
+        while !rest.isEmpty {
+            let (count, byteCount) = portion(of: rest) { 64 + 2 * Self.endByteCountMax + 2 * $0.reason.utf8.count }
+            do throws(WireError) { try checkReserve(byteCount) } catch {
+                // What was done is done: the rest can be tried again.
+                guard rest.startIndex > 0 else { throw error }
+                for _ in rest { reply.append(ItemStatus(error.code)) }
+                break
+            }
+            beginTransaction(now: request.now)
+            for item in rest.prefix(count) {
+                let status = check(item.token, request.principal)
+                reply.append(status)
+                guard status == .ok else { continue }
+                end(item)
+            }
+            if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.settle) }
+            rest = rest.dropFirst(count)
         }
-        if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.settle) }
         count(reply)
         answer(request.session, request.correlationID, .statuses(.nack, reply))
     }
@@ -125,7 +169,9 @@ extension Node {
 
     mutating func end(_ message: HeldMessage, _ ending: QueueEngine.Ending, reason: String, next: QueueEngine.Next) {
         // Whoever ends the lease of a cancelled message removes it.
-        let next = message.isCancelled ? .removed : next
+        let asked = message.isCancelled ? .removed : next
+        let next = state.engine.following(message, asked)
+        let reason = asked == next ? reason : QueueEngine.epochsReason
         transaction.end(message.id, ending, next: next, reason: reason)
         let ended = state.engine.end(message.id, ending, reason: reason, next: next, now: state.time)
         precondition(ended, "a lease that was found can be ended")
@@ -176,15 +222,34 @@ extension Node {
     mutating func extend(_ request: Request, _ body: RawSpan) throws(WireError) {
         let extend = try ExtendRequest(body)
         try Self.checkTokenCount(extend.items.count)
-        try checkReserve(64 + 32 * extend.items.count)
-        beginTransaction(now: request.now)
         var reply = ExtendReply(leaseMilliseconds: extend.leaseMilliseconds, items: [])
         var shortest: UInt64?
-        for item in extend.items {
+        var rest = extend.items[...]
+        while !rest.isEmpty {
+            let (count, byteCount) = portion(of: rest) { _ in 32 }
+            do throws(WireError) { try checkReserve(byteCount) } catch {
+                // What was done is done: the rest can be tried again.
+                guard rest.startIndex > 0 else { throw error }
+                for _ in rest { reply.items.append(.init(status: ItemStatus(error.code), isCancelled: false)) }
+                break
+            }
+            try self.extend(rest.prefix(count), request, extend.leaseMilliseconds, &shortest, &reply)
+            rest = rest.dropFirst(count)
+        }
+        reply.leaseMilliseconds = UInt32(clamping: shortest ?? 0)
+        answer(request.session, request.correlationID, .extended(reply))
+    }
+
+    /// Extends the leases of some items of a request, in one entry.
+    private mutating func extend(
+        _ items: ArraySlice<ExtendRequest.Item>, _ request: Request, _ leaseMilliseconds: UInt32, _ shortest: inout UInt64?, _ reply: inout ExtendReply
+    ) throws(WireError) {
+        beginTransaction(now: request.now)
+        for item in items {
             var status = check(item.token, request.principal)
             if status == .ok, let message = state.engine.held.find(item.token.messageID) {
                 let policy = state.engine.queues[Int(message.queue)].policy
-                let asked = extend.leaseMilliseconds > 0 ? UInt64(extend.leaseMilliseconds) : policy.leaseMilliseconds
+                let asked = leaseMilliseconds > 0 ? UInt64(leaseMilliseconds) : policy.leaseMilliseconds
                 if asked > policy.leaseMaxMilliseconds {
                     status = ItemStatus(.invalidArgument)
                 } else {
@@ -203,8 +268,6 @@ extension Node {
             reply.items.append(.init(status: status, isCancelled: isCancelled))
         }
         if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.extend) }
-        reply.leaseMilliseconds = UInt32(clamping: shortest ?? 0)
-        answer(request.session, request.correlationID, .extended(reply))
     }
 
     // MARK: SETTLE
@@ -227,9 +290,9 @@ extension Node {
         }
         let groups = try settleGroups(request, settle)
         if !groups.isEmpty { try checkRoom(forPublishOf: settle.body.byteCount) }
-        let ends = (8 + Self.endByteCountMax) * settle.acks.count
-            + settle.nacks.reduce(0) { $0 + 64 + Self.endByteCountMax + $1.reason.utf8.count }
-        try checkReserve(256 + ends + 512 * groups.count + settle.body.byteCount)
+        let ends = (8 + Self.endByteCountMax) * settle.acks.count + settle.results.reduce(0) { $0 + $1.bytes.count }
+            + settle.nacks.reduce(0) { $0 + 64 + 2 * Self.endByteCountMax + 2 * $1.reason.utf8.count }
+        try checkReserve(256 + ends + groups.reduce(0) { $0 + 512 + $1.records.count })
         try commit(request, settle, groups)
     }
 
@@ -247,6 +310,8 @@ extension Node {
         var groups: [SettleGroup] = []
         var newTopics: [String] = []
         var earlier: [UInt32: BatchKeys] = [:]
+        let messages = settle.groups.reduce(0) { $1.kind == .queue ? $0 + $1.count : $0 }
+        guard state.engine.roomForMessages(messages) == messages else { throw brokerIsFull() }
         for group in settle.groups {
             let target: Target
             let number: UInt32

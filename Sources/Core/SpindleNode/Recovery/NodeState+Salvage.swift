@@ -84,7 +84,7 @@ extension NodeState {
 
     /// A queue whose declaration is missing gets a name that says so, and the standard policy.
     mutating func mendQueue(_ number: UInt32) -> Bool {
-        guard salvaging != nil, Int(number) < engine.queues.count + 10_000 else { return false }
+        guard salvaging != nil, Int(number) < min(engine.queues.count + 10_000, engine.limits.queues) else { return false }
         while engine.queues.count <= Int(number) {
             let next = UInt32(engine.queues.count)
             engine.declare(Self.salvaged(next) { engine.number(of: $0) == nil }, policy: QueuePolicy(), number: next)
@@ -100,7 +100,7 @@ extension NodeState {
     }
 
     mutating func mendTopic(_ number: UInt32) -> Bool {
-        guard salvaging != nil, Int(number) < topics.topics.count + 10_000 else { return false }
+        guard salvaging != nil, Int(number) < min(topics.topics.count + 10_000, topics.limits.topics) else { return false }
         while topics.topics.count <= Int(number) {
             topics.declare(Self.salvaged(UInt32(topics.topics.count)) { topics.number(of: $0) == nil })
         }

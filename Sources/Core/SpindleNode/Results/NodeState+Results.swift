@@ -52,7 +52,7 @@ extension NodeState {
     }
 
     mutating func restoreResults(_ reader: inout WireReader) throws(WireError) {
-        for _ in 0..<(try reader.u64("results")) {
+        for _ in 0..<(try reader.count64("results", itemBytesMin: 41, itemsMax: results.countMax)) {
             var result = try Self.result(&reader)
             result.settledAt = try reader.u64("settled at")
             result.address = try reader.u64("address")

@@ -104,7 +104,7 @@ extension NodeState {
             let reason = try reader.string("reason", bytesMax: WireLimits.sentenceBytesMax)
             history.death = .init(originQueue: origin, reason: reason, at: try reader.u64("dead at"))
         }
-        for _ in 0..<(try reader.count("attempts", itemBytesMin: 25)) {
+        for _ in 0..<(try reader.count("attempts", itemBytesMin: 25, itemsMax: MessageHistory.attemptsMax)) {
             let number = try reader.u32("attempt")
             let leasedAt = try reader.rising("leased at")
             let endedAt = try reader.u64("ended at")

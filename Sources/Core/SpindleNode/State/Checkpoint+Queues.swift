@@ -7,11 +7,12 @@ internal import SpindleWire
 extension NodeState {
     func encodeQueues(into writer: inout WireWriter) {
         writer.u32(UInt32(engine.queues.count))
-        for index in engine.queues.indices { Self.encode(engine.queues[index], into: &writer) }
+        for index in engine.queues.indices { Self.encode(engine.queues[index], at: time, into: &writer) }
     }
 
     /// `u8 is there`; if it is: `string name · policy · u8 pause · string reason · u64 rate time · u16 counters × u64 · groups · keys · producers`
-    private static func encode(_ queue: QueueState, into writer: inout WireWriter) {
+    /// Keys that expired at `time` are left out.
+    private static func encode(_ queue: QueueState, at time: UInt64, into writer: inout WireWriter) {
         writer.u8(queue.isDeleted ? 0 : 1)
         guard !queue.isDeleted else { return }
         writer.string(queue.name)
@@ -29,8 +30,9 @@ extension NodeState {
         writer.u16(UInt16(totals.count))
         for total in totals { writer.u64(total) }
         encode(queue.groups, into: &writer)
-        writer.u32(UInt32(queue.deduplication.entries.count))
-        for entry in queue.deduplication.entries {
+        let window = queue.policy.deduplicationWindowMilliseconds
+        writer.u32(UInt32(queue.deduplication.living(now: time, window: window).count))
+        queue.deduplication.forEachLiving(now: time, window: window) { entry in
             writer.string(entry.key)
             writer.u64(entry.id)
             writer.u64(entry.at)
@@ -65,15 +67,18 @@ extension NodeState {
         totals.dead = values[5]
         totals.removed = values[6]
         try restoreGroups(&reader, of: number)
-        let window = try Self.deduplicationWindow(&reader)
+        let window = try deduplicationWindow(&reader)
         engine.restore(totals: totals, deduplication: window, producers: try Self.producers(&reader), of: number)
     }
 
-    static func deduplicationWindow(_ reader: inout WireReader) throws(WireError) -> DeduplicationWindow {
+    func deduplicationWindow(_ reader: inout WireReader) throws(WireError) -> DeduplicationWindow {
         var window = DeduplicationWindow()
-        for _ in 0..<(try reader.count("deduplication keys", itemBytesMin: 18)) {
+        for _ in 0..<(try reader.count("deduplication keys", itemBytesMin: 18, itemsMax: engine.limits.keysPerQueue)) {
             let key = try reader.string("key", bytesMax: Int(UInt16.max))
-            window.restore(.init(key: key, id: try reader.u64("id"), at: try reader.u64("at")))
+            let entry = DeduplicationWindow.Entry(key: key, id: try reader.u64("id"), at: try reader.rising("at"))
+            guard window.restore(entry, limits: engine.limits) else {
+                throw .malformed("deduplication keys out of order, or of more than \(engine.limits.keyBytesPerQueue) bytes")
+            }
         }
         return window
     }
@@ -124,9 +129,9 @@ extension NodeState {
         var table = GroupTable()
         let turns = try reader.rising("turns")
         var free: [UInt32] = []
-        for _ in 0..<(try reader.count("free group numbers", itemBytesMin: 4)) { free.append(try reader.u32("group")) }
+        for _ in 0..<(try reader.count("free group numbers", itemBytesMin: 4, itemsMax: engine.limits.groupsPerQueue)) { free.append(try reader.u32("group")) }
         var lanes: [(group: UInt32, priority: UInt8, packed: PackedMessages)] = []
-        for _ in 0..<(try reader.count("groups", itemBytesMin: 23)) {
+        for _ in 0..<(try reader.count("groups", itemBytesMin: 23, itemsMax: engine.limits.groupsPerQueue + 1)) {
             let number = try reader.u32("group")
             let key = try reader.string("group key")
             let turn = try reader.rising("turn")
@@ -134,7 +139,7 @@ extension NodeState {
             guard table.restore(number, key: key, turn: turn, rateTime: rateTime, numberMax: free.count) else {
                 throw .malformed("group \(number) of queue \(queue)")
             }
-            for _ in 0..<(try reader.u8("lanes")) { lanes.append((number, try reader.u8("priority"), try Self.packed(&reader))) }
+            for _ in 0..<(try reader.u8("lanes")) { lanes.append((number, try reader.u8("priority"), try packed(&reader))) }
         }
         guard table.restore(turns: turns, free: free) else { throw .malformed("the groups of queue \(queue)") }
         engine.restore(groups: table, of: queue)
@@ -145,12 +150,12 @@ extension NodeState {
         }
     }
 
-    private static func packed(_ reader: inout WireReader) throws(WireError) -> PackedMessages {
+    private func packed(_ reader: inout WireReader) throws(WireError) -> PackedMessages {
         let first = PackedMessages.Message(
             id: try reader.u64("id"), address: try reader.u64("address"), byteCount: try reader.recordByteCount(),
             storedAt: try reader.u64("stored at"))
         var chunks: [PackedChunk] = []
-        for _ in 0..<(try reader.count("chunks", itemBytesMin: 37)) {
+        for _ in 0..<(try reader.count("chunks", itemBytesMin: 37, itemsMax: engine.limits.messages)) {
             let base = PackedChunk.Position(end: try reader.u64("end"), time: try reader.u64("time"), shift: try reader.u64("shift"))
             let isMoved = try reader.u8("moved") != 0
             let used = Int(try reader.u32("used"))

@@ -46,15 +46,16 @@ extension NodeState {
         let isLogged = try reader.u8("standard is logged") != 0
         let standard = try Self.retention(&reader)
         if isLogged { topics.restore(standard, for: "") }
-        for _ in 0..<(try reader.u32("rules")) {
+        for _ in 0..<(try reader.count("rules", itemBytesMin: 26, itemsMax: topics.limits.topicRules)) {
             let pattern = try reader.string("pattern")
             guard !pattern.isEmpty else { throw .malformed("a retention for an empty pattern") }
             topics.restore(try Self.retention(&reader), for: pattern)
         }
-        for _ in 0..<(try reader.u32("topics")) { try restoreTopic(&reader) }
+        for _ in 0..<(try reader.count("topics", itemBytesMin: 22, itemsMax: topics.limits.topics)) { try restoreTopic(&reader) }
         topics.restore(forgottenThrough: try reader.u64("forgotten through"))
-        for _ in 0..<(try reader.u64("entries")) { try restoreEvent(&reader) }
-        for _ in 0..<(try reader.u64("moved")) {
+        let entriesMax = TopicHistory.entriesMax(events: topics.limits.events)
+        for _ in 0..<(try reader.count64("entries", itemBytesMin: 24, itemsMax: entriesMax)) { try restoreEvent(&reader) }
+        for _ in 0..<(try reader.count64("moved", itemBytesMin: 16, itemsMax: topics.limits.events)) {
             let relocation = TopicHistory.Relocation(offset: try reader.u64("offset"), address: try reader.u64("address"))
             guard topics.restore(relocation) else { throw .malformed("the moved event at \(relocation.offset)") }
         }
@@ -62,8 +63,8 @@ extension NodeState {
 
     /// What a checkpoint of version 1 held: `u32 topics × topic · u64 events × event`, and no holes.
     mutating func restoreTopicsOfVersion1(_ reader: inout WireReader) throws(WireError) {
-        for _ in 0..<(try reader.u32("topics")) { try restoreTopic(&reader) }
-        for _ in 0..<(try reader.u64("events")) { try restoreEvent(&reader) }
+        for _ in 0..<(try reader.count("topics", itemBytesMin: 22, itemsMax: topics.limits.topics)) { try restoreTopic(&reader) }
+        for _ in 0..<(try reader.count64("events", itemBytesMin: 24, itemsMax: topics.limits.events)) { try restoreEvent(&reader) }
         topics.restoreHoles()
     }
 
@@ -109,11 +110,11 @@ extension NodeState {
 
     static func producers(_ reader: inout WireReader) throws(WireError) -> ProducerTable {
         var table = ProducerTable()
-        for _ in 0..<(try reader.count("producers", itemBytesMin: 20)) {
+        for _ in 0..<(try reader.count("producers", itemBytesMin: 20, itemsMax: ProducerTable.producersMax)) {
             let id = try reader.u64("producer")
             var producer = ProducerTable.Producer()
             producer.judgedFrom = try reader.u64("judged from")
-            for _ in 0..<(try reader.count("runs", itemBytesMin: 20)) {
+            for _ in 0..<(try reader.count("runs", itemBytesMin: 20, itemsMax: ProducerTable.runsMax)) {
                 producer.runs.append(.init(
                     firstSequence: try reader.u64("sequence"), count: try reader.u32("count"), firstID: try reader.u64("id")))
             }

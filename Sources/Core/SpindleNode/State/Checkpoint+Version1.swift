@@ -4,8 +4,8 @@ internal import SpindleWire
 // What the first version wrote: no groups, and every record where it was first stored.
 extension NodeState {
     mutating func restoreVersion1(_ reader: inout WireReader) throws(WireError) {
-        for _ in 0..<(try reader.u32("queues")) { try restoreQueueVersion1(&reader) }
-        for _ in 0..<(try reader.u64("held messages")) { try restoreHeldVersion1(&reader) }
+        for _ in 0..<(try reader.count("queues", itemBytesMin: 1, itemsMax: engine.limits.queues)) { try restoreQueueVersion1(&reader) }
+        for _ in 0..<(try reader.count64("held messages", itemBytesMin: 35, itemsMax: engine.limits.messages)) { try restoreHeldVersion1(&reader) }
         try restoreTopicsOfVersion1(&reader)
     }
 
@@ -26,14 +26,14 @@ extension NodeState {
         let headEnd = try reader.u64("head end")
         let headTime = try reader.u64("head time")
         var chunks: [[UInt8]] = []
-        for _ in 0..<(try reader.count("chunks", itemBytesMin: 4)) {
+        for _ in 0..<(try reader.count("chunks", itemBytesMin: 4, itemsMax: engine.limits.messages)) {
             chunks.append(try reader.array(Int(clamping: try reader.u32("chunk bytes")), "chunk"))
         }
         guard let packed = PackedMessages(version1: chunks, headOffset: headOffset, headEnd: headEnd, headTime: headTime, byteCountMax: WireReader.recordByteCountMax),
             packed.byteCount == bytes,
             engine.restore(packed: packed, of: number, group: 0, priority: QueueEngine.priorityDefault)
         else { throw .malformed("the waiting messages of '\(name)'") }
-        let window = try Self.deduplicationWindow(&reader)
+        let window = try deduplicationWindow(&reader)
         engine.restore(totals: totals, deduplication: window, producers: try Self.producers(&reader), of: number)
     }
 

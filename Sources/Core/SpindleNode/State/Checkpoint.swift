@@ -75,8 +75,10 @@ extension NodeState {
             let byteCount = haveLengths ? try reader.u64("section bytes") : nil
             let before = reader.remaining
             switch kind {
-            case .queues: for _ in 0..<(try reader.u32("queues")) { try restoreQueue(&reader) }
-            case .heldMessages: for _ in 0..<(try reader.u64("held messages")) { try restoreHeld(&reader) }
+            case .queues:
+                for _ in 0..<(try reader.count("queues", itemBytesMin: 1, itemsMax: engine.limits.queues)) { try restoreQueue(&reader) }
+            case .heldMessages:
+                for _ in 0..<(try reader.count64("held messages", itemBytesMin: 60, itemsMax: engine.limits.messages)) { try restoreHeld(&reader) }
             case .topics: try restoreTopics(&reader)
             case .jobs:
                 jobs = try JobTable(&reader)

@@ -1,3 +1,5 @@
+internal import SpindleWire
+
 /// What the log entries of a node are about: the kind of their first operation, for readers of the log. The operations
 /// themselves are in the payload. Source: `docs/decisions/0002-transactions.md`.
 package enum EntryType: UInt16, CaseIterable, Sendable {
@@ -51,6 +53,9 @@ package enum EntryType: UInt16, CaseIterable, Sendable {
 /// *messages* are `u32 count × (u32 group · u64 id)`: the group's number says where the message is; it may be wrong, or
 /// `QueueEngine.noGroup`, and then every group is searched.
 enum OperationKind: UInt8 {
+    /// Messages that one operation names at most: those of one frame.
+    static let messagesMax = WireLimits.messagesPerFrameMax
+
     /// `u32 queue · u64 producer · u64 first sequence · u32 count · u32 records offset · u32 records bytes`
     case publish = 1
     /// `u32 queue · u64 lease ms · string holder · u32 count × u64 id`

@@ -88,7 +88,7 @@ extension NodeState {
     private mutating func forEachMessage(
         _ head: inout WireReader, _ what: StaticString, _ fact: (inout NodeState, UInt64, UInt32) -> Bool
     ) throws(WireError) {
-        for _ in 0..<(try head.count("messages", itemBytesMin: 12)) {
+        for _ in 0..<(try head.count("messages", itemBytesMin: 12, itemsMax: OperationKind.messagesMax)) {
             let group = try head.u32("group")
             let id = try head.u64("id")
             if !fact(&self, id, group) { try missing("message \(id) was \(what) and is not there to be") }

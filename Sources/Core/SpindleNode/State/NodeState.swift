@@ -9,10 +9,10 @@ package struct NodeRestoreError: Error, Equatable, Sendable, CustomStringConvert
 
 /// What the log makes: queues, topics, and the time of the last entry. Live and at recovery the same functions change it.
 package struct NodeState: Sendable {
-    var engine = QueueEngine()
+    var engine: QueueEngine
     var topics: TopicStore
     var jobs = JobTable()
-    var results = ResultStore()
+    var results: ResultStore
     /// Where the records end that were replayed last: addresses only rise.
     private var replayedRecordsEnd: UInt64 = 0
     /// No entry is of a later time, milliseconds: it keeps every sum of a time and a duration far from overflow, microseconds too.
@@ -23,7 +23,9 @@ package struct NodeState: Sendable {
     var salvaging: SalvageNotes?
 
     package init(configuration: NodeConfiguration) {
-        topics = TopicStore(retention: Node.standardRetention(configuration))
+        engine = QueueEngine(limits: configuration.limits)
+        topics = TopicStore(retention: Node.standardRetention(configuration), limits: configuration.limits)
+        results = ResultStore(countMax: configuration.limits.results)
     }
 
     /// The lowest log address that is still needed; nil: none is.
@@ -62,6 +64,7 @@ package struct NodeState: Sendable {
             set(time: time)
             let records = payload.extracting(headBytes..<payload.byteCount)
             while !head.isAtEnd { try apply(&head, records: records, recordsAddress: payloadAddress + UInt64(headBytes)) }
+            engine.sweepKeys()
         } catch {
             throw NodeRestoreError("log entry at \(payloadAddress): \(error.message)")
         }
@@ -92,7 +95,7 @@ package struct NodeState: Sendable {
             let queue = try knownQueue(&head)
             let duration = try head.rising("lease")
             let holder = try head.string("holder", bytesMax: WireLimits.sentenceBytesMax)
-            for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
+            for _ in 0..<(try head.count("ids", itemBytesMin: 8, itemsMax: OperationKind.messagesMax)) {
                 let id = try head.u64("id")
                 let isThere = engine.grant(queue: queue, id: id, duration: duration, holder: holder, now: time) != nil
                 if !isThere, !mendGrant(id, queue: queue, duration: duration, holder: holder) {
@@ -100,7 +103,7 @@ package struct NodeState: Sendable {
                 }
             }
         case .acknowledge:
-            for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
+            for _ in 0..<(try head.count("ids", itemBytesMin: 8, itemsMax: OperationKind.messagesMax)) {
                 let id = try head.u64("id")
                 if !engine.acknowledge(id), !mendAcknowledge(id) { try missing("message \(id) was acknowledged and is not leased") }
             }
@@ -108,7 +111,7 @@ package struct NodeState: Sendable {
             try applyEnd(&head)
         case .extend:
             let duration = try head.rising("lease")
-            for _ in 0..<(try head.count("ids", itemBytesMin: 8)) {
+            for _ in 0..<(try head.count("ids", itemBytesMin: 8, itemsMax: OperationKind.messagesMax)) {
                 let id = try head.u64("id")
                 if !engine.extend(id, duration: duration, now: time) { try missing("the lease of \(id) was extended and is not there") }
             }
@@ -116,11 +119,13 @@ package struct NodeState: Sendable {
             let number = try head.u32("queue")
             let name = try head.string("queue name")
             let policy = try QueuePolicyFields(try head.span(Int(clamping: try head.u32("policy bytes")), "policy"))
+            guard Int(number) < engine.limits.queues else { throw .malformed("queue number \(number): at most \(engine.limits.queues) are allowed") }
             if Int(number) > engine.queues.count { _ = mendQueue(number - 1) }
             try declare(number, name: name, policy: try QueuePolicy().applying(policy))
         case .topicDeclare:
             let number = try head.u32("topic")
             let name = try head.string("topic name")
+            guard Int(number) < topics.limits.topics else { throw .malformed("topic number \(number): at most \(topics.limits.topics) are allowed") }
             guard Int(number) == topics.topics.count else { throw .malformed("topic \(number) is declared as number \(topics.topics.count)") }
             topics.declare(name)
         case .pause, .purge, .delete, .cancel, .reschedule, .move, .expire, .relocate, .grantFromGroups:

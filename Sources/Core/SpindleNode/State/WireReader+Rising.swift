@@ -8,6 +8,16 @@ extension WireReader {
         return value
     }
 
+    /// A count of eight bytes: see ``count(_:itemBytesMin:itemsMax:)``.
+    mutating func count64(_ field: StaticString, itemBytesMin: Int, itemsMax: Int) throws(WireError) -> Int {
+        let value = try u64(field)
+        guard value <= UInt64(itemsMax) else { throw .malformed("\(field): \(value) items, at most \(itemsMax) are allowed") }
+        guard value <= UInt64(remaining / itemBytesMin) else {
+            throw .malformed("\(field): \(value) items are announced, the \(remaining) bytes left can't hold them")
+        }
+        return Int(value)
+    }
+
     /// The bytes of a record: no more than were ever taken.
     mutating func recordByteCount() throws(WireError) -> UInt32 {
         let count = try u32("bytes")

@@ -4,8 +4,6 @@ internal import SpindleWire
 
 // What topics keep, and the end of what is kept for a time only.
 extension Node {
-    /// Most patterns that retention can be declared for.
-    static let topicRulesMax = 1_000
     /// Ends of what is over are logged at most this often while nothing else is, milliseconds.
     static let trimIntervalMilliseconds: UInt64 = 1_000
     /// Events and results dropped in one turn at most, each.

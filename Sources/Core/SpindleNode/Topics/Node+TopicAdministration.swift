@@ -30,8 +30,8 @@ extension Node {
         if let bytes = fields.bytesMax { retention.bytesMax = bytes }
         if let events = fields.eventsMax { retention.eventsMax = events }
         guard known != retention else { return .unchanged }
-        guard known != nil || rules.rules.count < Self.topicRulesMax else {
-            throw WireError(.invalidArgument, "retention is declared for \(Self.topicRulesMax) patterns: no more are allowed")
+        guard known != nil || rules.rules.count < state.topics.limits.topicRules else {
+            throw WireError(.invalidArgument, "retention is declared for \(state.topics.limits.topicRules) patterns: no more are allowed")
         }
         try checkRoom(forPublishOf: 1024)
         beginTransaction(now: now)

@@ -88,6 +88,11 @@ package struct GroupTable: Sendable {
     /// Whether there is any group but number 0.
     @inline(__always) package var hasKeys: Bool { slots.count > 1 }
 
+    /// Groups with a key.
+    package var count: Int { slots.count - 1 - free.count }
+
+    package func isKnown(_ key: String) -> Bool { numberByKey[ByteText(key)] != nil }
+
     mutating func take(turn slot: Int) {
         turns += 1
         slots[slot].turn = turns

@@ -34,6 +34,9 @@ package struct TopicHistory: Sendable {
     /// next time is as many drops away as there are events.
     private static let holesKept = 1024
 
+    /// Events and holes that there can be together with at most so many events.
+    package static func entriesMax(events: Int) -> Int { 3 * events + holesKept + 1 }
+
     /// An event is first, if there is one.
     package private(set) var entries: Deque<Entry> = []
     package private(set) var holeCount = 0

@@ -55,8 +55,13 @@ package struct TopicStore: Sendable {
     package private(set) var isStandardLogged = false
     private var ends = Heap<End>()
 
+    package let limits: EngineLimits
+
     /// - Parameter retention: what holds for topics that no pattern matches.
-    package init(retention: TopicRetention) { rules = TopicRetentionRules(standard: retention) }
+    package init(retention: TopicRetention, limits: EngineLimits = .standard) {
+        rules = TopicRetentionRules(standard: retention)
+        self.limits = limits
+    }
 
     // MARK: Topics
 
@@ -112,6 +117,7 @@ package struct TopicStore: Sendable {
         topics[index].published += 1
         add(.init(offset: offset, storedAt: now, byteCount: byteCount, topic: topic))
         applyRetention(to: index, now: now)
+        while history.eventCount > limits.events, let oldest = history.entries.first { dropOldest(of: Int(oldest.topic)) }
         _ = dropEnded(now: now, max: Self.endedPerStore)
     }
 

@@ -90,7 +90,7 @@ package struct WireReader: ~Escapable {
     }
 
     /// `u32 count × u64 id`: at least one, at most `itemsMax`.
-    package mutating func ids(_ field: StaticString, itemsMax: Int = WireLimits.messagesPerFrameMax) throws(WireError) -> [UInt64] {
+    package mutating func ids(_ field: StaticString, itemsMax: Int) throws(WireError) -> [UInt64] {
         let count = try count(field, itemBytesMin: 8, itemsMax: itemsMax)
         guard count > 0 else { throw WireError(.invalidArgument, "\(field): none is named") }
         return try idList(count, field)
@@ -138,14 +138,14 @@ package struct WireReader: ~Escapable {
     /// A count field that announces items of at least `itemBytesMin` bytes each: refused before anything is allocated
     /// if the frame cannot hold them, or if there are more than `itemsMax`.
     package mutating func count(
-        _ field: StaticString, itemBytesMin: Int, itemsMax: Int = WireLimits.messagesPerFrameMax
+        _ field: StaticString, itemBytesMin: Int, itemsMax: Int
     ) throws(WireError) -> Int {
         let count = Int(try u32(field))
         guard count <= remaining / itemBytesMin else {
             throw .malformed("\(field): \(count) items are announced, the \(remaining) bytes left can't hold them")
         }
         guard count <= itemsMax else {
-            throw WireError(.invalidArgument, "\(field): \(count) items, at most \(itemsMax) are allowed in a frame")
+            throw WireError(.invalidArgument, "\(field): \(count) items, at most \(itemsMax) are allowed")
         }
         return count
     }

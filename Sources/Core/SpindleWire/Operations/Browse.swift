@@ -167,7 +167,7 @@ package struct BrowseReplyHead: Equatable, Sendable {
     /// Reads the head and leaves `reader` at the first record.
     package init(_ reader: inout WireReader) throws(WireError) {
         next = try reader.u64("next")
-        let count = try reader.count("messages", itemBytesMin: Self.itemByteCountMin)
+        let count = try reader.count("messages", itemBytesMin: Self.itemByteCountMin, itemsMax: WireLimits.messagesPerFrameMax)
         items = []
         for _ in 0..<count { items.append(try Item(&reader)) }
     }

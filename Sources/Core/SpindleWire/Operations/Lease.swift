@@ -110,7 +110,7 @@ package struct LeaseReplyHead: Equatable, Sendable {
 
     /// Reads the head and leaves `reader` at the first record.
     package init(_ reader: inout WireReader) throws(WireError) {
-        let count = try reader.count("messages", itemBytesMin: Self.itemByteCount)
+        let count = try reader.count("messages", itemBytesMin: Self.itemByteCount, itemsMax: WireLimits.messagesPerFrameMax)
         leaseMilliseconds = try reader.u32("lease")
         items = []
         items.reserveCapacity(count)
@@ -189,7 +189,7 @@ package struct DeadLetterNote: Equatable, Sendable {
         originQueue = try reader.string("origin queue")
         reason = try reader.string("reason", bytesMax: WireLimits.sentenceBytesMax)
         deadAtMilliseconds = try reader.u64("dead at")
-        let count = try reader.count("attempts", itemBytesMin: 25)
+        let count = try reader.count("attempts", itemBytesMin: 25, itemsMax: WireLimits.messagesPerFrameMax)
         attempts = []
         for _ in 0..<count {
             attempts.append(Attempt(

@@ -29,7 +29,7 @@ package struct CancelRequest: Equatable, Sendable {
         var reader = WireReader(body)
         queue = try reader.name("queue")
         reason = try reader.sentence("reason")
-        ids = try reader.ids("message ids")
+        ids = try reader.ids("message ids", itemsMax: WireLimits.messagesPerFrameMax)
         try reader.skipTail()
     }
 }
@@ -67,7 +67,7 @@ package struct CancelReply: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        let count = try reader.count("items", itemBytesMin: 3)
+        let count = try reader.count("items", itemBytesMin: 3, itemsMax: WireLimits.messagesPerFrameMax)
         items = []
         for _ in 0..<count {
             let status = ItemStatus(rawValue: try reader.u16("status"))
@@ -100,7 +100,7 @@ package struct RescheduleRequest: Equatable, Sendable {
         var reader = WireReader(body)
         queue = try reader.name("queue")
         delayMilliseconds = try reader.durationMilliseconds("delay")
-        ids = try reader.ids("message ids")
+        ids = try reader.ids("message ids", itemsMax: WireLimits.messagesPerFrameMax)
         try reader.skipTail()
     }
 }

@@ -16,7 +16,7 @@ package struct PublishRequest: ~Escapable {
         let producerID = try reader.u64("producer id")
         let firstSequence = try reader.u64("first sequence")
         let queue = try reader.name("queue")
-        let count = try reader.count("record count", itemBytesMin: MessageRecord.fixedByteCount)
+        let count = try reader.count("record count", itemBytesMin: MessageRecord.fixedByteCount, itemsMax: WireLimits.messagesPerFrameMax)
         guard count > 0, count <= WireLimits.messagesPerFrameMax else {
             throw WireError(.invalidArgument, "\(count) records: 1 to \(WireLimits.messagesPerFrameMax) are allowed in a frame")
         }
@@ -86,7 +86,7 @@ package struct PublishReply: Equatable, Sendable {
     }
 
     static func runs(_ reader: inout WireReader) throws(WireError) -> [Run] {
-        let count = try reader.count("runs", itemBytesMin: 14)
+        let count = try reader.count("runs", itemBytesMin: 14, itemsMax: WireLimits.messagesPerFrameMax)
         var runs: [Run] = []
         runs.reserveCapacity(count)
         for _ in 0..<count {

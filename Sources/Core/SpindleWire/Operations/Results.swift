@@ -164,7 +164,7 @@ package struct CancelledNotice: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        let count = try reader.count("tokens", itemBytesMin: DeliveryToken.byteCount)
+        let count = try reader.count("tokens", itemBytesMin: DeliveryToken.byteCount, itemsMax: WireLimits.messagesPerFrameMax)
         tokens = []
         tokens.reserveCapacity(count)
         for _ in 0..<count { tokens.append(try DeliveryToken(&reader)) }

@@ -16,7 +16,7 @@ package struct AckRequest: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        let count = try reader.count("tokens", itemBytesMin: DeliveryToken.byteCount)
+        let count = try reader.count("tokens", itemBytesMin: DeliveryToken.byteCount, itemsMax: WireLimits.messagesPerFrameMax)
         tokens = []
         tokens.reserveCapacity(count)
         for _ in 0..<count { tokens.append(try DeliveryToken(&reader)) }
@@ -83,7 +83,7 @@ package struct NackRequest: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        let count = try reader.count("items", itemBytesMin: DeliveryToken.byteCount + 11)
+        let count = try reader.count("items", itemBytesMin: DeliveryToken.byteCount + 11, itemsMax: WireLimits.messagesPerFrameMax)
         items = []
         for _ in 0..<count { items.append(try NackItem(&reader)) }
         try reader.skipTail()
@@ -123,7 +123,7 @@ package struct StatusReply: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        let count = try reader.count("runs", itemBytesMin: 6)
+        let count = try reader.count("runs", itemBytesMin: 6, itemsMax: WireLimits.messagesPerFrameMax)
         runs = []
         for _ in 0..<count { runs.append(Run(status: ItemStatus(rawValue: try reader.u16("status")), count: try reader.u32("count"))) }
         try reader.skipTail()
@@ -175,7 +175,7 @@ package struct ExtendRequest: Equatable, Sendable {
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         leaseMilliseconds = try reader.u32("lease")
-        let count = try reader.count("items", itemBytesMin: DeliveryToken.byteCount + 3)
+        let count = try reader.count("items", itemBytesMin: DeliveryToken.byteCount + 3, itemsMax: WireLimits.messagesPerFrameMax)
         items = []
         for _ in 0..<count {
             let item = Item(
@@ -219,7 +219,7 @@ package struct ExtendReply: Equatable, Sendable {
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         leaseMilliseconds = try reader.u32("lease")
-        let count = try reader.count("items", itemBytesMin: 3)
+        let count = try reader.count("items", itemBytesMin: 3, itemsMax: WireLimits.messagesPerFrameMax)
         items = []
         for _ in 0..<count {
             items.append(Item(status: ItemStatus(rawValue: try reader.u16("status")), isCancelled: try reader.u8("flags") & 1 != 0))
@@ -261,10 +261,10 @@ package struct SettleRequest: ~Escapable {
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         var acks: [DeliveryToken] = []
-        let ackCount = try reader.count("acks", itemBytesMin: DeliveryToken.byteCount)
+        let ackCount = try reader.count("acks", itemBytesMin: DeliveryToken.byteCount, itemsMax: WireLimits.messagesPerFrameMax)
         for _ in 0..<ackCount { acks.append(try DeliveryToken(&reader)) }
         var nacks: [NackItem] = []
-        let nackCount = try reader.count("nacks", itemBytesMin: DeliveryToken.byteCount + 11)
+        let nackCount = try reader.count("nacks", itemBytesMin: DeliveryToken.byteCount + 11, itemsMax: WireLimits.messagesPerFrameMax)
         for _ in 0..<nackCount { nacks.append(try NackItem(&reader)) }
         var groups: [Group] = []
         var recordCount = 0
@@ -274,7 +274,7 @@ package struct SettleRequest: ~Escapable {
             let raw = try reader.u8("group kind")
             guard let kind = Group.Kind(rawValue: raw) else { throw WireError(.invalidArgument, "group kind \(raw): 0 (queue) and 1 (topic) are known") }
             let name = try reader.name("group name")
-            let count = try reader.count("group records", itemBytesMin: MessageRecord.fixedByteCount)
+            let count = try reader.count("group records", itemBytesMin: MessageRecord.fixedByteCount, itemsMax: WireLimits.messagesPerFrameMax)
             recordCount += count
             guard count > 0, recordCount <= WireLimits.messagesPerFrameMax else {
                 throw WireError(.invalidArgument, "\(count) records for '\(name)', \(recordCount) in all: 1 to \(WireLimits.messagesPerFrameMax) are allowed")

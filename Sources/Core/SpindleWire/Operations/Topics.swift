@@ -188,7 +188,7 @@ package struct TopicEventsHead: Equatable, Sendable {
     package init(_ reader: inout WireReader) throws(WireError) {
         subscriptionID = try reader.u32("subscription id")
         epoch = try reader.u64("epoch")
-        let count = try reader.count("events", itemBytesMin: 22)
+        let count = try reader.count("events", itemBytesMin: 22, itemsMax: WireLimits.messagesPerFrameMax)
         items = []
         for _ in 0..<count {
             items.append(Item(

@@ -130,7 +130,7 @@ package struct WorkersReply: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        let count = try reader.count("sessions", itemBytesMin: Session.byteCountMin)
+        let count = try reader.count("sessions", itemBytesMin: Session.byteCountMin, itemsMax: WireLimits.messagesPerFrameMax)
         sessions = []
         for _ in 0..<count { sessions.append(try Session(&reader)) }
         moreFollow = try reader.u8("more follow") != 0
