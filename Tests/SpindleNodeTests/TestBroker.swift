@@ -37,7 +37,7 @@ final class TestBroker {
     /// How often the node asked for stored bytes.
     private(set) var fetches = 0
 
-    private static let logConfiguration = LogConfiguration(
+    static let logConfiguration = LogConfiguration(
         segmentBytes: 1 << 20, entryBytesMax: 512 << 10, batchBytesMax: 4 << 20, batchBytesKept: 1 << 20, reservedSegments: 1, preparedAhead: 1,
         spentSegmentsMax: 1, freeBytesKept: 0)
 

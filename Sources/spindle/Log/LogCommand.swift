@@ -41,7 +41,8 @@ struct LogVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Check every file of a log: exits with 1 when something is damaged.",
         discussion: """
-            A torn tail is no damage: it is what a crash leaves of writes that were never confirmed, and the next start cuts it off.
+            Checkpoints are loaded and entries replayed as a start does, so the last line says what a start on this log would do. A torn tail is no
+            damage: it is what a crash leaves of writes that were never confirmed, and the next start cuts it off.
 
             Example:
               spindle log verify spindle-data
@@ -71,6 +72,10 @@ struct LogVerifyCommand: AsyncParsableCommand {
         }
 
         let isHealthy: Bool
+        /// Whether a broker starts on this log.
+        let starts: Bool
+        /// Why it does not.
+        let refusal: String?
         let segments: [Segment]
         let checkpoints: [Checkpoint]
         let quarantined: [String]
@@ -79,14 +84,14 @@ struct LogVerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         let result: LogVerification
-        do { result = try options.open().verify() } catch let error as LogStorageError { throw CommandFailure("\(error)") }
+        do { result = try options.open().verifyState() } catch let error as LogStorageError { throw CommandFailure("\(error)") }
         if options.json { try Output.json(answer(result)) } else { show(result) }
         if !result.isHealthy { throw ExitCode.failure }
     }
 
     private func answer(_ result: LogVerification) -> Answer {
         Answer(
-            isHealthy: result.isHealthy,
+            isHealthy: result.isHealthy, starts: result.refusal == nil, refusal: result.refusal,
             segments: result.segments.map { .init(number: $0.number, entries: $0.entries, payloadBytes: $0.payloadBytes, verdict: "\($0.verdict)") },
             checkpoints: result.checkpoints.map { .init(file: $0.file, bytes: $0.bytes, problem: $0.problem) }, quarantined: result.quarantined,
             problems: result.problems.map { Problem(file: $0.file, offset: $0.offset, reason: $0.reason, evidence: $0.evidence) })
@@ -99,7 +104,22 @@ struct LogVerifyCommand: AsyncParsableCommand {
         for checkpoint in result.checkpoints { Output.line("\(checkpoint.file)  \(checkpoint.bytes) bytes: \(checkpoint.problem ?? "whole")") }
         for file in result.quarantined { Output.line("\(file)  put aside by an earlier recovery") }
         for problem in result.problems { Output.line("DAMAGED: \(problem.file) at byte \(problem.offset): \(problem.reason) (\(problem.evidence))") }
-        Output.line(result.isHealthy ? "the log is whole" : "the log is damaged: the broker will not start on it; docs/operations.md says what to do")
+        Output.line(verdict(result))
+    }
+
+    private func verdict(_ result: LogVerification) -> String {
+        if result.isHealthy { return "the log is whole" }
+        let advice = "docs/operations.md says what to do"
+        guard case .opens(let checkpoint, _) = result.start else { return "the log is damaged, and the broker will not start on it: \(advice)" }
+        let from = checkpoint.map { "checkpoint \(LogFileName.checkpoint($0))" } ?? "its beginning"
+        return "the log is damaged, and the broker starts on it, from \(from): \(advice)"
+    }
+}
+
+extension LogVerification {
+    /// Why a start refuses the log; nil where it does not.
+    fileprivate var refusal: String? {
+        if case .refuses(let reason) = start { reason } else { nil }
     }
 }
 

@@ -56,15 +56,17 @@ package struct LogSalvage<Source: LogStorage> {
         var report = SalvageReport()
         var state = NodeState(configuration: .forLooking)
         var refused: [(file: String, problem: String)] = []
+        // All of them are looked at, though the newest that can be loaded is enough: verification calls the others damaged too.
         let damaged = try inspector.checkpoints { lsn, payload in
             do throws(LogReplayRefusal) {
-                state = try NodeState.loaded(payload)
+                let loaded = try NodeState.loaded(payload)
+                guard report.checkpoint == nil else { return false }
+                state = loaded
+                report.checkpoint = lsn
             } catch {
                 refused.append(("\(LogFileName.checkpoint(lsn))", "it is whole and cannot be loaded: \(error.reason)"))
-                return false
             }
-            report.checkpoint = lsn
-            return true
+            return false
         }
         report.damagedCheckpoints = damaged + refused
         state.salvaging = SalvageNotes()
