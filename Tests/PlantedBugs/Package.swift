@@ -1,4 +1,5 @@
 // swift-tools-version: 6.3
+import Foundation
 import PackageDescription
 
 // The core and the simulator alone, with planted bugs: the manifest of the copy that `./dev planted-bugs` builds.
@@ -18,6 +19,16 @@ func library(_ name: String, _ path: String, _ dependencies: [Target.Dependency]
     .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
 }
 
+/// Test targets that are there: those that a patch names.
+let tests: [Target] = [
+    ("SpindleQueueTests", ["SpindleQueue", "SpindleText"]),
+    ("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),
+    ("SpindleNodeTests", ["DataFixtures", "SpindleSimulator", "SpindleNode", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
+].filter { FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\($0.0)") }
+    .map { name, dependencies in
+        .testTarget(name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Tests/\(name)", swiftSettings: settings)
+    }
+
 let package = Package(
     name: "planted-bugs",
     dependencies: [.package(url: "https://github.com/apple/swift-collections", from: "1.6.0")],
@@ -30,7 +41,8 @@ let package = Package(
         library("SpindleLog", "Core/SpindleLog", ["PlantedBugs", "CCRC32C", collections]),
         library("SpindleNode", "Core/SpindleNode", ["PlantedBugs", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         library("SpindleSimulator", "Proof/SpindleSimulator", ["PlantedBugs", "SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),
+        .target(name: "DataFixtures", path: "Tests/Fixtures", exclude: ["README.md", "write.py", "data-0.1.0"], swiftSettings: settings),
         .executableTarget(
             name: "planted-bugs", dependencies: ["PlantedBugs", "SpindleSimulator"], path: "Tests/Runner", swiftSettings: settings),
-    ]
+    ] + tests
 )

@@ -15,6 +15,9 @@ planted_lay_out() {
     mkdir -p "$tree/Sources" "$tree/Tests"
     cp -R Sources/C Sources/Core Sources/Proof "$tree/Sources/"
     cp -R "$planted_patches/Runner" "$tree/Tests/"
+    # Tests that find bugs which the other checks can't find.
+    for name in $(planted_test_targets); do cp -R "Tests/$name" "$tree/Tests/"; done
+    cp -R Tests/Fixtures "$tree/Tests/"
     cp "$planted_patches/Package.swift" "$tree/"
     for patch in "$planted_patches"/*.patch; do
         name=$(basename "$patch" .patch)
@@ -35,13 +38,20 @@ planted_lay_out() {
     planted_enum >"$tree/Sources/PlantedBugs/PlantedBug.swift"
 }
 
+# The test targets that patches name.
+planted_test_targets() {
+    sed -n 's/^Test: *\([A-Za-z0-9]*\)\..*/\1/p' "$planted_patches"/*.patch | sort -u
+}
+
 # Writes the enum: a case for each patch.
 planted_enum() {
     local patch
     cat <<'SWIFT'
+import Glibc
+
 package enum PlantedBug: String, CaseIterable, Sendable {
-    /// The bug that is active; nil: none. Set before a run begins, by the one thread that runs it.
-    package nonisolated(unsafe) static var active: PlantedBug?
+    /// The bug that is active; nil: none. Set before a run begins, by the one thread that runs it; for a test, by the environment.
+    package nonisolated(unsafe) static var active = getenv("SPINDLE_PLANTED_BUG").flatMap { PlantedBug(rawValue: String(cString: $0)) }
 
 SWIFT
     for patch in "$planted_patches"/*.patch; do echo "    case $(basename "$patch" .patch)"; done
@@ -49,7 +59,11 @@ SWIFT
     for patch in "$planted_patches"/*.patch; do
         echo "        case .$(basename "$patch" .patch): #\"$(planted_header Bug "$patch") ($(planted_header 'Shipped by' "$patch"))\"#"
     done
-    printf '        }\n    }\n}\n'
+    printf '        }\n    }\n\n    /// The tests that find it, if it is one that only tests find.\n    package var test: String? {\n        switch self {\n'
+    for patch in "$planted_patches"/*.patch; do
+        if grep -q '^Test: ' "$patch"; then echo "        case .$(basename "$patch" .patch): #\"$(planted_header Test "$patch")\"#"; fi
+    done
+    printf '        default: nil\n        }\n    }\n}\n'
 }
 
 # The text of the header line $1 of a patch.
@@ -75,7 +89,7 @@ planted_build() {
     planted_mirror "$planted_scratch/new" "$planted_scratch/tree"
     # The versions that everything else was built with.
     if [ -e Package.resolved ] && [ ! -e "$planted_scratch/tree/Package.resolved" ]; then cp Package.resolved "$planted_scratch/tree/"; fi
-    swift build -c release --package-path "$planted_scratch/tree" --scratch-path "$planted_scratch" --product planted-bugs
+    swift build -c release --package-path "$planted_scratch/tree" --scratch-path "$planted_scratch" --build-tests
 }
 
 # Puts a bug into the sources, to be changed there.
@@ -95,6 +109,7 @@ planted_keep() {
         header=$(sed '/^diff /,$d' "$patch")
     else
         header=$(printf 'Bug: %s\nShipped by: %s' "${2:?what the bug does, as a sentence}" "${3:?the system that shipped it, or ours}")
+        if [ -n "${4:-}" ]; then header+=$(printf '\nTest: %s' "$4"); fi
     fi
     # One line of context: bugs may be neighbours.
     { printf '%s\n\n' "$header" && git diff --no-color -U1 HEAD -- Sources; } >"$patch.new"

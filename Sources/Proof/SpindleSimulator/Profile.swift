@@ -1,7 +1,9 @@
+internal import SpindleWire
+
 /// Parts of a simulation that can be left out, to find out which of them a failure needs.
 package struct Features: OptionSet, Sendable {
-    package let rawValue: UInt32
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
 
     package static let powerLoss = Features(rawValue: 1)
     package static let kill = Features(rawValue: 2)
@@ -28,6 +30,16 @@ package struct Features: OptionSet, Sendable {
     package static let results = Features(rawValue: 4_194_304)
     package static let browsing = Features(rawValue: 8_388_608)
     package static let greed = Features(rawValue: 16_777_216)
+    package static let oddStrings = Features(rawValue: 1 << 35)
+    package static let largeRecords = Features(rawValue: 1 << 25)
+    package static let timeToLiveHeaders = Features(rawValue: 1 << 26)
+    package static let rates = Features(rawValue: 1 << 27)
+    package static let topicRetention = Features(rawValue: 1 << 28)
+    package static let livePolicies = Features(rawValue: 1 << 29)
+    package static let bulk = Features(rawValue: 1 << 30)
+    package static let strangers = Features(rawValue: 1 << 31)
+    package static let workerControl = Features(rawValue: 1 << 32)
+    package static let missingSegments = Features(rawValue: 1 << 33)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
@@ -35,8 +47,14 @@ package struct Features: OptionSet, Sendable {
         ("settles", .settles), ("deduplication", .deduplication), ("policy-changes", .policyChanges), ("delays", .delays),
         ("priorities", .priorities), ("checkpoints", .checkpoints), ("interleaving", .interleaving),
         ("operators", .operators), ("groups", .groups), ("limits", .limits), ("time-to-live", .timeToLive), ("relocation", .relocation),
-        ("deletion", .deletion), ("results", .results), ("browsing", .browsing), ("greed", .greed),
+        ("deletion", .deletion), ("results", .results), ("browsing", .browsing), ("greed", .greed), ("odd-strings", .oddStrings),
+        ("large-records", .largeRecords), ("time-to-live-headers", .timeToLiveHeaders), ("rates", .rates),
+        ("topic-retention", .topicRetention), ("live-policies", .livePolicies), ("bulk", .bulk),
+        ("strangers", .strangers), ("worker-control", .workerControl), ("missing-segments", .missingSegments),
     ]
+
+    /// What there was before later features came: a seed with these alone runs as it did then. Later ones draw nothing where they are off.
+    package static let original = Features(rawValue: (1 << 24) - 1)
 
     package static let all = Features(names.map(\.feature))
 }
@@ -57,7 +75,9 @@ struct Profile {
     enum Action: CaseIterable {
         case publish, lease, leaseDead, acknowledge, nack, extend, settle, topicPublish, subscribe, credit, declare, stats
         case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
-        case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse, greedy
+        case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse
+        // Later ones come last, so that the table of the others stays as it was.
+        case greedy, retention, bulk, trespass, control
     }
 
     struct Queue {
@@ -72,11 +92,19 @@ struct Profile {
         var concurrencyMax = 0
         var concurrencyPerGroupMax = 0
         var resultRetention: UInt64 = 0
+        var ratePerSecond = 0
+        var ratePerGroup = 0
+        /// Its limits and times are changed while it is used.
+        var changes = false
     }
 
     var table: [Action] = []
     var queues: [Queue] = []
     var topics = 3
+    /// What is declared of each topic at first; nil: nothing.
+    var topicRetentions: [TopicRetentionFields?] = []
+    /// Keys and groups are texts that are easily taken for one another.
+    var hasOddStrings = false
     var producers = 3
     var workers = 3
     var subscribers = 2
@@ -110,6 +138,9 @@ struct Profile {
                 backoff: random.pick([0, 500, 5_000])))
             limit(&queues[queues.count - 1], &random, features)
         }
+        for index in queues.indices { limitLater(&queues[index], &random, features) }
+        hasOddStrings = features.contains(.oddStrings) && random.chance(1, in: 2)
+        topicRetentions = (0..<topics).map { _ in features.contains(.topicRetention) && random.chance(1, in: 2) ? Self.retention(&random) : nil }
         for action in Action.allCases {
             guard Self.needs(action).map(features.contains) ?? true else { continue }
             let weight = Self.weight(action) * random.pick([1, 2, 2, 4]) / 2
@@ -132,6 +163,20 @@ struct Profile {
         queue.concurrencyPerGroupMax = mostOfGroup
     }
 
+    private func limitLater(_ queue: inout Queue, _ random: inout SeededGenerator, _ features: Features) {
+        if features.contains(.rates), random.chance(1, in: 4) {
+            queue.ratePerSecond = random.pick([0, 2, 20, 200])
+            queue.ratePerGroup = random.pick([0, 2, 20])
+        }
+        queue.changes = features.contains(.livePolicies) && random.chance(1, in: 3)
+    }
+
+    /// Small numbers, so that much is dropped.
+    static func retention(_ random: inout SeededGenerator) -> TopicRetentionFields {
+        TopicRetentionFields(
+            ageMillisecondsMax: random.pick([0, 2_000, 60_000]), bytesMax: 0, eventsMax: random.pick([0, 1, 3, 20]))
+    }
+
     private static func needs(_ action: Action) -> Features? {
         switch action {
         case .settle: .settles
@@ -147,6 +192,10 @@ struct Profile {
         case .awaits: .results
         case .browse: .browsing
         case .greedy: .greed
+        case .retention: .topicRetention
+        case .bulk: .bulk
+        case .trespass: [.bulk, .strangers]
+        case .control: .workerControl
         case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
         }
     }
@@ -178,6 +227,10 @@ struct Profile {
         case .awaits: 6
         case .browse: 4
         case .greedy: 4
+        case .retention: 1
+        case .bulk: 6
+        case .trespass: 4
+        case .control: 2
         }
     }
 }

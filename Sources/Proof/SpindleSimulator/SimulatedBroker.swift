@@ -28,6 +28,8 @@ package final class SimulatedBroker {
     package var onClose: (SessionID) -> Void = { _ in }
     /// Who a session says it is.
     package var principal: (SessionID) -> Principal = { _ in SimulatedBroker.everything }
+    /// A frame was made that is larger than a client takes, and how large.
+    package private(set) var largestFrameBytes: Int?
     /// Why the broker stopped: a failed write or sync of the log.
     package private(set) var failure: LogStorageError?
 
@@ -373,6 +375,9 @@ package final class SimulatedBroker {
     private func deliverIfWhole(_ session: SessionID) {
         var offset = 0
         while frame.count - offset >= FrameHeader.byteCount {
+            // One that a client would refuse must not be made.
+            let length = (0..<4).reduce(0) { $0 | Int(frame[offset + $1]) << (8 * $1) }
+            if length > configuration.frameBytesMax { largestFrameBytes = max(largestFrameBytes ?? 0, length) }
             let span = frame.span.bytes.extracting(offset..<frame.count)
             guard let header = try? FrameHeader(span, frameBytesMax: configuration.frameBytesMax), span.byteCount >= Int(header.length) else { break }
             onFrame(session, header, span.extracting(FrameHeader.byteCount..<Int(header.length)))

@@ -188,6 +188,7 @@ extension Simulation {
         var disk = storage.disk
         let names = storage.disk.names.keys.filter(\.holdsData).sorted { "\($0)" < "\($1)" }
         guard !names.isEmpty else { return }
+        if features.contains(.missingSegments), random.chance(1, in: 4) { return loseSegment(storage) }
         let name = names[random.below(names.count)]
         let kind = random.below(4)
         let place = random.next()
@@ -231,6 +232,27 @@ extension Simulation {
                 number * start.recovered.segmentBytes + UInt64(damaged.upperBound) > start.recovered.statedDurable.rawValue
             { return }
             oracle.fail(10, "\(name) was damaged at \(damaged), and the broker started on it without a word: end \(found.recovered.end) of \(start.recovered.end)")
+        } catch {
+            result.damagesDetected += 1
+        }
+    }
+}
+
+extension Simulation {
+    /// The oldest segment of a copy is gone: a start on it must refuse, unless nothing in the segment is needed any more.
+    private func loseSegment(_ storage: SimulatedDisk) {
+        var disk = storage.disk
+        let numbers = disk.names.keys.compactMap { if case .segment(let number) = $0 { number } else { nil } }.sorted()
+        guard let first = numbers.first, numbers.count > 1 else { return }
+        disk.names[.segment(first)] = nil
+        disk.durableNames[.segment(first)] = nil
+        let copy = SimulatedDisk(disk)
+        copy.recordsTrace = false
+        result.damages += 1
+        do throws(LogRecoveryError) {
+            let found = try SimulatedBroker.start(copy, configuration)
+            guard let oldest = found.state.oldestLiveAddress, oldest < found.recovered.first.rawValue else { return }
+            oracle.fail(10, "segment \(first) was gone, and the broker started without it: the record at \(oldest) is needed")
         } catch {
             result.damagesDetected += 1
         }

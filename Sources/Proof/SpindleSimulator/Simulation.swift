@@ -69,6 +69,8 @@ package final class Simulation {
     var workers: [WorkerState]
     var subscribers: [SubscriberState]
     var lastStatistics: [StatsReply.Queue] = []
+    var bulk = BulkClients()
+    var workerControl = WorkerControl()
     var plannedFault = 0
     var records = WireWriter(capacity: 4096)
 
@@ -86,13 +88,14 @@ package final class Simulation {
         broker = SimulatedBroker(
             try SimulatedBroker.start(storage, configuration), storage: storage, configuration: configuration, now: now,
             checkpointIntervalBytes: profile.checkpointIntervalBytes)
-        clients = Array(repeating: Client(), count: profile.producers + profile.workers + profile.subscribers + 1)
+        // Behind the administrator: the operator of jobs, and the stranger.
+        let others = features.contains(.bulk) || features.contains(.strangers) ? 3 : 1
+        clients = Array(repeating: Client(), count: profile.producers + profile.workers + profile.subscribers + others)
         producers = (0..<profile.producers).map { ProducerState(id: $0 == 0 ? 0 : UInt64($0)) }
         workers = Array(repeating: WorkerState(), count: profile.workers)
         subscribers = Array(repeating: SubscriberState(), count: profile.subscribers)
-        oracle.topics = TopicOracle(topics: profile.topics)
-        oracle.topics.eventsMax = profile.topicEventsMax
-        oracle.topics.retentionMilliseconds = Self.topicRetentionMilliseconds
+        oracle.topics = TopicOracle(
+            topics: profile.topics, eventsMax: profile.topicEventsMax, milliseconds: Self.topicRetentionMilliseconds)
         oracle.topics.subscribers = Array(repeating: .init(wants: Array(repeating: false, count: profile.topics)), count: profile.subscribers)
         oracle.queues = profile.queues.map(QueueModel.init)
         attach()
@@ -100,7 +103,9 @@ package final class Simulation {
 
     func attach() {
         storage.betweenCalls = features.contains(.interleaving) ? { [unowned self] in self.betweenCalls() } : nil
-        broker.principal = { [unowned self] session in self.isGreedy(session.rawValue) ? Self.greedyPrincipal : SimulatedBroker.everything }
+        broker.principal = { [unowned self] session in
+            self.isGreedy(session.rawValue) ? Self.greedyPrincipal : self.isStranger(session.rawValue) ? Self.strangersRights : SimulatedBroker.everything
+        }
         broker.onFrame = { [unowned self] session, header, body in self.received(session.rawValue, header, body) }
         broker.onClose = { [unowned self] session in self.closedByBroker(session.rawValue) }
     }
@@ -132,6 +137,10 @@ package final class Simulation {
         while broker.needsPreparing { _ = broker.prepare() }
         for index in profile.queues.indices { declare(index) }
         declareGreedyQueue()
+        for (topic, retention) in profile.topicRetentions.enumerated() {
+            if let retention { declareRetention(topic, retention) }
+        }
+        setUpBulk()
         settleDown()
     }
 
@@ -164,7 +173,8 @@ package final class Simulation {
             result.kills += 1
             restart(losesPower: false)
         }
-        if let problem = oracle.topics.takeProblem() { oracle.fail(problem.promise, problem.text) }
+        if let bytes = broker.largestFrameBytes { oracle.fail(10, "the node made a frame of \(bytes) bytes: at most \(configuration.frameBytesMax) are allowed") }
+        if let problem = oracle.topics.takeProblem() ?? bulk.model.takeProblem() { oracle.fail(problem.promise, problem.text) }
     }
 
     private func commitSometimes() {
@@ -215,6 +225,10 @@ package final class Simulation {
         case .awaits: awaitMessages(random.below(profile.queues.count))
         case .browse: look(random.below(profile.queues.count))
         case .greedy: beGreedy()
+        case .retention: declareRetention(random.below(profile.topics), Profile.retention(&random))
+        case .bulk: workInBulk()
+        case .trespass: trespass()
+        case .control: control()
         }
     }
 

@@ -73,8 +73,10 @@ struct PlantedBugsCommand {
         var violation: Violation?
         var isFoundByCrashes = false
         var isFoundByBits = false
+        /// nil: no test is named.
+        var isFoundByTest: Bool?
 
-        var isFound: Bool { violation != nil || isFoundByCrashes || isFoundByBits }
+        var isFound: Bool { violation != nil || isFoundByCrashes || isFoundByBits || isFoundByTest == true }
 
         /// Seeds from one that finds it to the next: the median.
         var medianSeeds: Int? {
@@ -86,8 +88,9 @@ struct PlantedBugsCommand {
         var row: String {
             let name = bug.map { "`\($0)` \($0.what)" } ?? "none"
             let simulated = medianSeeds.map { "\($0)" } ?? "–"
+            let test = isFoundByTest.map { $0 ? bug?.test ?? "" : "missed by \(bug?.test ?? "")" } ?? "–"
             let promise = violation.map { "\($0.promise)" } ?? "–"
-            return "| \(name) | \(simulated) (\(found.count) of \(seeds)) | \(promise) | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") |"
+            return "| \(name) | \(simulated) (\(found.count) of \(seeds)) | \(promise) | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") | \(test) |"
         }
     }
 
@@ -107,6 +110,7 @@ struct PlantedBugsCommand {
         var bits = BitExploration()
         try bits.run(stride: 61, stopsAtViolation: true)
         finding.isFoundByBits = !bits.violations.isEmpty
+        if let test = bug?.test { finding.isFoundByTest = fails(test, with: bug) }
         // Enough for a median, or for one that is found otherwise.
         let isFound = bug == nil || finding.isFound
         let seedsMax = Int(isFound ? min(seeds, seedsBeside) : seeds)
@@ -119,9 +123,17 @@ struct PlantedBugsCommand {
         return finding
     }
 
+    /// Whether tests fail with the bug active, in a process of their own.
+    private static func fails(_ filter: String, with bug: PlantedBug?) -> Bool {
+        let folder = CommandLine.arguments[0].split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let tests = "\(folder.isEmpty ? "." : folder)/planted-bugsPackageTests.xctest"
+        return system("SPINDLE_PLANTED_BUG=\(bug?.rawValue ?? "") '\(tests)' --testing-library swift-testing --filter '\(filter)' >/dev/null 2>&1") != 0
+    }
+
     private static func table(_ bugs: [PlantedBug], seeds: UInt64, _ operations: Int) throws {
-        print("| bug | seeds until found, median (found in) | promise | crash at every I/O | flipped bits |")
-        print("|---|---|---|---|---|")
+        for test in Set(bugs.compactMap(\.test)).sorted() where fails(test, with: nil) { fatalExit("without a bug the tests \(test) fail, or there are none") }
+        print("| bug | seeds until found, median (found in) | promise | crash at every I/O | flipped bits | test |")
+        print("|---|---|---|---|---|---|")
         let clean = try examine(nil, seeds: seeds, operations)
         print(clean.row)
         var missed: [String] = []

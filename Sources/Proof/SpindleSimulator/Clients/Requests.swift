@@ -1,3 +1,5 @@
+internal import SpindleWire
+
 /// A delivery as a worker holds it, with what the observer calls the message.
 struct HeldToken {
     var tag: Int
@@ -19,7 +21,8 @@ struct PendingRequest {
         case negativeAcknowledge([HeldToken], Nack)
         case extend([HeldToken], duration: UInt64)
         case settle(acknowledged: [HeldToken], queue: Int, tags: Range<Int>, topic: Int, events: Range<Int>)
-        case declare(queue: Int, attemptsMax: UInt32)
+        case declare(queue: Int, QueueSettings)
+        case declareRetention(topic: Int, TopicRetentionFields)
         case topicPublish(topic: Int, events: Range<Int>, producer: Int, isRepeated: Bool)
         case subscribe(subscriber: Int)
         case stats
@@ -33,6 +36,10 @@ struct PendingRequest {
         case awaits(queue: Int, [Int])
         /// BROWSE, or GET of one message.
         case browse(isDead: Bool, Sight)
+        case bulk(BulkAsk)
+        /// QUIET, or else RESUME of a worker.
+        case control(session: UInt64, isQuiet: Bool)
+        case workers
     }
 
     enum Nack {
@@ -47,6 +54,8 @@ struct PendingRequest {
     /// When it came to the node, node time; nil while it is on its way.
     var arrivedAt: UInt64?
     var arrival = Arrival()
+    /// The node wrote to the log when it came.
+    var wroteLog = false
 
     /// A message may not be any more where it was: for a LEASE, because that lease is over and was the last.
     var mayTakeAway: Bool {
@@ -61,7 +70,7 @@ struct PendingRequest {
         switch kind {
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _), .settle(let tokens, _, _, _, _): tokens
         case .connect, .publish, .lease, .declare, .topicPublish, .subscribe, .stats: []
-        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .browse: []
+        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .browse, .declareRetention, .bulk, .control, .workers: []
         }
     }
 }

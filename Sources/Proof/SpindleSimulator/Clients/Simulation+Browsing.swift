@@ -14,16 +14,16 @@ extension Simulation {
         switch random.below(6) {
         case 0:
             group = UInt8(1 + random.below(4))
-            filter.group = group.map { "g\($0)" }
+            filter.group = group.map(groupText)
         case 1:
             key = UInt16(1 + random.below(Int(Oracle.keyMax)))
-            filter.headersEqual = key.map { [.init(name: "dedupKey", text: "k\($0)")] } ?? []
+            filter.headersEqual = key.map { [.init(name: "dedupKey", text: keyText($0))] } ?? []
         case _: break
         }
         let after = random.chance(1, in: 3) ? someMessages(queue).first.map { oracle.messages[$0].id } ?? 0 : 0
         let max = random.chance(1, in: 3) ? UInt32(1 + random.below(4)) : 1_000
         let parts: BrowseParts = random.chance(1, in: 2) ? .records : .histories
-        note("\(name(queue, isDead)) is browsed behind \(after)\(filter.group.map { ", group \($0)" } ?? "")\(key.map { ", key \($0)" } ?? "")")
+        note("\(name(queue, isDead)) is browsed behind \(after)\(group.map { ", group \($0)" } ?? "")\(key.map { ", key \($0)" } ?? "")")
         let sight = oracle.sight(of: queue, isDead: isDead, after: after, now: now) { model in
             (group ?? model.group) == model.group && (key ?? model.key) == model.key
         }

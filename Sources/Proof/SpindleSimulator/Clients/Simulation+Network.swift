@@ -1,9 +1,10 @@
+internal import SpindleLog
 internal import SpindleNode
 internal import SpindleWire
 
 // The network between clients and node: connections that come and go, frames that wait, answers that are lost.
 extension Simulation {
-    var administrator: Int { clients.count - 1 }
+    var administrator: Int { profile.producers + profile.workers + profile.subscribers }
     func producerClient(_ producer: Int) -> Int { producer }
     func workerClient(_ worker: Int) -> Int { profile.producers + worker }
     func subscriberClient(_ subscriber: Int) -> Int { profile.producers + profile.workers + subscriber }
@@ -15,7 +16,9 @@ extension Simulation {
         connections[session] = (client, true)
         broker.connected(SessionID(rawValue: session))
         var writer = WireWriter()
-        HelloRequest(clientName: "c", clientVersion: "1").encode(into: &writer)
+        let isStranger = features.contains(.strangers) && client == stranger
+        // The longest name that is allowed: what is composed of it must be, too.
+        HelloRequest(clientName: isStranger ? String(repeating: "n", count: WireLimits.nameBytesMax) : "c", clientVersion: "1").encode(into: &writer)
         broker.received(SessionID(rawValue: session), .hello, 0, writer.span)
         writer.removeAll()
         AuthRequest(method: .token, credential: "t").encode(into: &writer)
@@ -38,7 +41,7 @@ extension Simulation {
         } else {
             pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: now, arrival: oracle.arrived(kind, at: now))
             arrived(kind)
-            broker.received(SessionID(rawValue: session), opcode, correlation, writer.span)
+            hand(session, opcode, correlation, writer.span)
         }
     }
 
@@ -52,6 +55,9 @@ extension Simulation {
         case .topicPublish(_, let events, _, false):
             tags = 0..<0
             for event in events { oracle.topics.arrived(event) }
+        case .control(let session, _):
+            workerControl.arrived(session, oracle.arrivals)
+            return
         case _: return
         }
         for tag in tags where oracle.messages[tag].delay > 0 && oracle.messages[tag].notBefore == 0 && oracle.messages[tag].fate == .absent {
@@ -68,7 +74,14 @@ extension Simulation {
             pending[frame.correlationID]?.arrival = oracle.arrived(request.kind, at: now)
             arrived(request.kind)
         }
-        broker.received(SessionID(rawValue: clients[client].session), frame.opcode, frame.correlationID, frame.body.span.bytes)
+        hand(clients[client].session, frame.opcode, frame.correlationID, frame.body.span.bytes)
+    }
+
+    /// The node gets a frame.
+    private func hand(_ session: UInt64, _ opcode: Opcode, _ correlation: UInt32, _ body: RawSpan) {
+        let end = broker.node.log.end
+        broker.received(SessionID(rawValue: session), opcode, correlation, body)
+        if broker.node.log.end != end { pending[correlation]?.wroteLog = true }
     }
 
     func flushUplinks() {
@@ -128,12 +141,15 @@ extension Simulation {
         broker.disconnected(SessionID(rawValue: session))
         forgetPending { $0.session == session }
         connections[session] = nil
+        workerControl.forget(session)
     }
 
     func forgetPending(_ isLost: (PendingRequest) -> Bool) {
         let lost = pending.filter { isLost($0.value) }.keys.sorted()
         for correlation in lost {
-            if let request = pending.removeValue(forKey: correlation) { oracle.unknown(request, now: now) }
+            guard let request = pending.removeValue(forKey: correlation) else { continue }
+            oracle.unknown(request, now: now)
+            if case .bulk(let ask) = request.kind, request.arrivedAt != nil { bulkLost(ask) }
         }
     }
 
@@ -176,6 +192,7 @@ extension Simulation {
 
     /// The whole request was refused: it changed nothing.
     private func refused(_ request: PendingRequest, _ error: ErrorReply, client: Int?) {
+        if request.wroteLog { oracle.fail(8, "a request was refused (\(error.message)), and the log was written for it") }
         switch request.kind {
         case .topicPublish(_, let events, _, _), .settle(_, _, _, _, let events):
             for event in events { oracle.topics.notStored(event) }
@@ -202,7 +219,8 @@ extension Simulation {
             // A refusal leaves at once: what took the message away may not be answered yet.
             let isAlone = !pending.values.contains { $0.arrivedAt != nil && $0.mayTakeAway }
             if isAlone, error.code == ErrorCode.noSuchMessage.rawValue { oracle.looked(sight, isDead: isDead, [], next: 0, now: now) }
-        case .connect, .declare, .subscribe, .stats, .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: break
+        case .connect, .declare, .declareRetention, .subscribe, .stats, .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .control, .workers: break
+        case .bulk(let ask): bulkRefused(ask, error)
         }
     }
 
@@ -226,6 +244,7 @@ extension Simulation {
             publishedEvents(events, runs)
             if client != nil, !isRepeated { finishBatch(producer) }
         case .lease(let queue, let isDead, let max, let waits, let worker):
+            try checkQuiet(request, body)
             try leased(queue, isDead, max, worker, from: at, until: waits ? now : at, request.arrival, body, client: client)
         case .acknowledge(let tokens):
             let statuses = try StatusReply(body).statuses(expected: tokens.count)
@@ -250,15 +269,21 @@ extension Simulation {
             note("answer \(correlation): settled \(tokens.map(\.tag)) and stored \(tags), events \(events)")
             settled(tokens, tags, events, ids, at: at, request.arrival)
             if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
-        case .declare(let queue, let attempts):
+        case .declare(let queue, let settings):
             _ = try DeclareReply(body)
-            oracle.declared(queue, attemptsMax: attempts)
+            oracle.declared(queue, settings, request.arrival)
+        case .declareRetention(let topic, let retention):
+            _ = try DeclareReply(body)
+            oracle.topics.declared(retention, of: topic, request.arrival.order)
         case .subscribe(let subscriber):
             let cursor = try TopicSubscribeReply(body).cursor
             subscribed(subscriber, session: request.session, cursor: cursor.offset)
         case .stats: lastStatistics = try StatsReply(body).queues
         case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits: try operated(request, correlation, body)
         case .browse(let isDead, let sight): try looked(isDead, sight, correlation, body)
+        case .bulk(let ask): try bulkAnswered(ask, body, client: client)
+        case .control(let session, let isQuiet): try controlled(session, isQuiet: isQuiet, request.arrival, body)
+        case .workers: try shownWorkers(body)
         }
     }
 

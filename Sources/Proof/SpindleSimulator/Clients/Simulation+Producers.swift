@@ -1,3 +1,4 @@
+internal import SpindleNode
 internal import SpindleWire
 
 // Producers: batches of messages or events, each sent until it is answered.
@@ -22,7 +23,7 @@ extension Simulation {
     }
 
     /// Encodes the records of new messages into `records`.
-    private func makeMessages(_ count: Int, queue: Int) -> Range<Int> {
+    private func makeMessages(_ count: Int, queue: Int, largest: Int? = nil) -> Range<Int> {
         let first = oracle.messages.count
         records.removeAll()
         var keys: [UInt16] = []
@@ -30,21 +31,28 @@ extension Simulation {
             let tag = oracle.messages.count
             var model = MessageModel(queue: UInt8(queue))
             model.idsBefore = oracle.idMax
-            var record = MessageRecord(body: Self.body(tag, bytes: random.chance(1, in: profile.largeOneIn) ? random.below(profile.bodyBytesMax) : random.below(60)))
+            let byteCount = largest ?? (random.chance(1, in: profile.largeOneIn) ? random.below(profile.bodyBytesMax) : random.below(60))
+            var record = MessageRecord(body: Self.body(tag, bytes: byteCount))
             if features.contains(.deduplication), random.chance(1, in: 5) {
                 let key = UInt16(1 + random.below(Int(Oracle.keyMax)))
                 if !keys.contains(key) {
                     keys.append(key)
                     model.key = key
-                    record.deduplicationKey = "k\(key)"
+                    record.deduplicationKey = keyText(key)
                 }
             }
+            // An empty one is none.
+            if profile.hasOddStrings, model.key == 0, random.chance(1, in: 8) { record.deduplicationKey = "" }
             if features.contains(.priorities), random.chance(1, in: 8) { record.priority = UInt8(random.below(10)) }
             let isGrouped = profile.queues[queue].isOrdered || profile.queues[queue].concurrencyPerGroupMax > 0
             if features.contains(.groups), random.chance(1, in: isGrouped ? 2 : 20) {
                 model.group = UInt8(1 + random.below(4))
-                record.group = "g\(model.group)"
+                record.group = groupText(model.group)
                 oracle.queues[queue].members[Int(model.group)].append(tag)
+            }
+            if features.contains(.timeToLiveHeaders), random.chance(1, in: 10) {
+                record.timeToLiveMilliseconds = random.pick([1_000, 5_000, 50_000])
+                model.timeToLive = record.timeToLiveMilliseconds
             }
             if features.contains(.delays), random.chance(1, in: 10) {
                 record.delayMilliseconds = UInt64(1 + random.below(8_000))
@@ -52,12 +60,19 @@ extension Simulation {
             } else {
                 model.delay = profile.queues[queue].delay
             }
-            let (crc, byteCount) = encode(record)
+            let (crc, recordByteCount) = encode(record)
             model.recordCRC = crc
-            model.recordByteCount = UInt32(byteCount)
+            model.recordByteCount = UInt32(recordByteCount)
             oracle.messages.append(model)
         }
         return first..<oracle.messages.count
+    }
+
+    /// Now and then a body at, just below or just beyond the largest that is stored.
+    private func largestBody() -> Int? {
+        guard features.contains(.largeRecords), random.chance(1, in: 60) else { return nil }
+        let room = configuration.frameBytesMax - WireLimits.recordOverheadBytesMax - MessageRecord.fixedByteCount - 8
+        return room + random.pick([-20_000, -64, -1, 0, 1, 512])
     }
 
     private func makeEvents(_ count: Int, topic: Int) -> Range<Int> {
@@ -86,7 +101,8 @@ extension Simulation {
         guard !producers[producer].isWaiting else { return }
         if producers[producer].batch == nil {
             let queue = random.below(profile.queues.count)
-            let tags = makeMessages(1 + random.below(4), queue: queue)
+            let largest = largestBody()
+            let tags = makeMessages(largest == nil ? 1 + random.below(4) : 1, queue: queue, largest: largest)
             begin(producer, isTopic: false, target: queue, tags)
         }
         sendBatch(producer)

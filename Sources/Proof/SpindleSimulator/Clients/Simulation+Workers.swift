@@ -146,36 +146,48 @@ extension Simulation {
 
     // MARK: The administrator
 
-    private func policy(_ queue: Int, attemptsMax: UInt32) -> QueuePolicyFields {
+    private func policy(_ queue: Int, _ settings: QueueSettings) -> QueuePolicyFields {
         var fields = QueuePolicyFields()
         let profile = profile.queues[queue]
-        fields.attemptsMax = UInt64(attemptsMax)
-        fields.deduplicationWindowMilliseconds = profile.window
+        fields.attemptsMax = UInt64(settings.attemptsMax)
+        fields.deduplicationWindowMilliseconds = settings.window
         fields.lengthMax = profile.lengthMax
         fields.delayMilliseconds = profile.delay
         fields.backoffInitialMilliseconds = profile.backoff
-        fields.timeToLiveMilliseconds = profile.timeToLive
+        fields.timeToLiveMilliseconds = settings.timeToLive
         fields.orderedGroups = profile.isOrdered ? 1 : 0
         fields.fairGroups = profile.isFair ? 1 : 0
         fields.resultRetentionMilliseconds = profile.resultRetention
-        fields.concurrency = UInt64(profile.concurrencyMax)
-        fields.concurrencyPerGroup = UInt64(profile.concurrencyPerGroupMax)
+        fields.concurrency = UInt64(settings.limits.concurrencyMax)
+        fields.concurrencyPerGroup = UInt64(settings.limits.concurrencyPerGroupMax)
+        fields.ratePerSecond = UInt64(settings.limits.ratePerSecond)
+        fields.ratePerSecondPerGroup = UInt64(settings.limits.ratePerGroup)
         return fields
     }
 
-    func declare(_ queue: Int, atOnce: Bool = false) { declare(queue, attemptsMax: profile.queues[queue].attemptsMax, atOnce: atOnce) }
+    func declare(_ queue: Int, atOnce: Bool = false) { declare(queue, QueueSettings(profile.queues[queue]), atOnce: atOnce) }
 
-    private func declare(_ queue: Int, attemptsMax: UInt32, atOnce: Bool = false) {
-        send(administrator, .declare, .declare(queue: queue, attemptsMax: attemptsMax), atOnce: atOnce) {
-            DeclareRequest(queue: "q\(queue)", policy: policy(queue, attemptsMax: attemptsMax)).encode(into: &$0)
+    private func declare(_ queue: Int, _ settings: QueueSettings, atOnce: Bool = false) {
+        send(administrator, .declare, .declare(queue: queue, settings), atOnce: atOnce) {
+            DeclareRequest(queue: "q\(queue)", policy: policy(queue, settings)).encode(into: &$0)
+        }
+    }
+
+    /// What is kept of a topic.
+    func declareRetention(_ topic: Int, _ retention: TopicRetentionFields) {
+        note("t\(topic) is declared to keep \(retention.eventsMax ?? 0) events for \(retention.ageMillisecondsMax ?? 0) ms")
+        send(administrator, .topicDeclare, .declareRetention(topic: topic, retention)) {
+            TopicDeclareRequest(pattern: "t\(topic)", retention: retention).encode(into: &$0)
         }
     }
 
     func declareChange() {
         let queue = random.below(profile.queues.count)
-        let attempts = random.chance(1, in: 4) ? UInt32(random.pick([1, 2, 4, 0])) : profile.queues[queue].attemptsMax
-        note("q\(queue) is declared with \(attempts) attempts")
-        declare(queue, attemptsMax: attempts)
+        var settings = QueueSettings(profile.queues[queue])
+        if random.chance(1, in: 4) { settings.attemptsMax = UInt32(random.pick([1, 2, 4, 0])) }
+        if profile.queues[queue].changes, random.chance(1, in: 2) { settings.change(of: profile.queues[queue], &random, features) }
+        note("q\(queue) is declared: \(settings)")
+        declare(queue, settings)
     }
 
     func stats() {

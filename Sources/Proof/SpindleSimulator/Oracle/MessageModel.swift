@@ -71,6 +71,10 @@ struct MessageModel {
     var storedUntil: UInt64 = 0
     /// The number of the last request that published it and was not answered.
     var publishedBy: UInt32 = 0
+    /// The time to live that it brings along; 0: none.
+    var timeToLive: UInt64 = 0
+    /// It may have been dead and come back, without a time to live of its own.
+    var mayHaveLostTimeToLive = false
     /// Its time to live counts from then, or earlier.
     var livesFromAtMost: UInt64 = .max
 
@@ -88,10 +92,20 @@ struct QueueModel {
     /// How long a deduplication key is remembered, milliseconds.
     let windowLow: UInt64
     let windowHigh: UInt64
-    let timeToLive: UInt64
+    /// At least and at most, of all times; 0: it has none.
+    let timeToLiveLeast: UInt64
+    let timeToLiveMost: UInt64
     let isOrdered: Bool
-    let concurrencyMax: Int
-    let concurrencyPerGroupMax: Int
+    /// What holds its deliveries back; nil while a change is not confirmed.
+    private(set) var limits: QueueLimits?
+    /// Deliveries of which the time is known, for the rates: of the queue, of its groups.
+    var recent = RecentDeliveries()
+    var recentByGroup: [RecentDeliveries] = Array(repeating: RecentDeliveries(), count: 8)
+    /// Requests behind this one find the rates and limits of now.
+    private(set) var ratesCountFrom: UInt32 = 0
+    private(set) var limitsHoldFrom: UInt32 = 0
+    /// The last DECLARE that came.
+    private var lastDeclare: UInt32 = 0
     let resultRetention: UInt64
     /// Requests behind this one find deliveries, publishes paused; nil: nobody knows.
     var deliveriesPausedSince: UInt32?
@@ -120,13 +134,34 @@ struct QueueModel {
         attemptsHigh = queue.attemptsMax
         attemptsLeast = queue.attemptsMax
         attemptsMost = queue.attemptsMax
-        windowLow = queue.window
-        windowHigh = queue.window
-        timeToLive = queue.timeToLive
+        windowLow = queue.changes ? QueueSettings.windows[0] : queue.window
+        windowHigh = queue.changes ? QueueSettings.windows[1] : queue.window
+        timeToLiveLeast = queue.changes ? QueueSettings.timesToLive[1] : queue.timeToLive
+        timeToLiveMost = queue.changes ? 0 : queue.timeToLive
         isOrdered = queue.isOrdered
-        concurrencyMax = queue.concurrencyMax
-        concurrencyPerGroupMax = queue.concurrencyPerGroupMax
+        limits = QueueLimits(queue)
         resultRetention = queue.resultRetention
+    }
+
+    /// A DECLARE came, number `arrival`: until it is answered either may hold.
+    mutating func mayDeclare(_ limits: QueueLimits, _ arrival: UInt32) {
+        lastDeclare = arrival
+        if limits != self.limits { self.limits = nil }
+    }
+
+    /// A DECLARE was confirmed; it counts if it was the last that came.
+    mutating func declared(_ limits: QueueLimits, _ arrival: UInt32) {
+        guard lastDeclare == arrival, limits != self.limits else { return }
+        self.limits = limits
+        limitsHoldFrom = arrival
+        forgetDeliveries(arrival)
+    }
+
+    /// Rates count anew: the queue is another, or has other rates.
+    mutating func forgetDeliveries(_ arrival: UInt32) {
+        ratesCountFrom = arrival
+        recent = RecentDeliveries()
+        for index in recentByGroup.indices { recentByGroup[index] = RecentDeliveries() }
     }
 
     mutating func lost(_ number: UInt32, isDead: Bool) {

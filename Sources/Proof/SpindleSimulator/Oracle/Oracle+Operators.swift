@@ -7,6 +7,7 @@ extension Oracle {
         arrivals += 1
         switch request {
         case .pause(let queue, _, _), .delete(let queue):
+            if case .delete = request { queues[queue].forgetDeliveries(arrivals) }
             queues[queue].lastPause = arrivals
             queues[queue].deliveriesPausedSince = nil
             queues[queue].publishesPausedSince = nil
@@ -14,6 +15,8 @@ extension Oracle {
             queues[queue].redrivenAt = time
             queues[queue].lastRedrive = arrivals
             mayRedrive(queue, at: time)
+        case .declare(let queue, let settings): queues[queue].mayDeclare(settings.limits, arrivals)
+        case .declareRetention(let topic, let retention): topics.mayDeclare(retention, of: topic, arrivals)
         case _: break
         }
         return Arrival(order: arrivals, losses: losses)
@@ -34,8 +37,13 @@ extension Oracle {
 
     /// Whether its time to live may have ended.
     func mayBeOver(_ tag: Int, at time: UInt64) -> Bool {
-        let timeToLive = queues[Int(messages[tag].queue)].timeToLive
-        return timeToLive > 0 && time >= messages[tag].storedFrom + timeToLive
+        let model = messages[tag]
+        var timeToLive = model.timeToLive
+        if timeToLive == 0 || model.mayHaveLostTimeToLive {
+            let least = queues[Int(model.queue)].timeToLiveLeast
+            timeToLive = timeToLive == 0 ? least : least == 0 ? timeToLive : min(timeToLive, least)
+        }
+        return timeToLive > 0 && time >= model.storedFrom + timeToLive
     }
 
     /// Whether the message is at that place, as far as can be known.
@@ -258,6 +266,7 @@ extension Oracle {
     /// The message may be at home again.
     func redriven(_ model: inout MessageModel) {
         model.mayBeRedriven = true
+        model.mayHaveLostTimeToLive = true
         model.fate.insert(.home)
         model.livesFromAtMost = .max
         model.notBefore = 0
@@ -273,28 +282,52 @@ extension Oracle {
             fail(8, "\(name(tag)) was delivered while deliveries were paused")
         }
         let (queue, model) = (queues[number], messages[tag])
-        if queue.timeToLive > 0, model.livesFromAtMost < .max, delivery.from >= model.livesFromAtMost + queue.timeToLive, hasRoomForEnds {
-            fail(8, "\(name(tag)) was delivered \(delivery.from - model.livesFromAtMost) ms after its time to live began: \(queue.timeToLive) ms")
+        let timeToLive = longestTimeToLive(of: model)
+        if timeToLive > 0, model.livesFromAtMost < .max, delivery.from >= model.livesFromAtMost + timeToLive, hasRoomForEnds {
+            fail(8, "\(name(tag)) was delivered \(delivery.from - model.livesFromAtMost) ms after its time to live began: \(timeToLive) ms")
         }
         if model.group > 0, queue.isOrdered { checkOrder(tag, delivery) }
-        guard queue.concurrencyMax > 0 || queue.concurrencyPerGroupMax > 0 else { return }
         queues[number].leased.removeAll { other in
             if other == tag || messages[other].fate.contains(.gone) || !messages[other].fate.contains(.home) { return true }
             guard case .held(_, let until) = messages[other].lease else { return true }
             return delivery.from >= until
         }
+        guard let limits = queue.limits else { return }
+        checkRates(tag, delivery, limits)
+        guard limits.concurrencyMax > 0 || limits.concurrencyPerGroupMax > 0 else { return }
+        guard delivery.arrival.order > queue.limitsHoldFrom else { return }
         let holders = queues[number].leased.filter { isSurelyLeased($0, at: delivery.until) && messages[$0].fate == .home }
-        if queue.concurrencyMax > 0, holders.count >= queue.concurrencyMax {
-            fail(2, "\(name(tag)) was delivered while \(holders.count) leases of its queue hold: \(queue.concurrencyMax) may")
+        if limits.concurrencyMax > 0, holders.count >= limits.concurrencyMax {
+            fail(2, "\(name(tag)) was delivered while \(holders.count) leases of its queue hold (\(holders)): \(limits.concurrencyMax) may")
         }
         let ofGroup = holders.filter { messages[$0].group == model.group }
-        if model.group > 0, queue.concurrencyPerGroupMax > 0, ofGroup.count >= queue.concurrencyPerGroupMax {
-            fail(2, "\(name(tag)) was delivered while \(ofGroup.count) leases of its group hold: \(queue.concurrencyPerGroupMax) may")
+        if model.group > 0, limits.concurrencyPerGroupMax > 0, ofGroup.count >= limits.concurrencyPerGroupMax {
+            fail(2, "\(name(tag)) was delivered while \(ofGroup.count) leases of its group hold: \(limits.concurrencyPerGroupMax) may")
+        }
+    }
+
+    /// The time to live that the message has at most; 0: it may have none.
+    private func longestTimeToLive(of model: MessageModel) -> UInt64 {
+        let ofQueue = queues[Int(model.queue)].timeToLiveMost
+        if model.timeToLive == 0 { return ofQueue }
+        return model.mayHaveLostTimeToLive ? (ofQueue == 0 ? 0 : max(ofQueue, model.timeToLive)) : model.timeToLive
+    }
+
+    /// Never more deliveries in a time than the rates allow. Those that waited are left out: when they began is not known.
+    private mutating func checkRates(_ tag: Int, _ delivery: Delivery, _ limits: QueueLimits) {
+        guard delivery.from == delivery.until, delivery.arrival.order > queues[delivery.queue].ratesCountFrom else { return }
+        if limits.ratePerSecond > 0, let over = queues[delivery.queue].recent.add(delivery.from, perSecond: limits.ratePerSecond) {
+            fail(8, "\(name(tag)) was delivered at \(delivery.from): \(over.count) since \(over.since), and its queue allows \(limits.ratePerSecond) a second")
+        }
+        let group = Int(messages[tag].group)
+        guard group > 0, limits.ratePerGroup > 0 else { return }
+        if let over = queues[delivery.queue].recentByGroup[group].add(delivery.from, perSecond: limits.ratePerGroup) {
+            fail(8, "\(name(tag)) was delivered at \(delivery.from): \(over.count) of its group since \(over.since), and \(limits.ratePerGroup) a second are allowed")
         }
     }
 
     /// Without room in the log, times to live end later.
-    private var hasRoomForEnds: Bool { lackedRoomAt.map { step > $0 + 64 } ?? true }
+    var hasRoomForEnds: Bool { lackedRoomAt.map { step > $0 + 64 } ?? true }
 
     /// No earlier message of the group may be unsettled.
     private mutating func checkOrder(_ tag: Int, _ delivery: Delivery) {

@@ -258,7 +258,7 @@ struct Oracle {
     mutating func unknown(_ request: PendingRequest, now: UInt64) {
         guard let time = request.arrivedAt else { return }
         switch request.kind {
-        case .connect, .stats, .subscribe, .awaits, .browse: break
+        case .connect, .stats, .subscribe, .awaits, .browse, .bulk, .control, .workers: break
         case .publish(_, let tags, _, _):
             for tag in tags { maybeStored(tag, at: time, request.arrival) }
         case .lease(let queue, let isDead, _, _, _):
@@ -283,7 +283,8 @@ struct Oracle {
             }
         case .settle(let tokens, _, let tags, _, let events):
             maybeSettled(tokens, tags, events, at: time, request.arrival)
-        case .declare(let queue, let attempts): queues[queue].maybeSetAttempts(attempts)
+        case .declare(let queue, let settings): queues[queue].maybeSetAttempts(settings.attemptsMax)
+        case .declareRetention: break // taken for possible from when it came
         case .pause, .redrive: break // what they may do is taken for possible from when they came
         case .purge(let queue, let isDead, _, _): maybePurged(queue, isDead: isDead, at: now)
         case .delete(let queue): maybeDeleted(queue, at: now)
@@ -294,7 +295,10 @@ struct Oracle {
         }
     }
 
-    mutating func declared(_ queue: Int, attemptsMax: UInt32) { queues[queue].setAttempts(attemptsMax) }
+    mutating func declared(_ queue: Int, _ settings: QueueSettings, _ arrival: Arrival) {
+        queues[queue].setAttempts(settings.attemptsMax)
+        queues[queue].declared(settings.limits, arrival.order)
+    }
 
     private mutating func maybeStored(_ tag: Int, at time: UInt64, _ arrival: Arrival) {
         messages[tag].publishedBy = arrival.order

@@ -1,3 +1,5 @@
+internal import SpindleWire
+
 /// What an outside observer knows of the events of topics and of those who read them.
 struct TopicOracle {
     struct Event {
@@ -34,13 +36,15 @@ struct TopicOracle {
     /// By topic: offsets of the events that are known to be stored, rising.
     private(set) var offsets: [[(offset: UInt64, event: Int)]]
     var subscribers: [Subscriber] = []
-    /// Events kept of each topic, and how long, milliseconds.
-    var eventsMax = 0
-    var retentionMilliseconds: UInt64 = 0
+    /// What is kept, by topic.
+    private var retentions: [TopicRetentionModel]
     private let failure = Failure()
     private var offsetMax: UInt64 = 0
 
-    init(topics: Int = 0) { offsets = Array(repeating: [], count: topics) }
+    init(topics: Int = 0, eventsMax: Int = 0, milliseconds: UInt64 = 0) {
+        offsets = Array(repeating: [], count: topics)
+        retentions = Array(repeating: TopicRetentionModel(eventsMax: eventsMax, milliseconds: milliseconds), count: topics)
+    }
 
     private final class Failure {
         var problem: (promise: Int, text: String)?
@@ -118,7 +122,7 @@ struct TopicOracle {
 
     // MARK: Reading
 
-    mutating func pushed(to subscriber: Int, event: Int, topic: Int, offset: UInt64, recordCRC: UInt32, now: UInt64) {
+    mutating func pushed(to subscriber: Int, event: Int, topic: Int, offset: UInt64, recordCRC: UInt32, now: UInt64, hasRoom: Bool) {
         guard event >= 0, event < events.count else {
             fail(10, "an event was pushed that nobody published: \(event)")
             return
@@ -134,6 +138,7 @@ struct TopicOracle {
         checkNoneBetween(subscriber, offset)
         if events[event].offset == 0 { learn(event, offset, now: now) }
         if events[event].offset != offset { fail(7, "event \(event) is at \(events[event].offset), and was pushed at \(offset)") }
+        checkRetention(event, topic: topic, offset: offset, now: now, hasRoom: hasRoom)
         subscribers[subscriber].cursor = offset
     }
 
@@ -155,15 +160,36 @@ struct TopicOracle {
     private func mayHaveGoneUntold(_ subscriber: Subscriber, _ topic: Int, _ index: Int) -> Bool {
         let event = offsets[topic][index].event
         guard subscriber.untoldAtBegin.contains(event) else { return false }
-        if subscriber.begunAt >= events[event].bornFrom + retentionMilliseconds { return true }
+        if subscriber.begunAt - min(subscriber.begunAt, events[event].bornFrom) >= retentions[topic].millisecondsLeast { return true }
         let behind = offsets[topic][(index + 1)...].reduce(0) {
             $0 + ($1.offset <= subscriber.offsetAtBegin || subscriber.untoldAtBegin.contains($1.event) ? 1 : 0)
         }
         let unknown = subscriber.untoldAtBegin.reduce(0) { $0 + (events[$1].topic == topic && events[$1].offset == 0 && events[$1].mayBePresent ? 1 : 0) }
-        return behind + unknown >= eventsMax
+        return behind + unknown >= retentions[topic].eventsLeast
     }
 
     // MARK: Retention
+
+    mutating func mayDeclare(_ retention: TopicRetentionFields, of topic: Int, _ arrival: UInt32) {
+        retentions[topic].mayDeclare(retention, arrival)
+    }
+
+    mutating func declared(_ retention: TopicRetentionFields, of topic: Int, _ arrival: UInt32) {
+        retentions[topic].declared(retention, arrival)
+    }
+
+    /// An event that was pushed must not have been dropped before.
+    private func checkRetention(_ event: Int, topic: Int, offset: UInt64, now: UInt64, hasRoom: Bool) {
+        let newer = offsets[topic].count - Self.firstAfter(offset, in: offsets[topic])
+        if newer >= retentions[topic].eventsMost {
+            fail(7, "the event at \(offset) was pushed, and \(newer) newer ones of its topic are there: \(retentions[topic].eventsMost) are kept")
+        }
+        let age = now - min(now, events[event].storedUntil)
+        // What is over is dropped once a second, if there is room in the log.
+        if hasRoom, retentions[topic].millisecondsMost < .max, age > retentions[topic].millisecondsMost + 1_100 {
+            fail(7, "the event at \(offset) was pushed at the age of \(age) ms: \(retentions[topic].millisecondsMost) ms are kept")
+        }
+    }
 
     /// Up to where the events of a topic may have been dropped at `now`: those behind which there may be as many as are kept, and old ones.
     func mayBeForgotten(_ topic: Int, now: UInt64) -> UInt64 {
@@ -174,7 +200,7 @@ struct TopicOracle {
         for index in list.indices {
             let behind = list.count - 1 - index + unknown
             let event = events[list[index].event]
-            guard behind >= eventsMax || now >= event.bornFrom + retentionMilliseconds else { break }
+            guard behind >= retentions[topic].eventsLeast || now - min(now, event.bornFrom) >= retentions[topic].millisecondsLeast else { break }
             through = list[index].offset
         }
         return through
@@ -206,5 +232,41 @@ struct TopicOracle {
     mutating func checkCaughtUp(_ subscriber: Int) {
         guard subscribers[subscriber].isActive, subscribers[subscriber].credit > 0 else { return }
         checkNoneBetween(subscriber, .max)
+    }
+}
+
+/// What is kept of a topic, as far as can be known: at least and at most. No limit is the highest number.
+struct TopicRetentionModel {
+    /// Of all times: what was dropped stays so.
+    private(set) var eventsLeast: Int
+    private(set) var millisecondsLeast: UInt64
+    /// By now.
+    private(set) var eventsMost: Int
+    private(set) var millisecondsMost: UInt64
+    /// The last TOPIC_DECLARE that came.
+    private var lastDeclare: UInt32 = 0
+
+    init(eventsMax: Int, milliseconds: UInt64) {
+        (eventsLeast, eventsMost) = (eventsMax, eventsMax)
+        (millisecondsLeast, millisecondsMost) = (milliseconds, milliseconds)
+    }
+
+    private static func limits(_ retention: TopicRetentionFields) -> (events: Int, milliseconds: UInt64) {
+        let (events, age) = (Int(retention.eventsMax ?? 0), retention.ageMillisecondsMax ?? 0)
+        return (events == 0 ? .max : events, age == 0 ? .max : age)
+    }
+
+    mutating func mayDeclare(_ retention: TopicRetentionFields, _ arrival: UInt32) {
+        lastDeclare = arrival
+        let new = Self.limits(retention)
+        eventsLeast = min(eventsLeast, new.events)
+        millisecondsLeast = min(millisecondsLeast, new.milliseconds)
+        eventsMost = max(eventsMost, new.events)
+        millisecondsMost = max(millisecondsMost, new.milliseconds)
+    }
+
+    mutating func declared(_ retention: TopicRetentionFields, _ arrival: UInt32) {
+        guard lastDeclare == arrival else { return }
+        (eventsMost, millisecondsMost) = Self.limits(retention)
     }
 }
