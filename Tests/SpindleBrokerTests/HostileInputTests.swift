@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import SpindleBroker
+import SpindleNode
 import SpindleWire
 import Testing
 
@@ -201,7 +202,7 @@ struct HostileInputTests {
 
     @Test func connectionsOfOnePrincipalOverItsLimit() async throws {
         try await TestBroker.run(folder) {
-            $0.principals[1].connectionsMax = 1
+            $0.principals[1].principal.quota.connections = 1
         } _: { running in
             let first = try await running.client("reader")
             let second = try await running.raw()

@@ -18,14 +18,13 @@ struct BrokerSetup {
         limits.frameBytesMax = broker.limits.frameBytes
         limits.inFlightMax = broker.limits.inFlight
         limits.outputBytesMax = broker.limits.outputBuffer
-        limits.outputBytesPauseReading = min(limits.outputBytesPauseReading, limits.outputBytesMax)
         var configuration = SpindleBroker.BrokerConfiguration(
             dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits,
             queues: cluster.queues.map { DeclaredQueue(name: $0.name, policy: $0.policy) },
             principals: cluster.principals.map(principal))
         configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0) }
         configuration.newQueues = newQueues
-        try setLog(&configuration)
+        setLog(&configuration)
         let history = Self.retention(cluster.topicDefaults)
         configuration.topicEventsMax = Int(clamping: history.eventsMax ?? 0)
         configuration.topicBytesMax = history.bytesMax ?? 0
@@ -34,20 +33,13 @@ struct BrokerSetup {
         return configuration
     }
 
-    private func setLog(_ configuration: inout SpindleBroker.BrokerConfiguration) throws {
+    private func setLog(_ configuration: inout SpindleBroker.BrokerConfiguration) {
         if let segment = broker.log.segment {
             configuration.log.segmentBytes = UInt64(segment)
             configuration.log.entryBytesMax = min(configuration.log.entryBytesMax, EntryHeader.payloadBytesLimit(segmentBytes: UInt64(segment)))
         }
         if let interval = broker.log.checkpointEvery { configuration.checkpointIntervalBytes = UInt64(interval) }
         if let free = broker.log.keepFree { configuration.log.freeBytesKept = UInt64(free) }
-        // What one frame asks for is one entry of the log, and a little more than the frame.
-        let frameBytesMax = configuration.log.entryBytesMax / 5 * 4
-        guard broker.limits.frameBytes <= frameBytesMax else {
-            throw CommandFailure(
-                "the broker “\(broker.name)” would take frames of \(broker.limits.frameBytes) bytes, and its log has room for \(frameBytesMax).",
-                advice: "Make limits.frameBytes smaller, or log.segment larger.")
-        }
     }
 
     private var listeners: [BrokerListener] {
@@ -68,8 +60,20 @@ struct BrokerSetup {
         let principal = Principal(
             name: configured.name, publish: permissions.publish, lease: permissions.lease,
             read: permissions.read, admin: permissions.admin, topicPublish: permissions.topicPublish,
-            topicSubscribe: permissions.topicSubscribe, actFor: permissions.actFor)
+            topicSubscribe: permissions.topicSubscribe, actFor: permissions.actFor, quota: quota(configured.quotas))
         return BrokerPrincipal(principal: principal, certificateNames: [configured.certificateName].compactMap(\.self))
+    }
+
+    private func quota(_ configured: QuotaConfiguration) -> PrincipalQuota {
+        var quota = PrincipalQuota()
+        // Whatever the broker's limit is, one principal leaves room for others.
+        quota.connections = configured.connections ?? max(1, broker.limits.connections / 2)
+        if let requests = configured.requests { quota.requests = requests }
+        if let bytes = configured.bytesInFlight { quota.bytesInFlight = bytes }
+        if let leases = configured.leases { quota.leases = leases }
+        if let subscriptions = configured.subscriptions { quota.subscriptions = subscriptions }
+        if let waits = configured.waits { quota.waits = waits }
+        return quota
     }
 
     private static func retention(_ configured: TopicRetentionConfiguration) -> TopicRetentionFields {

@@ -73,6 +73,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
             problem: "found a second process called \"files-2\", expected another name"),
         Fault(find: "    role: viewer", replace: "    role: viewr", lineOffset: 0, column: 11, path: "principals[1].role",
             problem: "found \"viewr\", expected viewer, approver, operator, admin, addin, bff or none", suggestion: "viewer"),
+        Fault(find: "    role: viewer", replace: "    role: viewer\n    quotas: {waits: 0}", lineOffset: 1, column: 21, path: "principals[1].quotas.waits",
+            problem: "found 0, expected a whole number from 1 to 1000000"),
         Fault(find: "  hosts: [local]", replace: "  hosts: [locl]", lineOffset: 0, column: 11, path: "files.hosts[0]",
             problem: "found \"locl\", expected the name of a host (declared: local)", suggestion: "local"),
         Fault(find: "domain:\n  database: mcms/mcms.sqlite\n", replace: "", lineOffset: 7, column: 3, path: "webs",

@@ -94,8 +94,9 @@ import Yams
         let definitions = try Self.schemaDefinitions()
         var shapes: [String: [String: Bool]] = [:]
         for file in Self.files {
-            // The shipped files leave out one shape: a topic's own retention.
+            // The shipped files leave out two shapes: a topic's own retention, and quotas.
             let text = try Repository.text(file).replacing("- pattern: notification.alert", with: "- pattern: notification.alert\n    retention: {age: 30d}")
+                .replacing("    role: viewer", with: "    role: viewer\n    quotas: {waits: 100}")
             let asked = try ClusterConfiguration.decode(yaml: text, fileName: file).shapes
             shapes.merge(asked) { $0.merging($1) { first, _ in first } }
         }

@@ -59,7 +59,7 @@ package struct WaitingAwaits: Sendable {
     /// When the next wait may end; a time at which none does is possible.
     package var nextDeadline: UInt64? { deadlines.min?.at }
     /// Entries that are kept by message and by deadline, for tests.
-    package var entryCount: Int { numbersByMessage.keys.reduce(deadlines.count) { $0 + (numbersByMessage[$1]?.all.count ?? 0) } }
+    package var entryCount: Int { numbersByMessage.keys.sorted().reduce(deadlines.count) { $0 + (numbersByMessage[$1]?.all.count ?? 0) } }
 
     /// `awaiter` waits for its pending messages, of which there is at least one.
     package mutating func add(_ awaiter: Awaiter, until deadline: UInt64) {

@@ -133,13 +133,10 @@ package struct BrokerPrincipal: Sendable {
     package var principal: Principal
     /// Common names of client certificates that speak for this principal. Exact; no patterns.
     package var certificateNames: [String]
-    /// Connections at once; nil: only the broker's own limit.
-    package var connectionsMax: Int?
 
-    package init(principal: Principal, certificateNames: [String] = [], connectionsMax: Int? = nil) {
+    package init(principal: Principal, certificateNames: [String] = []) {
         self.principal = principal
         self.certificateNames = certificateNames
-        self.connectionsMax = connectionsMax
     }
 
     /// `admin`, who may do everything.

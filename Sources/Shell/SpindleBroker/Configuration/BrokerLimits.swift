@@ -4,6 +4,9 @@ package struct BrokerLimits: Sendable {
     package var connectionsMax = 10_000
     /// Connections at once from one address; nil: no limit of their own.
     package var connectionsPerAddressMax: Int?
+    /// Connections that have not said who they are, at once: in all, and from one address. Fewer where files are scarce.
+    package var unauthenticatedMax = 1_000
+    package var unauthenticatedPerAddressMax = 256
     /// From the accept (so the TLS handshake counts) to the answer to AUTH.
     package var unauthenticatedMilliseconds: UInt64 = 5_000
     /// A frame that has begun must be whole after this long.

@@ -23,10 +23,14 @@ enum ClientListener {
         }
         let context = try listener.tls.map { tls throws(BrokerStartError) in try TLSContexts.server(tls) }
         let asksForCertificate = listener.tls?.clientAuthorityFile != nil
+        // The listener lives on the shard's loop too: its gate asks the shard.
         let loop = shard.eventLoop
         let bootstrap = ServerBootstrap(group: loop, childGroup: loop)
             .serverChannelOption(ChannelOptions.backlog, value: backlog)
             .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptGate(shard: shard.value)) }
+            }
             .childChannelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
             .childChannelOption(
@@ -46,7 +50,7 @@ enum ClientListener {
 
     private static func add(to channel: any Channel, _ shard: Shard, _ context: NIOSSLContext?, asksForCertificate: Bool) throws {
         let connection = Connection(
-            id: shard.nextSession(), address: channel.remoteAddress?.ipAddress ?? "unknown", shard: shard, now: shard.now)
+            id: shard.sockets.nextSession(), address: channel.remoteAddress?.ipAddress ?? "unknown", shard: shard, now: shard.now)
         let pipeline = channel.pipeline.syncOperations
         if let context {
             let handler = NIOSSLServerHandler(context: context)

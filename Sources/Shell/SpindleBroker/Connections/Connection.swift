@@ -26,8 +26,10 @@ final class Connection: ChannelDuplexHandler {
 
     private(set) var state: State = .open
     var deadlines: ConnectionDeadlines
+    var standing = ConnectionStanding.unauthenticated
     /// Set once authenticated.
-    private(set) var principal: String?
+    var principal: String? { if case .principal(let name) = standing { name } else { nil } }
+    var turns = ConnectionTurns()
     /// What a frame may measure now, bytes.
     var frameBytesMax = WireLimits.preAuthenticationFrameBytesMax
 
@@ -55,7 +57,7 @@ final class Connection: ChannelDuplexHandler {
     var outputBytes: Int { unsentBytes + (pending?.readableBytes ?? 0) }
 
     func authenticated(as principal: String) {
-        self.principal = principal
+        standing = .principal(principal)
         deadlines.authenticated()
     }
 
@@ -101,7 +103,9 @@ final class Connection: ChannelDuplexHandler {
 
     /// Back-pressure: a read is only passed on while there is room for what it brings.
     func read(context: ChannelHandlerContext) {
-        if isOpen, shard.holdsReading(of: self) {
+        if isOpen, turns.isWaiting {
+            readIsHeld = true
+        } else if isOpen, shard.holdsReading(of: self) {
             readIsHeld = true
             shard.noteHeld(self)
         } else {
@@ -120,6 +124,7 @@ final class Connection: ChannelDuplexHandler {
             consume(held)
             if isOpen, shard.holdsReading(of: self) { return false }
         }
+        if turns.isWaiting { return true }
         if readIsHeld {
             readIsHeld = false
             context?.read()

@@ -8,7 +8,7 @@ package enum ConnectionExpiry: Equatable {
 
 /// What happened when on one connection, and what follows from it. Times in milliseconds of the node's clock.
 package struct ConnectionDeadlines {
-    private let connectedAt: UInt64
+    private var connectedAt: UInt64
     private var isAuthenticated = false
     package private(set) var lastReadAt: UInt64
     package private(set) var lastWriteAt: UInt64
@@ -39,6 +39,15 @@ package struct ConnectionDeadlines {
     package mutating func forgiveInput(at now: UInt64) {
         lastReadAt = now
         if partialSince != nil { partialSince = now }
+    }
+
+    /// The broker stood still for so long: what it did not hear, read or write in that time is nobody's fault.
+    package mutating func forgiveStall(_ milliseconds: UInt64, at now: UInt64) {
+        guard milliseconds > 0 else { return }
+        connectedAt = min(now, connectedAt + milliseconds)
+        lastReadAt = min(now, lastReadAt + milliseconds)
+        partialSince = partialSince.map { min(now, $0 + milliseconds) }
+        outputWaitingSince = outputWaitingSince.map { min(now, $0 + milliseconds) }
     }
 
     package mutating func wrote(at now: UInt64) {

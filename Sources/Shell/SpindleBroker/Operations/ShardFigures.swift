@@ -58,6 +58,8 @@ extension ShardFigures {
         var text = MetricsText()
         text.single("spindle_connections", .gauge, "Clients connected now.", UInt64(connections))
         text.single("spindle_connections_accepted_total", .counter, "Connections accepted.", counters.connectionsAccepted)
+        text.single("spindle_accept_pauses_total", .counter, "Times that accepting paused because as many sockets were open as may be.", counters.acceptPauses)
+        text.single("spindle_turns_waited_for_total", .counter, "Times that a connection's input waited for a later turn.", counters.turnsWaitedFor)
         text.single("spindle_output_waiting_bytes", .gauge, "Output that sockets have not taken yet.", UInt64(unsentBytes))
         text.single("spindle_input_waiting_bytes", .gauge, "Input that is not handed on yet: unfinished frames, paused connections.", UInt64(heldInputBytes))
         requests(&text)

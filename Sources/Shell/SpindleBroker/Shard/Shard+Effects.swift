@@ -9,7 +9,7 @@ extension Shard {
     func performEffects() {
         while !node.outbox.effects.isEmpty {
             // The node fills one outbox while the other is worked off: an answer to an effect may make further ones.
-            swap(&node.outbox, &performing)
+            node.takeOutbox(into: &performing)
             var index = 0
             while index < performing.effects.count {
                 index += perform(at: index)
@@ -26,7 +26,6 @@ extension Shard {
             connection.withOutput { output in
                 performing.writer.withUnsafeBytes { _ = output.writeBytes(UnsafeRawBufferPointer(rebasing: $0[range])) }
             }
-            cutIfOverfull(connection)
             return 1
         case .read(let session, let address, let count):
             var total = count
@@ -47,7 +46,7 @@ extension Shard {
         case .verifyCertificate(let session):
             answer(session, connections[session]?.certificateName?().flatMap { directory.principal(certificateName: $0) })
         case .close(let session):
-            connections[session]?.closeAfterOutput(lingerMilliseconds: limits.lingerMilliseconds)
+            connections[session]?.closeAfterOutput(lingerMilliseconds: lingerMilliseconds)
         case .audit(let entry):
             logger.notice("audit", metadata: entry.metadata)
         }
@@ -73,18 +72,16 @@ extension Shard {
         }
         if let damage {
             figures.damagedReads += 1
-            logger.error(
-                "a stored message is damaged; its bytes are not given out",
-                metadata: ["address": "\(address)", "bytes": "\(count)", "reason": "\(damage.message)"])
+            logThrottled(
+                .error, "a stored message is damaged; its bytes are not given out",
+                ["address": "\(address)", "bytes": "\(count)", "reason": "\(damage.message)"])
         }
         if let failure {
             figures.damagedReads += 1
-            logger.error(
-                "the log could not be read for a delivery; the connection is closed, its leases run out",
-                metadata: ["address": "\(address)", "bytes": "\(count)", "error": "\(failure)"])
+            logThrottled(
+                .error, "the log could not be read for a delivery; the connection is closed, its leases run out",
+                ["address": "\(address)", "bytes": "\(count)", "error": "\(failure)"])
             cut(connection, .internalError, "a stored message could not be read")
-        } else {
-            cutIfOverfull(connection)
         }
     }
 
@@ -101,17 +98,11 @@ extension Shard {
                 }
             }
         } catch {
-            logger.error("stored messages could not be read", metadata: ["bytes": "\(total)", "error": "\(error)"])
+            logThrottled(.error, "stored messages could not be read", ["bytes": "\(total)", "error": "\(error)"])
             node.fetched(ticket, bytes: nil, now: now)
             return
         }
         node.fetched(ticket, bytes: bytes.span.bytes, now: now)
-    }
-
-    private func cutIfOverfull(_ connection: Connection) {
-        if connection.outputBytes > limits.outputBytesMax {
-            cut(connection, .slowReader, "\(connection.outputBytes) bytes wait for it, at most \(limits.outputBytesMax) may")
-        }
     }
 
     /// Tells the node who a session is, or that nobody knows.
@@ -119,11 +110,11 @@ extension Shard {
         guard let connection = connections[session], connection.isOpen else { return }
         if let found, connection.principal == nil {
             let name = found.principal.name
-            guard counts.authenticated(name, max: found.connectionsMax) else {
-                let max = found.connectionsMax.map { "\($0)" } ?? "all"
+            let max = found.principal.quota.connections
+            guard sockets.counts.authenticated(name, from: connection.address, max: max) else {
                 refuse(
                     connection,
-                    WireError(.tooManyConnections, "'\(name)' has its \(max) connections; close some first", retryAfterMilliseconds: 1_000))
+                    WireError(.tooManyConnections, "'\(name)' has its \(max) connections; close some first, or raise its quota", retryAfterMilliseconds: 1_000))
                 return
             }
             connection.authenticated(as: name)

@@ -100,7 +100,7 @@ extension Shard {
         switch result {
         case .failure(let error):
             maintenance.checkpointNotBefore = now + LogMaintenance.retryMilliseconds
-            logger.error("no checkpoint was written; the log grows until one is", metadata: ["error": "\(error)"])
+            logThrottled(.error, "no checkpoint was written; the log grows until one is", ["error": "\(error)"])
         case .success(let written):
             let freed = written.reclaimed.recycled + written.reclaimed.deleted
             maintenance.lastCheckpoint = lsn
@@ -124,6 +124,7 @@ extension Shard {
 
     /// Looks at every connection's deadlines, again and again.
     func startSweeping() {
+        stalls.began(at: now)
         let interval = TimeAmount.milliseconds(Int64(clamping: limits.sweepMilliseconds))
         loop.assumeIsolated().scheduleTask(in: interval) {
             guard self.isAlive else { return }
@@ -135,11 +136,13 @@ extension Shard {
     private func sweep() {
         compareClocks()
         let now = now
+        let stall = stalls.came(at: now)
         var expired: [(Connection, ConnectionExpiry)] = []
         var quiet: [Connection] = []
         for connection in connections.values where connection.isOpen {
             // While the broker itself does not read, nobody's silence counts.
-            if connection.isHeld, heldInputBytes + unsentBytes <= limits.processBytesMax {
+            connection.deadlines.forgiveStall(stall, at: now)
+            if connection.turns.isWaiting || connection.isHeld && heldInputBytes + unsentBytes <= limits.processBytesMax {
                 connection.deadlines.forgiveInput(at: now)
             }
             if let expiry = connection.deadlines.expired(at: now, limits: limits) {
@@ -150,6 +153,7 @@ extension Shard {
         }
         for (connection, expiry) in expired { end(connection, expiry) }
         for connection in quiet { ping(connection) }
+        logLeftOut()
         markIdleLog()
         freeSpace()
         compact()

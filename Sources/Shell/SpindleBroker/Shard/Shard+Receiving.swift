@@ -11,15 +11,19 @@ extension Shard {
         guard isAlive else { return connection.closeNow() }
         connections[connection.id] = connection
         figures.connectionsAccepted += 1
-        let refusal = counts.connected(from: connection.address, limits: limits)
+        let refusal = sockets.counts.connected(from: connection.address, limits: limits, budget: sockets.budget)
         node.connected(connection.id, peer: connection.address, now: now)
-        if let refusal { refuse(connection, WireError(.tooManyConnections, refusal, retryAfterMilliseconds: 1_000)) }
+        if let refusal {
+            connection.standing = .refused
+            refuse(connection, WireError(.tooManyConnections, refusal, retryAfterMilliseconds: 1_000))
+        }
         scheduleFlush()
     }
 
     func disconnected(_ connection: Connection) {
         guard connections.removeValue(forKey: connection.id) != nil else { return }
-        counts.disconnected(from: connection.address, principal: connection.principal)
+        sockets.counts.disconnected(from: connection.address, connection.standing)
+        for gate in sockets.gates { gate.reopen() }
         if isAlive {
             node.disconnected(connection.id, now: now)
             scheduleFlush()
@@ -42,14 +46,17 @@ extension Shard {
                 noteHeld(connection)
                 return
             }
+            guard hasTurn(connection) else { return waitForTurn(connection) }
             let length: Int
             do throws(WireError) {
                 let span = bytes.readableBytesSpan
                 let header = try FrameHeader(span, frameBytesMax: connection.frameBytesMax)
                 length = Int(header.length)
                 guard span.byteCount >= length else { return }
+                let units = node.work.units
                 node.received(
                     connection.id, header: header, body: span.extracting(FrameHeader.byteCount..<length), now: now)
+                connection.turns.spent(node.work.units - units, in: turns.number)
             } catch {
                 refuse(connection, error)
                 return
@@ -63,9 +70,7 @@ extension Shard {
     /// Tells the peer why its connection ends, and ends it.
     func refuse(_ connection: Connection, _ error: WireError) {
         guard connection.isOpen, isAlive else { return }
-        logger.info(
-            "connection refused",
-            metadata: ["peer": "\(connection.address)", "code": "\(error.code.name)", "reason": "\(error.message)"])
+        logThrottled(.info, "connection refused", code: error.code, ["peer": "\(connection.address)", "reason": "\(error.message)"])
         node.framingFailed(connection.id, error: error, now: now)
         performEffects()
         scheduleFlush()
@@ -74,7 +79,7 @@ extension Shard {
     /// Ends a connection that could not read an explanation anyway.
     func cut(_ connection: Connection, _ code: ErrorCode, _ reason: String) {
         figures.cuts[code, default: 0] += 1
-        logger.info("connection cut", metadata: ["peer": "\(connection.address)", "code": "\(code.name)", "reason": "\(reason)"])
+        logThrottled(.info, "connection cut", code: code, ["peer": "\(connection.address)", "reason": "\(reason)"])
         connection.closeNow()
     }
 

@@ -25,12 +25,20 @@ extension Shard {
         return promise.futureResult
     }
 
+    /// How long a connection may take to read its last words: shorter while everything waits for the stop.
+    var lingerMilliseconds: UInt64 {
+        switch phase {
+        case .running: limits.lingerMilliseconds
+        case .draining, .stopped, .failed: min(limits.lingerMilliseconds, 100)
+        }
+    }
+
     /// Closes what is left, and leaves a log that is durable, marked and checkpointed to its end.
     func finish() -> EventLoopFuture<Void> {
         guard isAlive else { return loop.makeSucceededVoidFuture() }
         flush()
         for connection in Array(connections.values) {
-            connection.closeAfterOutput(lingerMilliseconds: min(limits.lingerMilliseconds, 100))
+            connection.closeAfterOutput(lingerMilliseconds: lingerMilliseconds)
         }
         if node.log.end != maintenance.markEnd, let mark = try? node.log.appendMark() { maintenance.markEnd = mark.end }
         return whenDurable(node.log.end).assumeIsolated().flatMap { () -> EventLoopFuture<Void> in

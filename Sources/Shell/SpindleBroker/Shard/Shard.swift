@@ -35,8 +35,9 @@ final class Shard {
 
     // Connections.
     var connections: [SessionID: Connection] = [:]
-    var counts = ConnectionCounts()
-    private var lastSession: UInt64 = 0
+    var sockets: ClientSockets
+    var stalls: StallWatch
+    var throttle = LogThrottle()
     /// Connections with output of this tick.
     var touched: [Connection] = []
     /// Connections that are not read from for now.
@@ -47,8 +48,7 @@ final class Shard {
 
     // The tick.
     var performing = Node.Outbox()
-    private var isFlushScheduled = false
-    private var timer: (at: UInt64, task: Scheduled<Void>)?
+    var turns = Turns()
 
     var figures = ShardCounters()
     var drained: EventLoopPromise<Void>?
@@ -74,7 +74,8 @@ final class Shard {
 
     init(
         loop: any EventLoop, configuration: BrokerConfiguration, node: consuming Node, clock: NodeClock, times: ClockSource,
-        files: LogFiles, directory: PrincipalDirectory, status: BrokerStatus, logger: Logger, stopProcess: @escaping @Sendable (String) -> Void
+        files: LogFiles, directory: PrincipalDirectory, status: BrokerStatus, budget: SocketBudget, logger: Logger,
+        stopProcess: @escaping @Sendable (String) -> Void
     ) {
         loop.preconditionInEventLoop()
         self.loop = loop
@@ -90,26 +91,22 @@ final class Shard {
         self.stopProcess = stopProcess
         compaction = LogCompaction(policy: configuration.upkeep)
         commit = GroupCommit(policy: configuration.commit)
+        sockets = ClientSockets(budget: budget)
+        stalls = StallWatch(intervalMilliseconds: limits.sweepMilliseconds)
         maintenance = LogMaintenance(preparer: files.preparer, intervalBytes: configuration.checkpointIntervalBytes)
-    }
-
-    /// Connections are numbered from here on; a number is never used twice in the life of a node.
-    func nextSession() -> SessionID {
-        lastSession += 1
-        return SessionID(rawValue: lastSession)
     }
 
     // MARK: The tick
 
     /// Has ``flush()`` run at the end of this tick, after every socket that is ready now was read.
     func scheduleFlush() {
-        guard !isFlushScheduled else { return }
-        isFlushScheduled = true
+        guard !turns.isFlushScheduled else { return }
+        turns.isFlushScheduled = true
         loop.assumeIsolated().execute { self.flush() }
     }
 
     func flush() {
-        isFlushScheduled = false
+        turns.isFlushScheduled = false
         guard isAlive else { return }
         performEffects()
         node.endOfTick(now: now)
@@ -120,6 +117,7 @@ final class Shard {
         holdOrRelease()
         maintainLog()
         armTimer()
+        endTurn()
     }
 
     private func writeOutputs() {
@@ -134,22 +132,24 @@ final class Shard {
     /// One task for the node's next deadline. One that is due earlier than needed is left: it arms the next.
     private func armTimer() {
         guard let deadline = node.nextDeadline else { return }
-        if let timer, timer.at <= deadline { return }
-        timer?.task.cancel()
-        let task = loop.assumeIsolated().scheduleTask(in: clock.wait(until: deadline, boot: times.boot())) { self.timerFired() }
-        timer = (deadline, task)
+        if let timer = turns.timer, timer.at <= deadline { return }
+        turns.timer?.task.cancel()
+        // What is due at once comes after a look at the sockets all the same.
+        let wait = max(clock.wait(until: deadline, boot: times.boot()), Turns.pause)
+        let task = loop.assumeIsolated().scheduleTask(in: wait) { self.timerFired() }
+        turns.timer = (deadline, task)
     }
 
     private func timerFired() {
-        timer = nil
+        turns.timer = nil
         guard isAlive else { return }
         node.tick(now: now)
         flush()
     }
 
     func cancelTimer() {
-        timer?.task.cancel()
-        timer = nil
+        turns.timer?.task.cancel()
+        turns.timer = nil
     }
 
     /// Compares the node's clock with the wall clock, and has the next flush set the timer anew: the loop's own clock stands still while

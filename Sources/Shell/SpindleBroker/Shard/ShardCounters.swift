@@ -5,6 +5,10 @@ struct ShardCounters: Sendable {
     var connectionsAccepted: UInt64 = 0
     /// Connections cut by the shell without a word; those that are told why are counted by the node.
     var cuts: [ErrorCode: UInt64] = [:]
+    /// Times that a listener paused because as many sockets were open as may be.
+    var acceptPauses: UInt64 = 0
+    /// Times that a connection's input waited for a later turn.
+    var turnsWaitedFor: UInt64 = 0
     var entries: UInt64 = 0
     var commitNanoseconds = FixedHistogram.commitNanoseconds
     var batchBytes = FixedHistogram.batchBytes

@@ -26,12 +26,36 @@ extension Shard {
             storage: storage, writer: LogWriter(storage: storage), reader: recovered.makeReader(storage: storage),
             checkpointer: recovered.makeCheckpointer(storage: storage), reclaimer: recovered.makeReclaimer(storage: storage),
             preparer: recovered.makePreparer(storage: storage), writerThread: threads.writer, background: threads.background)
+        let budget = try socketBudget(configuration.limits, logger)
         let shard = Shard(
             loop: loop, configuration: configuration, node: node, clock: clock, times: times, files: files, directory: directory,
-            status: status, logger: logger, stopProcess: stopProcess)
+            status: status, budget: budget, logger: logger, stopProcess: stopProcess)
         shard.maintenance.lastCheckpoint = recovered.checkpoint ?? recovered.first
         shard.maintenance.firstSegment = recovered.first.segment(segmentBytes: recovered.segmentBytes)
         return shard
+    }
+
+    /// Raises the limit of open files, and shares it out between the log and the clients.
+    private static func socketBudget(_ limits: BrokerLimits, _ logger: Logger) throws(BrokerStartError) -> SocketBudget {
+        let files = OpenFiles.raiseLimit()
+        let inUse = OpenFiles.inUse() ?? 64
+        guard let budget = SocketBudget(openFilesMax: files.now, inUse: inUse, limits: limits) else {
+            throw BrokerStartError(
+                .configuration,
+                "this process may open \(files.now) files, and \(inUse) are open: too few for a log and clients; raise the limit (ulimit -n, LimitNOFILE)")
+        }
+        logger.info(
+            "files and sockets",
+            metadata: [
+                "openFilesMax": "\(files.now)", "before": "\(files.before)", "open": "\(inUse)", "socketsMax": "\(budget.socketsMax)",
+                "unauthenticatedMax": "\(budget.unauthenticatedMax)",
+            ])
+        if budget.socketsMax < limits.connectionsMax {
+            logger.warning(
+                "fewer clients can connect than the configuration allows: raise the limit of open files (ulimit -n, LimitNOFILE)",
+                metadata: ["connections": "\(limits.connectionsMax)", "socketsMax": "\(budget.socketsMax)"])
+        }
+        return budget
     }
 
     /// Begins to work; done when the configured queues and topics exist, durably.

@@ -108,6 +108,19 @@ package struct PrincipalConfiguration: Sendable, Equatable {
     package var certificateName: String?
     package var role: RoleConfiguration
     package var permissions: PermissionConfiguration
+    package var quotas = QuotaConfiguration()
+}
+
+/// What a principal may have in use at once, over all its connections. Nil: the broker's default.
+package struct QuotaConfiguration: Sendable, Equatable {
+    package var connections: Int?
+    package var requests: Int?
+    /// Of requests that wait for an answer.
+    package var bytesInFlight: Int?
+    package var leases: Int?
+    package var subscriptions: Int?
+    /// LEASEs that wait, and awaited messages.
+    package var waits: Int?
 }
 
 /// What a principal may do over HTTP. `docs/mcms.md` has the table of rights.

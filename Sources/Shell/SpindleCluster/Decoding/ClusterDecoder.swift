@@ -164,7 +164,17 @@ struct ClusterDecoder {
         return PrincipalConfiguration(
             name: reader.declaredName(as: .principal), certificateName: reader.optional("certificateName", .name),
             role: reader.optional("role", .oneOf(.none)) ?? .none,
-            permissions: permissions(reader.mapping("permissions", shape: "permissions", required: true)))
+            permissions: permissions(reader.mapping("permissions", shape: "permissions", required: true)),
+            quotas: quotas(reader.mapping("quotas", shape: "quotas", required: false)))
+    }
+
+    private func quotas(_ reader: MappingReader?) -> QuotaConfiguration {
+        guard let reader else { return QuotaConfiguration() }
+        defer { reader.finish() }
+        return QuotaConfiguration(
+            connections: reader.optional("connections", .number(1...1_000_000)), requests: reader.optional("requests", .number(1...10_000_000)),
+            bytesInFlight: reader.optional("bytesInFlight", .bytes(4096...(64 << 30))), leases: reader.optional("leases", .number(1...100_000_000)),
+            subscriptions: reader.optional("subscriptions", .number(1...1_000_000)), waits: reader.optional("waits", .number(1...1_000_000)))
     }
 
     private func permissions(_ reader: MappingReader?) -> PermissionConfiguration {
