@@ -107,7 +107,7 @@ let package = Package(
             "SpindleText", "SpindleNode", "SpindleLog", "SpindleWire", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .x509, .crypto,
             .logging, .lifecycle,
         ]),
-        library("SpindleCluster", in: .shell, ["SpindleText", "SpindleWire", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
+        library("SpindleCluster", in: .shell, ["SpindleText", "SpindleWire", "SpindleLog", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
 
         // Programs that talk to a broker.
         library("SpindleClient", in: .client, ["SpindleText", "SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),

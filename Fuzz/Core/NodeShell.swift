@@ -146,7 +146,10 @@ final class NodeShell {
                 case .bytes(let session, let range):
                     try must(range.upperBound <= bytes.count, "an effect names bytes \(range) of \(bytes.count)")
                     received.append((session, Array(bytes[range])))
-                case .read(let session, let address, let count): received.append((session, try read(address, count)))
+                    node.outputTaken(session, bytes: range.count)
+                case .read(let session, let address, let count):
+                    received.append((session, try read(address, count)))
+                    node.outputTaken(session, bytes: count)
                 case .fetch(let ticket, let ranges):
                     let stored = try ranges.flatMap { try read($0.address, $0.count) }
                     if isUnreadable { node.fetched(ticket, bytes: nil, now: now) } else { node.fetched(ticket, bytes: stored.span.bytes, now: now) }

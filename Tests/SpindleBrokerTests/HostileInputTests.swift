@@ -216,7 +216,6 @@ struct HostileInputTests {
     @Test func clientThatNeverReadsIsCut() async throws {
         try await TestBroker.run(folder) {
             $0.limits.outputStallMilliseconds = 200
-            $0.limits.outputBytesPauseReading = 1 << 20
         } _: { running in
             let producer = try await running.client()
             let text = String(repeating: "x", count: 100_000)

@@ -19,7 +19,7 @@ struct LogUpkeepTests {
     private static func small(_ configuration: inout BrokerConfiguration) {
         configuration.log.segmentBytes = segmentBytes
         configuration.log.entryBytesMax = 512 << 10
-        configuration.limits.frameBytesMax = 512 << 10
+        configuration.limits.frameBytesMax = 400 << 10
         configuration.checkpointIntervalBytes = checkpointSegments * segmentBytes
         configuration.limits.unauthenticatedMilliseconds = 2_000
         configuration.limits.partialFrameMilliseconds = 200

@@ -110,6 +110,15 @@ private func at(_ milliseconds: Int64) -> NIODeadline { .uptimeNanoseconds(1_000
         #expect(Self.tick(&machine, 860) == "fail HEARTBEAT_MISSED")
     }
 
+    @Test func bytesOfAnUnfinishedFrameAreHeard() {
+        var machine = Self.ready()
+        machine.heard(now: at(500))
+        #expect(machine.isHearing(now: at(799)))
+        #expect(!machine.isHearing(now: at(800)))
+        #expect(Self.tick(&machine, 1_099) != "fail HEARTBEAT_MISSED")
+        #expect(Self.tick(&machine, 1_100) == "fail HEARTBEAT_MISSED")
+    }
+
     @Test func drainsUntilAllIsAnsweredOrTheGraceIsOver() {
         var writer = WireWriter()
         GoingAwayNotice(graceMilliseconds: 300, reason: "restart").encode(into: &writer)

@@ -53,7 +53,7 @@ extension HelloReply {
             serverName: try m.text("serverName"), serverVersion: try m.text("serverVersion"),
             opcodes: try m.array("opcodes").map {
                 OpcodeVersions(opcode: try opcode(named: $0.text("opcode")).rawValue, versionMin: try $0.number("min"), versionMax: try $0.number("max"))
-            })
+            }, outputWindowBytes: try m.optionalNumber("outputWindowBytes"))
     }
 }
 

@@ -34,6 +34,12 @@ final class TestBroker {
     var isDiskStalled = false
     /// Fetches of the node fail.
     var isLogUnreadable = false
+    /// How many bytes of its output a session takes in a turn; all where nothing is named.
+    private var takes: [SessionID: Int] = [:]
+    /// Output that came and was not taken.
+    private var untaken: [SessionID: Int] = [:]
+    /// Most output that was ever outstanding, of one session and of all.
+    private(set) var outputPeak = (session: 0, all: 0)
     /// How often the node asked for stored bytes.
     private(set) var fetches = 0
 
@@ -94,7 +100,10 @@ final class TestBroker {
     /// Ends a session as the shell does when its output is full.
     func cutForTest(_ session: SessionID) { node.cut(session, error: WireError(.slowReader, "test")) }
 
-    func disconnect(_ session: SessionID) { node.disconnected(session, now: now) }
+    func disconnect(_ session: SessionID) {
+        node.disconnected(session, now: now)
+        untaken[session] = nil
+    }
 
     /// Sends one frame; returns its correlation id.
     @discardableResult
@@ -123,12 +132,48 @@ final class TestBroker {
     /// As ``turn(authenticateAs:)``, but leaves what waits for a later turn.
     func step(authenticateAs principal: Principal? = TestBroker.everything) {
         node.tick(now: now)
+        var canGoOn = false
         repeat {
             node.endOfTick(now: now)
             guard commit() else { return }
             while !node.outbox.effects.isEmpty { performEffects(authenticateAs: principal) }
+            canGoOn = takeOutput()
             // What the effects' answers logged is committed in the same turn.
-        } while !isDiskStalled && node.log.openBatchBytes > 0
+        } while canGoOn || !isDiskStalled && node.log.openBatchBytes > 0
+    }
+
+    // MARK: Output
+
+    /// From now on `session` takes at most `byteCount` bytes in a call of ``take(_:)``, and none by itself.
+    func slow(_ session: SessionID, byteCount: Int = 0) { takes[session] = byteCount }
+
+    /// Takes a portion of the session's output; returns whether there was any.
+    @discardableResult
+    func take(_ session: SessionID, _ byteCount: Int? = nil) -> Bool {
+        let taken = min(untaken[session, default: 0], byteCount ?? takes[session] ?? .max)
+        guard taken > 0 else { return false }
+        untaken[session, default: 0] -= taken
+        if node.outputTaken(session, bytes: taken) { turn() }
+        return true
+    }
+
+    /// Whether the node would take another request of the session.
+    func takesRequests(_ session: SessionID) -> Bool { node.takesRequests(session) }
+
+    private func noteOutput(_ session: SessionID, _ byteCount: Int) {
+        untaken[session, default: 0] += byteCount
+        outputPeak.session = max(outputPeak.session, node.outputBytes(of: session))
+        outputPeak.all = max(outputPeak.all, node.outputBytes)
+    }
+
+    /// The sessions that are not slow take everything. Returns whether the node can go on with something.
+    private func takeOutput() -> Bool {
+        var canGoOn = false
+        for (session, byteCount) in untaken.sorted(by: { $0.key < $1.key }) where byteCount > 0 && takes[session] == nil {
+            untaken[session] = 0
+            if node.outputTaken(session, bytes: byteCount) { canGoOn = true }
+        }
+        return canGoOn
     }
 
     // What a shell sees of the node's work.
@@ -155,11 +200,14 @@ final class TestBroker {
         let reader = recovered.makeReader(storage: storage)
         for effect in effects {
             switch effect {
-            case .bytes(let session, let range): received[session, default: []] += bytes[range]
+            case .bytes(let session, let range):
+                received[session, default: []] += bytes[range]
+                noteOutput(session, range.count)
             case .read(let session, let address, let count):
                 var record = [UInt8](repeating: 0, count: count)
                 try? record.withUnsafeMutableBytes { try reader.read(address: address, into: $0) }
                 received[session, default: []] += record
+                noteOutput(session, count)
             case .fetch(let ticket, let ranges):
                 fetches += 1
                 let bytes = isLogUnreadable ? nil : try? ranges.flatMap { range in
@@ -241,6 +289,8 @@ final class TestBroker {
         node = Node(configuration: configuration, state: state, log: recovered.makeAppender())
         now = max(now, state.time)
         received = [:]
+        untaken = [:]
+        takes = [:]
         try prepareSegments()
     }
 

@@ -57,7 +57,7 @@ import Testing
     @Test func waitsEndInTheOrderOfTheirDeadlines() {
         var leases = WaitingLeases()
         for (session, deadline) in [(1, 30), (2, 10), (3, 20), (4, 10)] as [(UInt64, UInt64)] {
-            leases.add(Self.waiter(session, until: deadline), parkedFor: session == 4 ? .noRoom : [])
+            leases.add(Self.waiter(session, until: deadline), parkedFor: session == 4 ? .quiet : [])
         }
         leases.removeAll(of: SessionID(rawValue: 3))
         #expect(leases.removeNextDue(now: 9) == nil)
@@ -65,6 +65,14 @@ import Testing
         #expect(leases.removeNextDue(now: 25)?.session.rawValue == 4)
         #expect(leases.removeNextDue(now: 25) == nil)
         #expect(leases.nextDeadline == 30)
+    }
+
+    @Test func aWaitThatEndsWithoutRoomEndsWhenThereIsRoom() {
+        var leases = WaitingLeases()
+        leases.add(Self.waiter(1, until: 10), parkedFor: .noRoom)
+        #expect(leases.removeNextDue(now: 25) == nil, "what it asked for may be there")
+        #expect(leases.resumeAll(of: SessionID(rawValue: 1), from: .noRoom) == [0])
+        #expect(leases.removeNextDue(now: 25)?.session.rawValue == 1)
     }
 
     /// Each row: how they leave.

@@ -215,6 +215,8 @@ def hello_reply(m):
     body.string(m["serverName"]).string(m["serverVersion"]).u16(len(m["opcodes"]))
     for opcode in m["opcodes"]:
         body.u16(OPCODES[opcode["opcode"]]).u8(opcode["min"]).u8(opcode["max"])
+    if "outputWindowBytes" in m:
+        body.tag(1, struct.pack("<Q", m["outputWindowBytes"]))
     return body
 
 

@@ -38,14 +38,29 @@ package enum Effect: Equatable, Sendable {
 extension Node {
     /// Where effects gather until the shell performs them.
     package struct Outbox: ~Copyable {
-        package var writer = WireWriter(capacity: 64 * 1024)
+        /// A buffer that has grown beyond this is let go of when it is empty.
+        private static let bytesKept = 1 << 20
+        private static let bytesAtFirst = 64 << 10
+
+        package var writer = WireWriter(capacity: bytesAtFirst)
         package var effects: [Effect] = []
+        /// Output that was put here and is not in the sessions' accounts yet: ``Node/accountOutput()``.
+        var made: [(session: SessionID, byteCount: Int)] = []
 
         package init() {}
 
+        /// Empties it, when the effects were performed.
         package mutating func removeAll() {
-            writer.removeAll()
+            if writer.count > Self.bytesKept { writer = WireWriter(capacity: Self.bytesAtFirst) } else { writer.removeAll() }
             effects.removeAll(keepingCapacity: true)
+        }
+
+        mutating func count(_ byteCount: Int, for session: SessionID) {
+            if made.last?.session == session {
+                made[made.count - 1].byteCount += byteCount
+            } else {
+                made.append((session, byteCount))
+            }
         }
     }
 }

@@ -22,8 +22,11 @@ package struct Node: ~Copyable {
     var sessions: [SessionID: Session] = [:]
     /// Sessions in the order of their coming, for what concerns them all. May name some that are gone.
     var sessionOrder: Deque<SessionID> = []
-    /// Sessions with at least one subscription.
-    var subscribers: [SessionID] = []
+    var flow: OutputFlow
+    /// Requests that were taken and wait for room, but for LEASEs, which are parked in `waitingLeases`.
+    var setAside: [SessionID: [SetAside]] = [:]
+    var topicPush = TopicPush()
+    var unsentGrants = UnsentGrants()
     /// By queue number: publishes that were answered as duplicates, since the start.
     var duplicates: [UInt64] = []
     package internal(set) var work = NodeWork()
@@ -45,12 +48,6 @@ package struct Node: ~Copyable {
     var jobRuns: [JobRun]
     /// By message: what its holder told with EXTEND. Not durable.
     var progress: [UInt64: Progress] = [:]
-    /// Credit or subscriptions came since events were pushed last.
-    var hasTopicWork = false
-    /// The last push left something for the next turn.
-    var isTopicWorkLeft = false
-    /// Events below this offset were offered to all subscriptions.
-    var topicsPushedThrough: UInt64 = 0
     /// When the ends of what is kept for a time only were logged last.
     var trimmedAt: UInt64 = 0
     /// Ends of messages in the open transaction, and the records of their results.
@@ -88,6 +85,7 @@ package struct Node: ~Copyable {
         self.configuration = configuration
         self.state = state
         self.log = log
+        flow = OutputFlow(windowBytes: configuration.outputWindowBytes, budgetBytes: configuration.outputBudgetBytes)
         jobRuns = Self.jobRuns(of: state.jobs)
         queueNames = NameIndex(state.engine.queues.filter { !$0.isDeleted }.map(\.name))
         duplicates = Array(repeating: 0, count: state.engine.queues.count)
@@ -115,7 +113,7 @@ package struct Node: ~Copyable {
             let due = max(trim, retryTimersAt ?? 0)
             next = min(next ?? due, due)
         }
-        if isTopicWorkLeft { next = min(next ?? 0, 0) }
+        if topicPush.isWorkLeft || flow.hasResumable { next = min(next ?? 0, 0) }
         if !queuesToServe.isEmpty { next = min(next ?? .max, retryTimersAt ?? 0) }
         if hasWorkLeft { next = 0 }
         return next
@@ -124,6 +122,7 @@ package struct Node: ~Copyable {
     /// Does what time alone demands: ends leases and times to live, makes delayed messages ready, answers waits that are over. Goes on
     /// with requests that are done in steps.
     package mutating func tick(now: UInt64) {
+        resumeOutput(now: now)
         if retryTimersAt.map({ now >= $0 }) ?? true {
             retryTimersAt = nil
             endExpiredLeases(now: now)
@@ -140,8 +139,9 @@ package struct Node: ~Copyable {
 
     /// After the events of one turn: gives ready messages to those who wait. Before the shell takes the log's batch.
     package mutating func endOfTick(now: UInt64) {
+        resumeOutput(now: now)
         serveWaiters(now: now)
-        if log.durable == log.end || isTopicWorkLeft { pushTopicEvents() }
+        if log.durable == log.end || topicPush.isWorkLeft { pushTopicEvents() }
     }
 
     /// The log is durable up to `lsn`: what waited for it goes out.
@@ -155,23 +155,30 @@ package struct Node: ~Copyable {
     }
 
     private mutating func release(_ reply: PendingReply) {
+        flow.release(reply.promisedBytes, of: reply.session)
         guard !isClosing(reply.session) else { return }
         free(.init(requests: 1, requestBytes: reply.requestBytes), reply.session)
         if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
         switch reply.content {
         case .browse(let browse): continueBrowse(browse)
         case .awaited(let answer): readResults(answer)
+        case .leased(_, let messages, _) where !messages.isEmpty:
+            accountOutput()
+            unsentGrants.made(messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }, for: reply.session, at: flow.totals(reply.session).made)
+            outbox.release(reply)
         default: outbox.release(reply)
         }
     }
 
     /// Holds `content` back until the log is durable up to its present end.
     mutating func answer(_ session: SessionID, _ correlationID: UInt32, _ content: PendingReply.Content) {
-        let reply = PendingReply(session: session, correlationID: correlationID, content: content, requestBytes: quotas.receivedBytes)
+        var reply = PendingReply(session: session, correlationID: correlationID, content: content, requestBytes: quotas.receivedBytes)
         use(.init(requests: 1, requestBytes: reply.requestBytes), session)
         if pending.isEmpty, log.end <= log.durable {
             release(reply)
         } else {
+            reply.promisedBytes = content.promisedBytes
+            flow.promise(reply.promisedBytes, to: session)
             pending.append((log.end, reply))
         }
     }

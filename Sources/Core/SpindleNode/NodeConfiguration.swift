@@ -4,7 +4,7 @@ package import SpindleWire
 /// What a node must be told from outside; the rest it decides alone.
 package struct NodeConfiguration: Sendable {
     /// Smallest frame cap that can be configured, bytes: half of it for what goes with a record.
-    package static let frameBytesMin = 2 * WireLimits.recordOverheadBytesMax
+    package static let frameBytesMin = FlowLimits.frameBytesMin
 
     /// Shown in HELLO's reply.
     package var serverName: String
@@ -15,6 +15,10 @@ package struct NodeConfiguration: Sendable {
     package var frameBytesMax: Int
     /// Requests of one session that wait for an answer at once; more are refused with TOO_MANY_IN_FLIGHT.
     package var inFlightMax: Int
+    /// Output of one session that may wait for it, bytes. Announced to clients. One frame always goes, however large.
+    package var outputWindowBytes: Int
+    /// Output of all sessions together that may wait, bytes.
+    package var outputBudgetBytes: Int
     /// Announced to clients; the shell watches it.
     package var heartbeatMilliseconds: UInt32
     /// Queues that one node holds at most.
@@ -35,7 +39,8 @@ package struct NodeConfiguration: Sendable {
     package init(
         serverName: String = "spindle", serverVersion: String, serverID: [UInt8], frameBytesMax: Int = 4 * 1024 * 1024,
         inFlightMax: Int = 8192, heartbeatMilliseconds: UInt32 = 15_000, queuesMax: Int = 50_000, topicsMax: Int = 10_000,
-        topicEventsMax: Int = 10_000, topicRetentionMilliseconds: UInt64 = 24 * 3600 * 1000
+        topicEventsMax: Int = 10_000, topicRetentionMilliseconds: UInt64 = 24 * 3600 * 1000, outputWindowBytes: Int = 8 << 20,
+        outputBudgetBytes: Int = 256 << 20
     ) {
         self.serverName = serverName
         self.serverVersion = serverVersion
@@ -47,6 +52,8 @@ package struct NodeConfiguration: Sendable {
         self.topicsMax = topicsMax
         self.topicEventsMax = topicEventsMax
         self.topicRetentionMilliseconds = topicRetentionMilliseconds
+        self.outputWindowBytes = outputWindowBytes
+        self.outputBudgetBytes = outputBudgetBytes
     }
 }
 

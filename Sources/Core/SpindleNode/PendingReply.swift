@@ -8,6 +8,8 @@ struct PendingReply: Sendable {
     var content: Content
     /// Bytes of the request, as far as its principal's quota counts them.
     var requestBytes = 0
+    /// What its session's window keeps free for it.
+    var promisedBytes = 0
 
     enum Content: Sendable {
         case published(PublishReply.Run)
@@ -28,6 +30,24 @@ struct PendingReply: Sendable {
         case topicDeclared(DeclareReply)
         /// What has become of messages; their results are read when the reply goes.
         case awaited(Node.AwaitAnswer)
+
+        /// Bytes that the reply takes of its session's window from the moment it is decided. Zero for the small ones: requests in flight are
+        /// bounded by number, and these count when they are made. BROWSE and AWAIT under way keep their own promise.
+        var promisedBytes: Int {
+            let byteCount = switch self {
+            case .leased(_, let messages, let notes):
+                messages.reduce(64 + notes.count) { $0 + Int($1.byteCount) + LeaseReplyHead.itemByteCount }
+            case .browsed(_, let page): page.byteCount
+            case .encoded(_, let bytes), .pushed(_, let bytes): bytes.count
+            case .extended(let reply): 4 * reply.items.count
+            case .publishedItems(let reply): 16 * reply.runs.count
+            case .statuses(_, let reply): 8 * reply.runs.count
+            case .published, .settled, .declared, .topicPublished, .refused, .browse, .topicDeclared, .awaited: 0
+            }
+            return byteCount < Self.promisedBytesMin ? 0 : byteCount
+        }
+
+        private static let promisedBytesMin = 512
     }
 }
 
@@ -53,6 +73,7 @@ extension Node.Outbox {
 
     /// What was written since `start` goes to `session`; joined to the effect before where that is the same session's.
     private mutating func bytes(_ session: SessionID, from start: Int) {
+        count(writer.count - start, for: session)
         if case .bytes(session, let before)? = effects.last, before.upperBound == start {
             effects[effects.count - 1] = .bytes(session, before.lowerBound..<writer.count)
         } else {
@@ -62,6 +83,7 @@ extension Node.Outbox {
 
     /// `count` bytes of the log; joined to the read before where they follow it.
     private mutating func read(_ session: SessionID, address: UInt64, count: Int) {
+        self.count(count, for: session)
         if case .read(session, let from, let before)? = effects.last, from + UInt64(before) == address {
             effects[effects.count - 1] = .read(session, address: from, count: before + count)
         } else {

@@ -40,6 +40,7 @@ package struct Features: OptionSet, Sendable {
     package static let strangers = Features(rawValue: 1 << 31)
     package static let workerControl = Features(rawValue: 1 << 32)
     package static let missingSegments = Features(rawValue: 1 << 33)
+    package static let slowReaders = Features(rawValue: 1 << 34)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
@@ -51,6 +52,7 @@ package struct Features: OptionSet, Sendable {
         ("large-records", .largeRecords), ("time-to-live-headers", .timeToLiveHeaders), ("rates", .rates),
         ("topic-retention", .topicRetention), ("live-policies", .livePolicies), ("bulk", .bulk),
         ("strangers", .strangers), ("worker-control", .workerControl), ("missing-segments", .missingSegments),
+        ("slow-readers", .slowReaders),
     ]
 
     /// What there was before later features came: a seed with these alone runs as it did then. Later ones draw nothing where they are off.

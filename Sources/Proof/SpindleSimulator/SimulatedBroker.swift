@@ -20,6 +20,10 @@ package final class SimulatedBroker {
     package private(set) var isPreparing = false
     package private(set) var isCheckpointing = false
     private var frame: [UInt8] = []
+    /// Output that its session did not take yet, of those that do not take everything at once.
+    private var untaken: [SessionID: [UInt8]] = [:]
+    /// Sessions that take output with ``take(_:atMost:)`` only.
+    package private(set) var slow: Set<SessionID> = []
 
     /// Node time, milliseconds.
     package var now: UInt64
@@ -52,10 +56,13 @@ package final class SimulatedBroker {
         segmentBytes: 128 << 10, entryBytesMax: 100 << 10, batchBytesMax: 1 << 20, batchBytesKept: 1 << 20, reservedSegments: 1,
         preparedAhead: 1, spentSegmentsMax: 2, freeBytesKept: 64 << 10)
 
-    package static func nodeConfiguration(topicEventsMax: Int, topicRetentionMilliseconds: UInt64) -> NodeConfiguration {
+    package static func nodeConfiguration(
+        topicEventsMax: Int, topicRetentionMilliseconds: UInt64, outputWindowBytes: Int = 64 << 10
+    ) -> NodeConfiguration {
         NodeConfiguration(
             serverVersion: "simulated", serverID: Array(1...16), frameBytesMax: NodeConfiguration.frameBytesMin, topicEventsMax: topicEventsMax,
-            topicRetentionMilliseconds: topicRetentionMilliseconds)
+            topicRetentionMilliseconds: topicRetentionMilliseconds, outputWindowBytes: outputWindowBytes,
+            outputBudgetBytes: 4 * NodeConfiguration.frameBytesMin)
     }
 
     /// What a start made of a log.
@@ -117,7 +124,56 @@ package final class SimulatedBroker {
     // MARK: Events
 
     package func connected(_ session: SessionID) { node.connected(session, peer: "simulated", now: now) }
-    package func disconnected(_ session: SessionID) { node.disconnected(session, now: now) }
+    package func disconnected(_ session: SessionID) {
+        node.disconnected(session, now: now)
+        untaken[session] = nil
+        slow.remove(session)
+    }
+
+    // MARK: Output
+
+    /// From now on the session takes its output only when it is told to.
+    package func makeSlow(_ session: SessionID) {
+        slow.insert(session)
+        untaken[session] = []
+    }
+
+    /// The session takes so much of its output at most. Returns how much it took.
+    @discardableResult
+    package func take(_ session: SessionID, atMost byteCount: Int) -> Int {
+        guard isAlive, let waiting = untaken[session], !waiting.isEmpty else { return 0 }
+        let count = min(byteCount, waiting.count)
+        guard count > 0 else { return 0 }
+        received[session, default: []] += waiting[..<count]
+        untaken[session]?.removeFirst(count)
+        node.outputTaken(session, bytes: count)
+        deliverReceived(session)
+        return count
+    }
+
+    /// Whether the node takes another request of the session now.
+    package func takesRequests(_ session: SessionID) -> Bool { node.takesRequests(session) }
+
+    /// What the node counts for a session that has more outstanding than it may; nil where all is well, or something is under way.
+    package func outputProblem(_ session: SessionID) -> String? {
+        let counted = node.outputBytes(of: session)
+        let most = max(configuration.outputWindowBytes, configuration.frameBytesMax) + WireLimits.recordOverheadBytesMax
+        if counted > most { return "\(counted) bytes are outstanding, \(most) at most may be" }
+        let waiting = untaken[session]?.count ?? 0
+        if isQuiet, node.outbox.effects.isEmpty, counted < waiting { return "\(counted) bytes are counted as outstanding, \(waiting) are" }
+        return nil
+    }
+
+    /// Bytes that a slow session has taken, and that are no whole frame yet.
+    private var received: [SessionID: [UInt8]] = [:]
+
+    private func deliverReceived(_ session: SessionID) {
+        while let bytes = received[session], bytes.count >= FrameHeader.byteCount {
+            guard let header = try? FrameHeader(bytes.span.bytes, frameBytesMax: configuration.frameBytesMax), bytes.count >= Int(header.length) else { return }
+            received[session]?.removeFirst(Int(header.length))
+            onFrame(session, header, bytes.span.bytes.extracting(FrameHeader.byteCount..<Int(header.length)))
+        }
+    }
 
     /// Declares a queue as the configuration does.
     package func declare(_ queue: String, _ policy: QueuePolicyFields) throws(WireError) {
@@ -133,8 +189,11 @@ package final class SimulatedBroker {
     /// The end of a turn of the loop: what time demands, what waits, what the node asks for.
     package func turn() {
         if let deadline = node.nextDeadline, deadline <= now { node.tick(now: now) }
-        node.endOfTick(now: now)
-        performEffects()
+        repeat {
+            node.endOfTick(now: now)
+            performEffects()
+            // What was taken at once made room for more.
+        } while isAlive && node.canResumeOutput
     }
 
     // MARK: Committing
@@ -318,7 +377,7 @@ package final class SimulatedBroker {
     private func performEffects() {
         guard isAlive else { return }
         while !node.outbox.effects.isEmpty {
-            swap(&node.outbox, &performing)
+            node.takeOutbox(into: &performing)
             var index = 0
             while index < performing.effects.count {
                 let effect = performing.effects[index]
@@ -326,10 +385,10 @@ package final class SimulatedBroker {
                 switch effect {
                 case .bytes(let session, let range):
                     performing.writer.withUnsafeBytes { frame.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[range])) }
-                    deliverIfWhole(session)
+                    deliverIfWhole(session, range.count)
                 case .read(let session, let address, let count):
                     read(address, count)
-                    deliverIfWhole(session)
+                    deliverIfWhole(session, count)
                 case .fetch(let ticket, let ranges):
                     fetch(ticket, ranges)
                 case .verifyToken(let session, _), .verifyCertificate(let session):
@@ -372,7 +431,13 @@ package final class SimulatedBroker {
     }
 
     /// Frames come one behind the other, each in one piece or more.
-    private func deliverIfWhole(_ session: SessionID) {
+    private func deliverIfWhole(_ session: SessionID, _ byteCount: Int) {
+        if slow.contains(session) {
+            untaken[session]? += frame
+            frame.removeAll(keepingCapacity: true)
+            return
+        }
+        node.outputTaken(session, bytes: byteCount)
         var offset = 0
         while frame.count - offset >= FrameHeader.byteCount {
             // One that a client would refuse must not be made.

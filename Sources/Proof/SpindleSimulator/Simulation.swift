@@ -59,6 +59,7 @@ package final class Simulation {
     var pending: [UInt32: PendingRequest] = [:]
     var connections: [UInt64: (client: Int, isAlive: Bool)] = [:]
     var zombies: [UInt64] = []
+    var slowReaders: SlowReaders
     var nextCorrelation: UInt32 = 1
     var nextSession: UInt64 = 1
     var greedy = GreedyState()
@@ -81,8 +82,10 @@ package final class Simulation {
         random = SeededGenerator(seed: seed)
         profile = Profile(&random, features)
         result = SimulationResult(seed: seed)
+        slowReaders = SlowReaders(seed: seed)
         configuration = SimulatedBroker.nodeConfiguration(
-            topicEventsMax: profile.topicEventsMax, topicRetentionMilliseconds: Self.topicRetentionMilliseconds)
+            topicEventsMax: profile.topicEventsMax, topicRetentionMilliseconds: Self.topicRetentionMilliseconds,
+            outputWindowBytes: features.contains(.slowReaders) ? slowReaders.windowBytes : 64 << 10)
         storage = SimulatedDisk()
         storage.recordsTrace = false
         broker = SimulatedBroker(
@@ -154,10 +157,11 @@ package final class Simulation {
             broker.finishCommit()
             while broker.needsPreparing, case .done = broker.prepare() {}
             rounds += 1
-        } while broker.isAlive && !broker.isQuiet && rounds < 100
+        } while broker.isAlive && (isCalm && readOn() || !broker.isQuiet && rounds < 100)
     }
 
     private func step() {
+        readSlowly()
         if frozen > 0 { frozen -= 1 } else { now += UInt64(random.below(12)) }
         let action = profile.table[random.below(profile.table.count)]
         perform(action)

@@ -32,6 +32,9 @@ package final class Broker: Service, Sendable {
         configuration: BrokerConfiguration, logger: Logger, hooks: BrokerHooks
     ) async throws(BrokerStartError) -> Broker {
         if configuration.listeners.isEmpty { throw BrokerStartError(.configuration, "no listener is configured") }
+        if let contradiction = configuration.limits.contradiction(entryBytesMax: configuration.log.entryBytesMax) {
+            throw BrokerStartError(.configuration, contradiction)
+        }
         let parts = BrokerParts(logger: logger)
         do {
             return try await assemble(parts, configuration, hooks)

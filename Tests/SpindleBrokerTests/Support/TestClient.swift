@@ -203,6 +203,8 @@ private final class Inbox: ChannelInboundHandler {
 
     private let isHTTP: Bool
     private(set) var raw: [UInt8] = []
+    /// Bytes from which on another frame may be whole.
+    private var frameEnd = FrameHeader.byteCount
     private var frames: [Frame] = []
     private var isClosed = false
     private var waiting: [EventLoopPromise<Frame?>] = []
@@ -216,9 +218,12 @@ private final class Inbox: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         raw += Array(unwrapInboundIn(data).readableBytesView)
         guard !isHTTP else { return }
-        while let header = try? FrameHeader(raw.span.bytes, frameBytesMax: 1 << 30), raw.count >= Int(header.length) {
-            frames.append(Frame(header: header, body: Array(raw[FrameHeader.byteCount..<Int(header.length)])))
-            raw.removeFirst(Int(header.length))
+        while raw.count >= frameEnd, let header = try? FrameHeader(raw.span.bytes, frameBytesMax: 1 << 30) {
+            frameEnd = Int(header.length)
+            guard raw.count >= frameEnd else { break }
+            frames.append(Frame(header: header, body: Array(raw[FrameHeader.byteCount..<frameEnd])))
+            raw.removeFirst(frameEnd)
+            frameEnd = FrameHeader.byteCount
         }
         deliver()
     }

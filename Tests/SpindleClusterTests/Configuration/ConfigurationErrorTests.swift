@@ -127,7 +127,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
     }
 
     @Test func twoBrokersOfOneHostAreRefused() {
-        let second = "  - {name: broker-2, host: local, portBase: 7500, limits: {connections: 1, frameBytes: 4 KiB, inFlight: 1, outputBuffer: 4 KiB}}\n"
+        let second = "  - {name: broker-2, host: local, portBase: 7500, limits: {connections: 1, frameBytes: 1 MiB, inFlight: 1, outputBuffer: 1 MiB}}\n"
         let errors = Self.errors(in: ClusterConfiguration.pocText.replacing("\ndefaults:\n", with: "\(second)\ndefaults:\n"))
         #expect(
             errors.map(\.problem) == [

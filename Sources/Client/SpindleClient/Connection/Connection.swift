@@ -27,6 +27,8 @@ final class Connection: ChannelInboundHandler {
     private static let outboxBytesMax = 256 * 1024
     /// Deadlines are looked at no more often than this.
     private static let tickMin = TimeAmount.milliseconds(10)
+    /// And so often while a frame comes in slowly.
+    private static let receivingTick = TimeAmount.milliseconds(250)
 
     private enum Pending {
         case request(Request)
@@ -43,6 +45,7 @@ final class Connection: ChannelInboundHandler {
     private var outbox = ByteBuffer()
     private var writer = WireWriter(capacity: 512)
     private var isReading = false
+    private var isReceivingSlowly = false
     private var isFlushScheduled = false
     private var timer: Scheduled<Void>?
     private var timerDue = NIODeadline.distantFuture
@@ -102,6 +105,7 @@ final class Connection: ChannelInboundHandler {
         isReading = true
         frames.append(unwrapInboundIn(data))
         let now = NIODeadline.now()
+        machine.heard(now: now)
         do throws(WireError) {
             while failure == nil, let frame = try frames.next() { try receive(frame, now: now) }
         } catch {
@@ -313,7 +317,7 @@ final class Connection: ChannelInboundHandler {
     private func rearm() {
         guard let context else { return }
         let now = NIODeadline.now()
-        let due = max(min(machine.nextTick(now: now), table.earliestDeadline ?? .distantFuture), now + Self.tickMin)
+        let due = max(min(machine.nextTick(now: now), table.earliestDeadline ?? .distantFuture), now + (isReceivingSlowly ? Self.receivingTick : Self.tickMin))
         guard timer == nil || due != timerDue else { return }
         timer?.cancel()
         timerDue = due
@@ -323,7 +327,9 @@ final class Connection: ChannelInboundHandler {
 
     private func timerFired() {
         timer = nil
-        for pending in table.removeExpired(at: .now()) {
+        // A reply that comes in slowly holds up those behind it: while its bytes come, nothing is overdue.
+        isReceivingSlowly = frames.isWithinFrame && machine.isHearing(now: .now())
+        for pending in isReceivingSlowly ? [] : table.removeExpired(at: .now()) {
             guard case .request(let request) = pending else { continue } // raw frames have no deadline
             owner?.connection(self, answered: request, with: .failure(SpindleError(
                 code: .timedOut, message: "no reply to \(request.opcode.name) in time; whether it was carried out is not known",

@@ -167,6 +167,12 @@ package struct ConnectionMachine {
         if case .ready(let server) = state { state = .draining(server, until: now + Self.drainMax) }
     }
 
+    /// Bytes came, of whatever: a large frame on a slow link takes longer than a heartbeat.
+    package mutating func heard(now: NIODeadline) { lastHeard = now }
+
+    /// Whether bytes came a short while ago.
+    package func isHearing(now: NIODeadline) -> Bool { now - lastHeard < .nanoseconds(settings.heartbeat.nanoseconds / 3) }
+
     /// Something was written.
     package mutating func wrote(now: NIODeadline) { lastSent = now }
 

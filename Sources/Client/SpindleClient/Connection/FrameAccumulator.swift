@@ -15,6 +15,9 @@ package struct FrameAccumulator {
 
     package init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
 
+    /// A frame has begun to come, and is not whole.
+    package var isWithinFrame: Bool { pending.readableBytes > 0 }
+
     package mutating func append(_ bytes: ByteBuffer) {
         if pending.readableBytes == 0 {
             pending = bytes

@@ -20,14 +20,21 @@ struct BrowsePage: Sendable {
         var recordBytesMax: Int
         /// Bytes of everything.
         var replyBytesMax: Int
+        /// The same, for want of room in the session's window. The first message may take more.
+        var roomBytes: Int
     }
+
+    /// Of the whole reply.
+    var byteCount: Int { Self.headByteCount + tableByteCount + recordByteCount + notes.count }
+    private static let headByteCount = 64
 
     /// False where it has no place any more: then nothing was added.
     mutating func add(_ item: BrowseReplyHead.Item, record: Effect.Range?, history: MessageHistory?, limits: Limits) -> Bool {
         let itemByteCount = BrowseReplyHead.itemByteCountMin + item.holder.utf8.count + item.note.utf8.count
         let recordCount = record?.count ?? 0
-        let room = limits.replyBytesMax - tableByteCount - itemByteCount - recordByteCount - recordCount - notes.count
         let isFirst = head.items.isEmpty
+        let bytesMax = isFirst ? limits.replyBytesMax : min(limits.replyBytesMax, limits.roomBytes)
+        let room = bytesMax - tableByteCount - itemByteCount - recordByteCount - recordCount - notes.count
         if !isFirst, head.items.count >= limits.itemsMax || recordByteCount + recordCount > limits.recordBytesMax || room < 0 { return false }
         if let history {
             let note = DeadLetterNote(history, itemIndex: head.items.count)

@@ -32,12 +32,23 @@ extension Node {
         /// In this step.
         var units = 0
         var page = BrowsePage()
+        /// What its session's window keeps free for the reply while it is under way.
+        var promisedBytes = 0
+    }
+
+    /// A GET that waits for room.
+    struct GetWait: Sendable {
+        var session: SessionID
+        var correlationID: UInt32
+        var queue: String
+        var id: UInt64
+        var parts: BrowseParts
     }
 
     mutating func browse(_ request: Request, _ body: RawSpan) throws(WireError) {
         let browse = try BrowseRequest(body)
         let queue = try lookedAtQueue(request, browse.queue)
-        let limits = browseLimits(itemsMax: Int(browse.messagesMax), recordBytesMax: Int(browse.bytesMax))
+        let limits = browseLimits(itemsMax: Int(browse.messagesMax), recordBytesMax: Int(browse.bytesMax), room: pageBytesMax(request.session))
         continueBrowse(
             Browse(
                 session: request.session, correlationID: request.correlationID, queue: queue, name: browse.queue,
@@ -46,13 +57,23 @@ extension Node {
 
     mutating func get(_ request: Request, _ body: RawSpan) throws(WireError) {
         let get = try GetRequest(body)
-        let queue = try lookedAtQueue(request, get.queue)
-        guard let message = state.engine.view(get.id, in: queue) else {
-            throw WireError(.noSuchMessage, "there is no message \(get.id) in '\(get.queue)' (any more)")
+        _ = try lookedAtQueue(request, get.queue)
+        continueGet(
+            GetWait(session: request.session, correlationID: request.correlationID, queue: get.queue, id: get.id, parts: get.parts))
+    }
+
+    /// Answers a GET, or sets it aside where its session has no room for the message.
+    mutating func continueGet(_ get: GetWait) {
+        guard let queue = state.engine.number(of: get.queue), let message = state.engine.view(get.id, in: queue) else {
+            let error = WireError(.noSuchMessage, "there is no message \(get.id) in '\(get.queue)' (any more)")
+            return refuse(get.session, opcode: Opcode.get.rawValue, correlationID: get.correlationID, error, blastRadius: .request)
         }
         var page = BrowsePage()
-        _ = add(message, get.parts, browseLimits(itemsMax: 1, recordBytesMax: .max), to: &page)
-        answer(request.session, request.correlationID, .browsed(.get, page))
+        _ = add(message, get.parts, browseLimits(itemsMax: 1, recordBytesMax: .max, room: 0), to: &page)
+        guard page.byteCount <= outputAllowance(get.session).single else {
+            return setAside(.get(get), of: get.session, for: page.byteCount)
+        }
+        answer(get.session, get.correlationID, .browsed(.get, page))
     }
 
     private func lookedAtQueue(_ request: Request, _ name: String) throws(WireError) -> UInt32 {
@@ -60,17 +81,23 @@ extension Node {
         return try queueNumber(name)
     }
 
-    private func browseLimits(itemsMax: Int, recordBytesMax: Int) -> BrowsePage.Limits {
+    private func browseLimits(itemsMax: Int, recordBytesMax: Int, room: Int) -> BrowsePage.Limits {
         .init(
             itemsMax: min(itemsMax, Self.browseItemsMax), recordBytesMax: recordBytesMax,
-            replyBytesMax: configuration.frameBytesMax - Self.browseMargin)
+            replyBytesMax: configuration.frameBytesMax - Self.browseMargin, roomBytes: room - Self.browseMargin)
+    }
+
+    /// The reply to a BROWSE is decided: what was kept free for it is its own from now on.
+    private mutating func answer(_ browse: Browse, _ content: PendingReply.Content) {
+        flow.release(browse.promisedBytes, of: browse.session)
+        answer(browse.session, browse.correlationID, content)
     }
 
     /// Goes on until the reply is full, the queue is at its end, or enough was looked at; stops where stored bytes are needed.
     mutating func continueBrowse(_ browse: Browse) {
         guard state.engine.number(of: browse.name) == browse.queue else {
             let error = WireError(.noSuchQueue, "the queue '\(browse.name)' was deleted meanwhile")
-            return answer(browse.session, browse.correlationID, .refused(.browse, error))
+            return answer(browse, .refused(.browse, error))
         }
         var browse = browse
         while browse.looks < Self.browseLooksMax, browse.fetchedBytes < Self.browseFetchBytesMax {
@@ -93,6 +120,10 @@ extension Node {
         browse.fetchedBytes += heads.byteCount
         browse.units += heads.units
         work.charge(heads.units)
+        if browse.promisedBytes == 0 {
+            browse.promisedBytes = min(browse.limits.replyBytesMax, max(0, browse.limits.roomBytes))
+            flow.promise(browse.promisedBytes, to: browse.session)
+        }
         fetch(heads.ranges, for: .browse(browse, heads))
     }
 
@@ -100,7 +131,7 @@ extension Node {
     mutating func fetchedForBrowse(_ browse: Browse, _ heads: HeadFetch, bytes: RawSpan?) {
         guard let bytes else {
             let error = WireError(.internalError, "stored messages of '\(browse.name)' could not be read; look at the broker's log")
-            return answer(browse.session, browse.correlationID, .refused(.browse, error))
+            return answer(browse, .refused(.browse, error))
         }
         var browse = browse
         let messages = heads.matching(browse.matcher, in: bytes).compactMap { state.engine.view($0, in: browse.queue) }
@@ -108,9 +139,10 @@ extension Node {
         continueBrowse(browse)
     }
 
-    /// Takes messages into the reply. True where the BROWSE was answered.
+    /// Takes messages into the reply. True where the BROWSE was answered, or waits.
     private mutating func take(_ messages: [MessageView], cursor: UInt64, isEnd: Bool, _ browse: inout Browse) -> Bool {
         for message in messages {
+            if browse.page.head.items.isEmpty, isSetAside(&browse, for: message) { return true }
             guard add(message, browse.parts, browse.limits, to: &browse.page) else {
                 finish(&browse, next: browse.cursor)
                 return true
@@ -122,10 +154,27 @@ extension Node {
         return isEnd
     }
 
+    /// Sets a BROWSE aside whose first message does not fit its session's window. Returns false where it fits.
+    private mutating func isSetAside(_ browse: inout Browse, for message: MessageView) -> Bool {
+        var page = BrowsePage()
+        _ = add(message, browse.parts, browse.limits, to: &page)
+        flow.release(browse.promisedBytes, of: browse.session)
+        browse.promisedBytes = 0
+        let allowance = outputAllowance(browse.session)
+        browse.limits.roomBytes = max(0, allowance.room - Self.browseMargin)
+        guard page.byteCount > allowance.single else { return false }
+        // It begins again behind what was looked at before this step, with a new budget: nothing is in its page yet.
+        browse.looks = 0
+        browse.fetchedBytes = 0
+        browse.units = 0
+        setAside(.browse(browse), of: browse.session, for: page.byteCount)
+        return true
+    }
+
     /// The reply says what is so now: it goes out when that is durable.
     private mutating func finish(_ browse: inout Browse, next: UInt64) {
         browse.page.head.next = next
-        answer(browse.session, browse.correlationID, .browsed(.browse, browse.page))
+        answer(browse, .browsed(.browse, browse.page))
     }
 
     private func add(_ message: MessageView, _ parts: BrowseParts, _ limits: BrowsePage.Limits, to page: inout BrowsePage) -> Bool {

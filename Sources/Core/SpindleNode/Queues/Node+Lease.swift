@@ -26,9 +26,12 @@ extension Node {
         let isQuiet = sessions[request.session]?.isQuiet == true
         guard leaseRoom(of: request.session) > 0 else { throw leasesOverQuota(request.session) }
         // Whoever waited longer comes first.
-        if !isQuiet, waitingLeases.count(inLineFor: queue) == 0, let granted = try grant(queue, to: waiter, now: request.now), !granted.isEmpty {
+        let grant = !isQuiet && waitingLeases.count(inLineFor: queue) == 0 ? try grant(queue, to: waiter, now: request.now) : .nothing
+        var needed: Int?
+        if case .noRoom(let byteCount) = grant { needed = byteCount }
+        if case .messages(let granted) = grant {
             deliver(granted, to: waiter)
-        } else if lease.waitMilliseconds == 0 {
+        } else if lease.waitMilliseconds == 0, needed == nil {
             deliver([], to: waiter)
         } else {
             guard waitingLeases.count(on: queue) < WaitingLeases.perQueueMax else {
@@ -37,7 +40,8 @@ extension Node {
                     retryAfterMilliseconds: 1000)
             }
             try checkWaitQuota(request, more: 1)
-            waitingLeases.add(waiter, parkedFor: isQuiet ? .quiet : [])
+            waitingLeases.add(waiter, parkedFor: isQuiet ? .quiet : needed != nil ? .noRoom : [])
+            if let needed { flow.wait(request.session, for: needed) }
             waitForRate(queue, now: request.now)
             use(.init(requests: 1, waits: 1), request.session)
         }
@@ -52,11 +56,27 @@ extension Node {
         return Holder.text(principal: principal.name, client: session.clientName, actor: actor)
     }
 
-    /// Leases what the waiter may have of `queue`; nil where the log has no room for the grant.
-    private mutating func grant(_ queue: UInt32, to waiter: Waiter, now: UInt64) throws(WireError) -> [QueueEngine.Granted]? {
+    /// Bytes of a LEASE reply that are no records: its head, and its table's line for one message.
+    private static let leaseHeadBytes = 64
+
+    /// What became of a LEASE that was looked at.
+    private enum Grant {
+        case messages([QueueEngine.Granted])
+        case nothing
+        /// The log can't hold the grant now.
+        case logIsFull
+        /// Its session has no room for the first message, which takes so many bytes.
+        case noRoom(Int)
+    }
+
+    /// Leases what the waiter may have of `queue`, as much as its session has room for, and at least one message.
+    private mutating func grant(_ queue: UInt32, to waiter: Waiter, now: UInt64) throws(WireError) -> Grant {
         endTimesToLive(now: now)
-        guard state.engine.nextReady(in: queue, now: now) != nil else { return [] }
-        guard log.canAppend(payloadCount: 1024 + 12 * waiter.messagesMax) else { return nil }
+        guard let first = state.engine.nextReady(in: queue, now: now) else { return .nothing }
+        let allowance = outputAllowance(waiter.session)
+        let needed = Int(first.byteCount) + Self.leaseHeadBytes
+        guard needed <= allowance.single else { return .noRoom(needed) }
+        guard log.canAppend(payloadCount: 1024 + 12 * waiter.messagesMax) else { return .logIsFull }
         beginTransaction(now: now)
         let holder = holder(of: waiter)
         let namesGroups = state.engine.queues[Int(queue)].groups.hasKeys
@@ -67,9 +87,11 @@ extension Node {
         let account = sessions[waiter.session]?.account ?? Quotas.noAccount
         var granted: [QueueEngine.Granted] = []
         var byteCount = 0
+        var room = allowance.room - Self.leaseHeadBytes
         while granted.count < messagesMax, let next = state.engine.nextReady(in: queue, now: state.time) {
             byteCount += Int(next.byteCount)
-            guard byteCount <= waiter.bytesMax || granted.isEmpty else { break }
+            room -= Int(next.byteCount) + LeaseReplyHead.itemByteCount
+            guard byteCount <= waiter.bytesMax && room >= 0 || granted.isEmpty else { break }
             guard let message = state.engine.grant(
                 queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder,
                 session: waiter.session.rawValue, account: account, now: state.time)
@@ -85,7 +107,7 @@ extension Node {
         _ = try appendTransaction(.grant)
         statistics.messagesDelivered += UInt64(granted.count)
         owns(waiter.session, granted.lazy.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) })
-        return granted
+        return granted.isEmpty ? .nothing : .messages(granted)
     }
 
     private mutating func deliver(_ granted: [QueueEngine.Granted], to waiter: Waiter) {
@@ -120,6 +142,33 @@ extension Node {
             }
         }
         return notes
+    }
+
+    // MARK: Grants that were never sent
+
+    /// The session is gone. Messages that were granted to it, and of whose reply no byte was taken, are ready again at once, and the attempt
+    /// does not count. Where the log has no room their leases run out.
+    mutating func takeBackUnsentGrants(of session: SessionID, now: UInt64) {
+        accountOutput()
+        var tokens = unsentGrants.remove(session)
+        for (_, reply) in pending where reply.session == session {
+            if case .leased(_, let messages, _) = reply.content {
+                tokens += messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }
+            }
+        }
+        let bytesEach = 160 + Self.endByteCountMax
+        tokens = tokens.prefix(log.payloadBytesMax / bytesEach).filter { isHeld($0, by: session.rawValue) }
+        guard !tokens.isEmpty, log.canAppend(payloadCount: bytesEach * tokens.count) else { return }
+        beginTransaction(now: now)
+        for token in tokens {
+            guard let message = state.engine.held.find(token.messageID) else { continue }
+            end(message, .released, reason: "the connection ended before it was sent", next: .ready)
+        }
+        do throws(WireError) {
+            _ = try appendTransaction(.settle)
+        } catch {
+            preconditionFailure("the log had room for grants that are taken back: \(error.message)")
+        }
     }
 
     // MARK: Waiting
@@ -175,19 +224,24 @@ extension Node {
                 continue
             }
             // Decoding errors can't come from here, and a full log leaves the waiter where it is.
-            guard let granted = try? grant(queue, to: waiter, now: now) else {
+            switch (try? grant(queue, to: waiter, now: now)) ?? .logIsFull {
+            case .messages(let granted):
+                work.charge(2 + granted.count)
+                waitingLeases.remove(waiter.number)
+                free(.init(requests: 1, waits: 1), waiter.session)
+                deliver(granted, to: waiter)
+            case .nothing:
+                waitForRate(queue, now: now)
+                return
+            case .logIsFull:
                 retryTimersAt = now + Self.retryMilliseconds
                 queuesToServe.append(queue)
                 return
+            case .noRoom(let needed):
+                // It waits apart, and those behind it are served.
+                waitingLeases.park(waiter.number, for: .noRoom)
+                flow.wait(waiter.session, for: needed)
             }
-            if granted.isEmpty {
-                waitForRate(queue, now: now)
-                return
-            }
-            work.charge(2 + granted.count)
-            waitingLeases.remove(waiter.number)
-            free(.init(requests: 1, waits: 1), waiter.session)
-            deliver(granted, to: waiter)
         }
     }
 

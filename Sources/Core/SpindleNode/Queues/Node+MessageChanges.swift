@@ -62,7 +62,8 @@ extension Node {
                 else { return nil }
                 return DeliveryToken(messageID: message.id, epoch: message.epoch)
             }
-            guard !tokens.isEmpty else { continue }
+            // A hint: EXTEND tells it too, and a holder that takes nothing is not sent more.
+            guard !tokens.isEmpty, hasRoomForPush(session) else { continue }
             var body = WireWriter(capacity: 64 + DeliveryToken.byteCount * tokens.count)
             CancelledNotice(tokens: tokens, reason: reason).encode(into: &body)
             answer(session, 0, .pushed(.cancelled, body.array()))

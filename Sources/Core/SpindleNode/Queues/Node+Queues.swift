@@ -97,19 +97,24 @@ extension Node {
         var max: Int
         /// The last name that was looked at.
         var cursor: String
+        /// Bytes that the reply has left.
+        var room: Int
         var reply = StatsReply(queues: [], moreFollow: false)
     }
 
     /// Units of one queue's figures, and of a name that is passed over.
     private static let unitsPerStatsRow = 8
     private static let queuesPerStatsMax = 1000
+    /// Bytes of a STATS reply that are no queues.
+    private static let statsMargin = 256
 
     mutating func stats(_ request: Request, _ body: RawSpan) throws(WireError) {
         let stats = try StatsRequest(body)
         continueStats(
             StatsWalk(
                 session: request.session, correlationID: request.correlationID, allowed: request.principal.read + request.principal.admin,
-                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.queuesPerStatsMax), cursor: stats.after),
+                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.queuesPerStatsMax), cursor: stats.after,
+                room: pageBytesMax(request.session) - Self.statsMargin),
             now: request.now)
     }
 
@@ -133,7 +138,13 @@ extension Node {
                 break
             }
             guard let number = state.engine.number(of: name) else { continue }
-            walk.reply.queues.append(queueStatistics(number, now: now))
+            let statistics = queueStatistics(number, now: now)
+            walk.room -= statistics.byteCountMax
+            guard walk.room >= 0 || walk.reply.queues.isEmpty else {
+                walk.reply.moreFollow = true
+                break
+            }
+            walk.reply.queues.append(statistics)
             units += Self.unitsPerStatsRow
         }
         work.charge(units)

@@ -16,6 +16,8 @@ package struct Waiter: Sendable {
     package fileprivate(set) var number: UInt64 = 0
     /// Why it waits without being in line; empty while it is.
     package fileprivate(set) var parkedFor: ParkReasons = []
+    /// Its wait ended while it was parked for want of room: what it asked for may be there.
+    fileprivate var isOverdue = false
     package var isParked: Bool { !parkedFor.isEmpty }
 
     package struct ParkReasons: OptionSet, Sendable {
@@ -158,10 +160,15 @@ package struct WaitingLeases: Sendable {
         return removed
     }
 
-    /// Removes a waiter whose wait ends at `now` or before; nil if there is none.
+    /// Removes a waiter whose wait ends at `now` or before; nil if there is none. One that is parked for want of room stays until it
+    /// has room.
     package mutating func removeNextDue(now: UInt64) -> Waiter? {
         while let first = deadlines.min, first.at <= now {
             deadlines.removeMin()
+            if waiters[first.number]?.parkedFor.contains(.noRoom) == true {
+                waiters[first.number]?.isOverdue = true
+                continue
+            }
             if let waiter = remove(first.number) { return waiter }
         }
         return nil
@@ -215,6 +222,10 @@ package struct WaitingLeases: Sendable {
         for number in numbersBySession[session] ?? [] {
             guard let waiter = waiters[number], !waiter.parkedFor.isDisjoint(with: reason) else { continue }
             waiters[number]?.parkedFor.subtract(reason)
+            if waiter.isOverdue, reason.contains(.noRoom) {
+                waiters[number]?.isOverdue = false
+                deadlines.insert(Deadline(at: waiter.deadline, number: number))
+            }
             guard waiters[number]?.isParked == false else { continue }
             let index = Int(waiter.queue)
             lines[index].parked.remove(number)

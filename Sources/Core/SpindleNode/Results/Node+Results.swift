@@ -147,10 +147,14 @@ extension Node {
         var unread: [(item: Int, range: Effect.Range)]
         /// How many of them are being read.
         var reading = 0
+        /// What its session's window keeps free for the reply.
+        var promisedBytes = 0
     }
 
     /// Answers with what has become of the messages by now, once that is durable: what becomes of them until then is not told.
-    private mutating func answerAwait(_ awaiter: Awaiter) {
+    ///
+    /// Sets it aside where its session has no room for all results.
+    mutating func answerAwait(_ awaiter: Awaiter) {
         var answer = AwaitAnswer(session: awaiter.session, correlationID: awaiter.correlationID, items: [], unread: [])
         for id in awaiter.ids {
             guard !isPending(id, in: awaiter.queue) else {
@@ -171,6 +175,12 @@ extension Node {
             }
             answer.items.append(.init(state: ending, settledAtMilliseconds: result.settledAt))
         }
+        let byteCount = answer.unread.reduce(64 + AwaitReply.itemByteCount * answer.items.count) { $0 + $1.range.count }
+        guard byteCount <= outputAllowance(awaiter.session).single else { return setAside(.await(awaiter), of: awaiter.session, for: byteCount) }
+        if !answer.unread.isEmpty {
+            answer.promisedBytes = byteCount
+            flow.promise(byteCount, to: awaiter.session)
+        }
         self.answer(awaiter.session, awaiter.correlationID, .awaited(answer))
     }
 
@@ -178,6 +188,7 @@ extension Node {
         var answer = answer
         guard !answer.unread.isEmpty else {
             let reply = AwaitReply(items: answer.items)
+            flow.release(answer.promisedBytes, of: answer.session)
             outbox.reply(answer.session, .await, answer.correlationID) { reply.encode(into: &$0) }
             return
         }

@@ -8,6 +8,7 @@ extension Node {
     /// A connection was accepted. `peer` is its address, for humans.
     package mutating func connected(_ session: SessionID, peer: String, now: UInt64) {
         sessions[session] = Session(peer: peer, now: now)
+        flow.connected(session)
         sessionOrder.append(session)
         statistics.sessions = sessions.count
     }
@@ -16,9 +17,12 @@ extension Node {
     package mutating func disconnected(_ session: SessionID, now: UInt64) {
         endWaits(of: session)
         guard let gone = sessions.removeValue(forKey: session) else { return }
+        flow.disconnected(session)
+        setAside[session] = nil
         quotas.subtract(gone.usage, from: gone.account)
+        takeBackUnsentGrants(of: session, now: now)
         disown(gone.leases, of: session)
-        if !gone.subscriptions.isEmpty { subscribers.removeAll { $0 == session } }
+        if !gone.subscriptions.isEmpty { topicPush.subscribers.removeAll { $0 == session } }
         if sessionOrder.count > 2 * sessions.count + 16 {
             sessionOrder.removeAll { sessions[$0] == nil }
         }
@@ -93,7 +97,8 @@ extension Node {
             frameBytesMax: UInt32(configuration.frameBytesMax), inFlightMax: UInt32(configuration.inFlightMax),
             heartbeatMilliseconds: configuration.heartbeatMilliseconds, serverID: configuration.serverID,
             serverName: configuration.serverName, serverVersion: configuration.serverVersion,
-            opcodes: Self.supported.map { .init(opcode: $0.rawValue, versionMin: 1, versionMax: 1) })
+            opcodes: Self.supported.map { .init(opcode: $0.rawValue, versionMin: 1, versionMax: 1) },
+            outputWindowBytes: UInt64(configuration.outputWindowBytes))
         outbox.reply(session, .hello, header.correlationID) { reply.encode(into: &$0) }
     }
 
@@ -158,7 +163,7 @@ extension Node {
         if let count = sessions[session]?.subscriptions.count, count > 0 {
             sessions[session]?.subscriptions = []
             free(.init(subscriptions: count), session)
-            subscribers.removeAll { $0 == session }
+            topicPush.subscribers.removeAll { $0 == session }
         }
         endWaits(of: session)
         outbox.effects.append(.close(session))

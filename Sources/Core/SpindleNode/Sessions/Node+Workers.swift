@@ -19,7 +19,7 @@ extension Node {
                 .permissionDenied, "'\(request.principal.name)' may not look at workers; ask for the permission to read '*' in the broker's configuration")
         }
         let page = WorkersPage(
-            room: configuration.frameBytesMax - Self.pageBytesKept, max: min(Int(workers.max), WireLimits.sessionsPerReplyMax))
+            room: pageBytesMax(request.session) - Self.pageBytesKept, max: min(Int(workers.max), WireLimits.sessionsPerReplyMax))
         continueWorkers(
             WorkersWalk(
                 session: request.session, correlationID: request.correlationID, pattern: NamePattern(workers.pattern),
@@ -139,7 +139,7 @@ extension Node {
         }
     }
 
-    private func isHeld(_ token: DeliveryToken, by session: UInt64) -> Bool {
+    func isHeld(_ token: DeliveryToken, by session: UInt64) -> Bool {
         guard let message = state.engine.held.find(token.messageID), message.epoch == token.epoch, case .leased(let lease) = message.state else {
             return false
         }
@@ -204,7 +204,7 @@ extension Node {
                 $0.name.hasSameBytes(as: control.label) && $0.value.hasSameBytes(as: control.value)
             })
             else { continue }
-            outbox.push(session, .quiet) { notice.encode(into: &$0) }
+            pushQuiet(notice, to: session)
             switch control.action {
             case .quiet, .terminate: quiet(session)
             case .resume: resume(session)

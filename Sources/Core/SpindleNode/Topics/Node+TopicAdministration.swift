@@ -85,7 +85,7 @@ extension Node {
         continueTopicStats(
             TopicStatsWalk(
                 session: request.session, correlationID: request.correlationID, allowed: request.principal.topicSubscribe,
-                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.topicsPerReplyMax), room: configuration.frameBytesMax - 1024,
+                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.topicsPerReplyMax), room: pageBytesMax(request.session) - 1024,
                 cursor: stats.after, reply: reply),
             now: request.now)
     }
@@ -95,7 +95,7 @@ extension Node {
         var walk = walk
         var units = 0
         // Every row asks every subscription.
-        let unitsPerRow = 2 + subscribers.reduce(0) { $0 + (sessions[$1]?.subscriptions.count ?? 0) } / 8
+        let unitsPerRow = 2 + topicPush.subscribers.reduce(0) { $0 + (sessions[$1]?.subscriptions.count ?? 0) } / 8
         var place = walk.cursor.isEmpty ? 0 : state.topics.placeByName(behind: walk.cursor)
         while place < state.topics.byName.count {
             guard units < NodeWork.unitsPerStepMax else {
@@ -133,7 +133,7 @@ extension Node {
         stats.latestOffset = topic.events.last ?? 0
         stats.published = topic.published
         if !topic.events.isEmpty { stats.oldestAgeMilliseconds = now - min(now, topic.oldestAt) }
-        for session in subscribers {
+        for session in topicPush.subscribers {
             for index in sessions[session]?.subscriptions.indices ?? 0..<0 {
                 if sessions[session]?.subscriptions[index].wants(topic: number, in: state.topics) == true { stats.subscriptions += 1 }
             }

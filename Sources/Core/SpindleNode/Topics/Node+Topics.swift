@@ -26,9 +26,9 @@ extension Node {
         try checkSubscriptionQuota(request)
         let subscription = start(subscribe, patterns)
         use(.init(subscriptions: 1), session)
-        if subscriptions.isEmpty { subscribers.append(session) }
+        if subscriptions.isEmpty { topicPush.subscribers.append(session) }
         sessions[session]?.subscriptions.append(subscription)
-        hasTopicWork = true
+        topicPush.hasWork = true
         let reply = TopicSubscribeReply(cursor: TopicCursor(epoch: epoch, offset: subscription.scanned))
         outbox.reply(session, .topicSubscribe, request.correlationID) { reply.encode(into: &$0) }
     }
@@ -63,7 +63,7 @@ extension Node {
         }
         sessions[request.session]?.subscriptions.remove(at: index)
         free(.init(subscriptions: 1), request.session)
-        if sessions[request.session]?.subscriptions.isEmpty == true { subscribers.removeAll { $0 == request.session } }
+        if sessions[request.session]?.subscriptions.isEmpty == true { topicPush.subscribers.removeAll { $0 == request.session } }
         outbox.reply(request.session, .topicUnsubscribe, request.correlationID) { _ in }
     }
 
@@ -72,56 +72,92 @@ extension Node {
         let credit = try TopicCreditRequest(body)
         guard let index = sessions[request.session]?.subscriptions.firstIndex(where: { $0.id == credit.subscriptionID }) else { return }
         sessions[request.session]?.subscriptions[index].credit += UInt64(credit.more)
-        hasTopicWork = true
+        topicPush.hasWork = true
     }
 
     // MARK: Pushing
 
-    /// Pushes durable events to all who want them and have credit. Costs nothing while nothing has changed.
-    mutating func pushTopicEvents() {
+    /// Pushes durable events to all who want them, have credit, and have room. Costs nothing while nothing has changed.
+    ///
+    /// Subscriptions take a frame each in rounds, beginning behind the one at which the turn before ended: none makes the others wait for
+    /// more than a frame, and no turn is long.
+    ///
+    /// - Parameter first: whose turn it is, for which room was kept.
+    mutating func pushTopicEvents(first: SessionID? = nil) {
         let held = min(state.topics.history.entries.last.map { $0.offset + 1 } ?? 0, log.durable.rawValue)
-        guard hasTopicWork || held > topicsPushedThrough else { return }
-        hasTopicWork = false
-        isTopicWorkLeft = false
-        topicsPushedThrough = max(topicsPushedThrough, held)
-        var places = Subscription.placesPerTurnMax
-        for session in subscribers {
-            guard let count = sessions[session]?.subscriptions.count else { continue }
-            for index in 0..<count {
-                guard var subscription = sessions[session]?.subscriptions[index] else { continue }
-                guard subscription.pendingGap != nil || subscription.credit > 0 else { continue }
-                sessions[session]?.subscriptions[index] = Subscription(id: subscription.id, patterns: [], scanned: 0, credit: 0) // so that it is not copied
-                push(to: session, &subscription, places: &places)
-                if subscription.isHeldUp { hasTopicWork = true }
-                sessions[session]?.subscriptions[index] = subscription
+        guard topicPush.hasWork || held > topicPush.pushedThrough else { return }
+        topicPush.hasWork = false
+        topicPush.isWorkLeft = false
+        topicPush.pushedThrough = max(topicPush.pushedThrough, held)
+        var turn = TopicPush.Turn()
+        var round = topicPush.round()
+        if let first { round = [first] + round.filter { $0 != first } }
+        while !round.isEmpty {
+            var more: [SessionID] = []
+            for session in round {
+                guard turn.hasBudget else {
+                    topicPush.next = session
+                    topicPush.hasWork = true
+                    topicPush.isWorkLeft = true
+                    return
+                }
+                if pushRound(to: session, &turn) { more.append(session) }
             }
+            round = more
         }
-        if places <= 0 {
-            hasTopicWork = true
-            isTopicWorkLeft = true
+        if turn.places <= 0 {
+            topicPush.hasWork = true
+            topicPush.isWorkLeft = true
         }
     }
 
-    private mutating func push(to session: SessionID, _ subscription: inout Subscription, places: inout Int) {
+    /// Pushes at most one frame for each subscription of the session. Returns whether there may be more for it.
+    private mutating func pushRound(to session: SessionID, _ turn: inout TopicPush.Turn) -> Bool {
+        guard let count = sessions[session]?.subscriptions.count else { return false }
+        var hasMore = false
+        for index in 0..<count {
+            guard var subscription = sessions[session]?.subscriptions[index] else { continue }
+            guard subscription.pendingGap != nil || subscription.credit > 0 else { continue }
+            sessions[session]?.subscriptions[index] = Subscription(id: subscription.id, patterns: [], scanned: 0, credit: 0) // so that it is not copied
+            if push(to: session, &subscription, &turn) { hasMore = true }
+            if subscription.isHeldUp { topicPush.hasWork = true }
+            sessions[session]?.subscriptions[index] = subscription
+        }
+        return hasMore
+    }
+
+    /// Pushes one frame, or what stands between two. Returns whether there may be more.
+    private mutating func push(to session: SessionID, _ subscription: inout Subscription, _ turn: inout TopicPush.Turn) -> Bool {
+        accountOutput()
+        let allowance = flow.allowance(session)
+        guard allowance.room > 0 else {
+            flow.wait(session, for: 1)
+            return false
+        }
         if let reason = subscription.pendingGap {
             subscription.pendingGap = nil
             gap(session, subscription, offset: subscription.scanned, reason: reason)
         }
-        while true {
-            let bytesMax = min(Subscription.bytesPerFrameMax, configuration.frameBytesMax - Self.recordFrameMargin)
-            let steps = subscription.next(in: state.topics, durable: log.durable.rawValue, bytesMax: bytesMax, places: &places)
-            guard !steps.isEmpty else { return }
-            var items: [TopicStore.Event] = []
-            for step in steps {
-                switch step {
-                case .event(let event): items.append(event)
-                case .gap(let offset):
-                    flush(session, subscription, &items)
-                    gap(session, subscription, offset: offset, reason: Self.retentionGap)
-                }
+        let bytesMax = min(Subscription.bytesPerFrameMax, configuration.frameBytesMax - Self.recordFrameMargin, allowance.room)
+        let steps = subscription.next(
+            in: state.topics, durable: log.durable.rawValue, bytesMax: bytesMax, singleBytesMax: allowance.single, places: &turn.places)
+        var items: [TopicStore.Event] = []
+        for step in steps {
+            switch step {
+            case .event(let event):
+                items.append(event)
+                turn.bytes -= Int(event.byteCount)
+            case .gap(let offset):
+                flush(session, subscription, &items)
+                gap(session, subscription, offset: offset, reason: Self.retentionGap)
             }
-            flush(session, subscription, &items)
         }
+        flush(session, subscription, &items)
+        if let needed = subscription.neededBytes {
+            flow.wait(session, for: needed)
+            return false
+        }
+        return !steps.isEmpty
     }
 
     private mutating func flush(_ session: SessionID, _ subscription: Subscription, _ events: inout [TopicStore.Event]) {

@@ -10,8 +10,9 @@ struct Subscription: Sendable {
     /// Most events and bytes in one TOPIC_EVENTS frame.
     static let eventsPerFrameMax = 256
     static let bytesPerFrameMax = 256 * 1024
-    /// Places of the history that are looked at in one turn for all subscriptions together.
+    /// Places of the history that are looked at, and bytes of records that are pushed, in one turn for all subscriptions together.
     static let placesPerTurnMax = 131_072
+    static let bytesPerTurnMax = 4 << 20
 
     var id: UInt32
     var patterns: [NamePattern]
@@ -22,6 +23,8 @@ struct Subscription: Sendable {
     var credit: UInt64
     /// The next event's record was moved, and is not durable where it lies now.
     private(set) var isHeldUp = false
+    /// The size of the next event in a frame, for which there was no room.
+    private(set) var neededBytes: Int?
     /// A gap to tell before anything else.
     var pendingGap: String?
     /// By topic number: 0 not looked at, 1 no, 2 yes.
@@ -53,10 +56,13 @@ struct Subscription: Sendable {
 
     /// Goes on behind what was looked at: what is of interest and durable, events as many as there is credit for and one frame holds.
     /// Takes the credit. Nothing, where `places` are used up: there may be more.
-    /// - Parameter bytesMax: of a frame's events with what stands beside their records. One event always goes.
-    mutating func next(in topics: TopicStore, durable: UInt64, bytesMax: Int, places: inout Int) -> [Step] {
+    /// - Parameters:
+    ///   - bytesMax: of a frame's events with what stands beside their records.
+    ///   - singleBytesMax: of a frame with one event.
+    mutating func next(in topics: TopicStore, durable: UInt64, bytesMax: Int, singleBytesMax: Int, places: inout Int) -> [Step] {
         var steps: [Step] = []
         isHeldUp = false
+        neededBytes = nil
         var missing: UInt64 = 0
         var newest: UInt64?
         // Holes that are joined don't say of which topics: something of interest is missing if it was dropped behind this place.
@@ -86,7 +92,10 @@ struct Subscription: Sendable {
                     break
                 }
                 byteCount += TopicEventsHead.itemByteCount(name: topics.topics[Int(entry.topic)].name) + Int(entry.byteCount)
-                guard byteCount <= bytesMax || events == 0 else { break }
+                guard byteCount <= (events == 0 ? singleBytesMax : bytesMax) else {
+                    if events == 0 { neededBytes = byteCount }
+                    break
+                }
                 if missing > 0 { steps.append(.gap(missing)) }
                 missing = 0
                 steps.append(.event(event))

@@ -83,6 +83,8 @@ package struct Capabilities: OptionSet, Sendable {
 
 /// `u16 version · u64 capabilities · u32 frame bytes max · u32 in flight max · u32 heartbeat ms · 16 bytes server id ·
 /// string server name · string server version · u16 opcodes × (u16 opcode, u8 min, u8 max) · tail`
+///
+/// The tail may carry tag 1, `u64` output window in bytes.
 package struct HelloReply: Equatable, Sendable {
     package var version: UInt16
     package var capabilities: Capabilities
@@ -94,6 +96,13 @@ package struct HelloReply: Equatable, Sendable {
     package var serverName: String
     package var serverVersion: String
     package var opcodes: [OpcodeVersions]
+    /// Output that may wait for this connection before the broker takes no further request of it; nil where the broker does not tell.
+    package var outputWindowBytes: UInt64?
+
+    /// Tags of the reply's tail.
+    package enum Tag {
+        package static let outputWindow: UInt16 = 1
+    }
 
     package struct OpcodeVersions: Equatable, Sendable {
         package var opcode: UInt16
@@ -108,7 +117,8 @@ package struct HelloReply: Equatable, Sendable {
 
     package init(
         version: UInt16 = ProtocolVersion.max, capabilities: Capabilities, frameBytesMax: UInt32, inFlightMax: UInt32,
-        heartbeatMilliseconds: UInt32, serverID: [UInt8], serverName: String, serverVersion: String, opcodes: [OpcodeVersions]
+        heartbeatMilliseconds: UInt32, serverID: [UInt8], serverName: String, serverVersion: String, opcodes: [OpcodeVersions],
+        outputWindowBytes: UInt64? = nil
     ) {
         self.version = version
         self.capabilities = capabilities
@@ -119,6 +129,7 @@ package struct HelloReply: Equatable, Sendable {
         self.serverName = serverName
         self.serverVersion = serverVersion
         self.opcodes = opcodes
+        self.outputWindowBytes = outputWindowBytes
     }
 
     package func encode(into writer: inout WireWriter) {
@@ -137,6 +148,7 @@ package struct HelloReply: Equatable, Sendable {
             writer.u8(opcode.versionMin)
             writer.u8(opcode.versionMax)
         }
+        if let outputWindowBytes { writer.tag(Tag.outputWindow, u64: outputWindowBytes) }
     }
 
     package init(_ body: RawSpan) throws(WireError) {
@@ -154,7 +166,11 @@ package struct HelloReply: Equatable, Sendable {
         for _ in 0..<count {
             opcodes.append(OpcodeVersions(opcode: try reader.u16("opcode"), versionMin: try reader.u8("min"), versionMax: try reader.u8("max")))
         }
-        try reader.skipTail()
+        let tail = try reader.span(reader.remaining, "tail")
+        for field in try TaggedTail.fields(in: tail, known: [Tag.outputWindow]) {
+            var value = WireReader(tail.extracting(field.range))
+            outputWindowBytes = try value.u64("output window")
+        }
     }
 }
 

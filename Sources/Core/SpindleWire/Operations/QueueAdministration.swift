@@ -42,6 +42,8 @@ package struct QueuePolicyFields: Equatable, Sendable {
     }
 
     private static let knownTags = Set(PolicySetting.allCases.map(\.rawValue))
+    /// Of all settings, without the name of the dead-letter queue.
+    fileprivate static let byteCountMax = PolicySetting.allCases.count * 14
 
     package func encode(into writer: inout WireWriter) {
         for setting in PolicySetting.allCases {
@@ -158,6 +160,13 @@ package struct StatsReply: Equatable, Sendable {
         /// Why it is paused, in the words of who paused it; in the tail.
         package var pauseReason: String = ""
         package init(name: String) { self.name = name }
+
+        /// What it takes of a frame at most, bytes: its name, figures, policy and pause reason with their tags.
+        package var byteCountMax: Int {
+            let figures = 2 + Self.values.count * 10
+            let settings = 4 + QueuePolicyFields.byteCountMax + (policy.deadLetterQueue?.utf8.count ?? 0)
+            return 2 + name.utf8.count + figures + settings + (pauseReason.isEmpty ? 0 : 16 + pauseReason.utf8.count)
+        }
 
         static let values: [(tag: UInt16, path: any WritableKeyPath<Queue, UInt64> & Sendable)] = [
             (1, \.ready), (2, \.leased), (3, \.delayed), (4, \.bytes), (5, \.oldestAgeMilliseconds), (6, \.published), (7, \.delivered),

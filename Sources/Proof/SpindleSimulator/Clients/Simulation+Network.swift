@@ -15,6 +15,7 @@ extension Simulation {
         clients[client].session = session
         connections[session] = (client, true)
         broker.connected(SessionID(rawValue: session))
+        choosePace(of: client, session)
         var writer = WireWriter()
         let isStranger = features.contains(.strangers) && client == stranger
         // The longest name that is allowed: what is composed of it must be, too.
@@ -35,7 +36,7 @@ extension Simulation {
         var writer = WireWriter()
         body(&writer)
         let waits = !isCalm && features.contains(.reordering) && random.below(100) < profile.delayedFrames
-        if !atOnce, waits || !clients[client].uplink.isEmpty {
+        if !atOnce, waits || !clients[client].uplink.isEmpty || !broker.takesRequests(SessionID(rawValue: session)) {
             pending[correlation] = PendingRequest(kind: kind, session: session, arrivedAt: nil)
             clients[client].uplink.append((opcode, correlation, writer.array()))
         } else {
@@ -68,6 +69,7 @@ extension Simulation {
     /// The frame that waited longest comes to the node.
     func deliverOne(_ client: Int) {
         guard !clients[client].uplink.isEmpty, clients[client].session != 0 else { return }
+        guard broker.takesRequests(SessionID(rawValue: clients[client].session)) else { return }
         let frame = clients[client].uplink.removeFirst()
         pending[frame.correlationID]?.arrivedAt = now
         if let request = pending[frame.correlationID] {
@@ -85,7 +87,11 @@ extension Simulation {
     }
 
     func flushUplinks() {
-        for client in clients.indices { while !clients[client].uplink.isEmpty { deliverOne(client) } }
+        for client in clients.indices {
+            while let session = clients[client].uplink.isEmpty ? nil : clients[client].session, broker.takesRequests(SessionID(rawValue: session)) {
+                deliverOne(client)
+            }
+        }
     }
 
     /// The connection breaks. Half open: the node does not notice for a while, and talks to nobody.
@@ -112,6 +118,7 @@ extension Simulation {
         for frame in clients[client].uplink { pending[frame.correlationID] = nil }
         clients[client].uplink.removeAll()
         clients[client].session = 0
+        slowReaders.forget(session)
         connections[session]?.isAlive = false
         forgetAnswers(client)
     }
@@ -245,7 +252,8 @@ extension Simulation {
             if client != nil, !isRepeated { finishBatch(producer) }
         case .lease(let queue, let isDead, let max, let waits, let worker):
             try checkQuiet(request, body)
-            try leased(queue, isDead, max, worker, from: at, until: waits ? now : at, request.arrival, body, client: client)
+            let isSlow = slowReaders.windowBytes < 64 << 10
+            try leased(queue, isDead, max, worker, from: at, until: waits || isSlow ? now : at, request.arrival, body, client: client)
         case .acknowledge(let tokens):
             let statuses = try StatusReply(body).statuses(expected: tokens.count)
             note("answer \(correlation): acks of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")

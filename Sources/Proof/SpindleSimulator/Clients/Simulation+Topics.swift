@@ -46,7 +46,9 @@ extension Simulation {
         guard oracle.topics.subscribers[subscriber].isActive else { return }
         let client = subscriberClient(subscriber)
         // Only where it arrives at once: credit is not answered, so nobody could tell when it counts.
-        guard clients[client].session != 0, clients[client].uplink.isEmpty else { return }
+        guard clients[client].session != 0, clients[client].uplink.isEmpty,
+            broker.takesRequests(.init(rawValue: clients[client].session))
+        else { return }
         let more = UInt32(1 + random.below(20))
         oracle.topics.subscribers[subscriber].credit += UInt64(more)
         give(subscriber, credit: more)

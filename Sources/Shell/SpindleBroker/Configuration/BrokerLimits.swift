@@ -1,3 +1,5 @@
+import SpindleWire
+
 /// Limits on what peers may hold, and how long. Times in milliseconds.
 package struct BrokerLimits: Sendable {
     /// Connections at once.
@@ -13,14 +15,14 @@ package struct BrokerLimits: Sendable {
     package var partialFrameMilliseconds: UInt64 = 30_000
     /// Announced to clients; a connection from which nothing came for this long is closed.
     package var heartbeatMilliseconds: UInt32 = 15_000
-    /// A connection that takes nothing of what waits for it for this long is cut.
-    package var outputStallMilliseconds: UInt64 = 30_000
-    /// Output that may wait for one connection, bytes; one byte more, and it is cut (SLOW_READER).
-    package var outputBytesMax = 64 << 20
-    /// A connection with more output than this waiting is not read from until half of it is gone.
-    package var outputBytesPauseReading = 4 << 20
+    /// A connection that takes not a byte of what waits for it for this long is cut. Longer than a peer that reads 2 KiB a second lets its
+    /// window stand closed.
+    package var outputStallMilliseconds: UInt64 = 60_000
+    /// Output that may wait for one connection, bytes. Announced to clients. With more no request of it is taken and nothing is made for
+    /// it; one frame always is, however large.
+    package var outputBytesMax = 8 << 20
     /// Input (unfinished frames) and output that the process holds for all connections. Above it nothing is read.
-    package var processBytesMax = 1 << 30
+    package var processBytesMax = FlowLimits.processBytesDefault
     /// Logged bytes that are not yet durable. Above it nothing is read; below half of it reading goes on.
     package var undurableBytesMax = 32 << 20
     /// Largest frame after authentication, bytes.
@@ -37,6 +39,17 @@ package struct BrokerLimits: Sendable {
     package var sweepMillisecondsMax: UInt64 = 1_000
 
     package init() {}
+
+    /// Output that may wait for all connections together, bytes: their windows shrink as it fills. A frame and a window are at most a
+    /// quarter of it.
+    package var outputBudgetBytes: Int { max(min(256 << 20, processBytesMax), 4 * max(frameBytesMax, outputBytesMax)) }
+
+    /// What is wrong with the limits, in a sentence; nil where they work together.
+    func contradiction(entryBytesMax: Int) -> String? {
+        FlowLimits(
+            frameBytes: frameBytesMax, outputWindowBytes: outputBytesMax, processBytes: processBytesMax, entryBytes: entryBytesMax
+        ).contradiction
+    }
 
     /// How often deadlines of connections are looked at.
     var sweepMilliseconds: UInt64 {

@@ -39,8 +39,9 @@ final class Connection: ChannelDuplexHandler {
     private var input: ByteBuffer?
     /// Output gathered in this tick.
     private var pending: ByteBuffer?
-    /// Output given to the channel and not taken by the socket yet, bytes.
-    private(set) var unsentBytes = 0
+    private var output = WaitingOutput()
+    /// Bytes that the peer's side had acknowledged when the sweep looked last.
+    private var acknowledgedBytes: UInt64 = 0
     /// A read that the channel asked for while reading was paused.
     private var readIsHeld = false
     private var isTouched = false
@@ -54,7 +55,7 @@ final class Connection: ChannelDuplexHandler {
 
     var isOpen: Bool { if case .open = state { true } else { false } }
     var inputBytes: Int { input?.readableBytes ?? 0 }
-    var outputBytes: Int { unsentBytes + (pending?.readableBytes ?? 0) }
+    var outputBytes: Int { output.byteCount + (pending?.readableBytes ?? 0) }
 
     func authenticated(as principal: String) {
         standing = .principal(principal)
@@ -151,6 +152,10 @@ final class Connection: ChannelDuplexHandler {
     /// The buffer to append output to; it goes out with ``writePending()``.
     func withOutput(_ body: (inout ByteBuffer) -> Void) {
         guard let context, isOpen else { return }
+        if let full = pending, full.readableBytes >= WaitingOutput.bufferBytesMax {
+            enqueue(full)
+            pending = nil
+        }
         if pending == nil { pending = context.channel.allocator.buffer(capacity: 512) }
         if !isTouched {
             isTouched = true
@@ -162,24 +167,53 @@ final class Connection: ChannelDuplexHandler {
         pending = buffer
     }
 
-    /// One write for everything that this tick made.
+    /// Everything that this tick made begins to leave.
     func writePending() {
         isTouched = false
-        guard let context, let buffer = pending.take(), buffer.readableBytes > 0 else { return }
-        let count = buffer.readableBytes
-        unsentBytes += count
-        shard.unsentBytes += count
-        deadlines.wrote(at: shard.now)
-        let written = context.eventLoop.makePromise(of: Void.self)
-        written.futureResult.assumeIsolated().whenComplete { _ in self.taken(count) }
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: written)
+        if let buffer = pending.take(), buffer.readableBytes > 0 { enqueue(buffer) }
+        writeOn()
     }
 
-    private func taken(_ count: Int) {
-        unsentBytes -= count
+    private func enqueue(_ buffer: ByteBuffer) {
+        shard.unsentBytes += buffer.readableBytes
+        output.append(buffer)
+        deadlines.wrote(at: shard.now)
+    }
+
+    /// Gives the channel what it may hold, in pieces, so that each counts as soon as the socket has taken it. `all`: the connection ends,
+    /// and the channel gets everything.
+    private func writeOn(all: Bool = false) {
+        guard let context else { return }
+        var isWritten = false
+        while let piece = output.next(all: all) {
+            let count = piece.readableBytes
+            let written = context.eventLoop.makePromise(of: Void.self)
+            written.futureResult.assumeIsolated().whenComplete { self.left(count, $0) }
+            context.write(wrapOutboundOut(piece), promise: written)
+            isWritten = true
+        }
+        if isWritten { context.flush() }
+    }
+
+    /// A piece left the channel: the socket took it, or the connection is gone.
+    private func left(_ count: Int, _ result: Result<Void, any Error>) {
+        output.left(count)
         shard.unsentBytes -= count
-        deadlines.outputTaken(at: shard.now, waiting: unsentBytes > 0)
-        shard.outputTaken(self)
+        guard case .success = result else { return }
+        deadlines.outputTaken(at: shard.now, waiting: output.byteCount > 0)
+        shard.outputTaken(self, count)
+        if isOpen { writeOn() }
+    }
+
+    /// Asks the kernel whether the peer's side took something of what the socket holds: a slow reader takes less than a piece for a long
+    /// time. Called by the sweep.
+    func noteProgress() {
+        guard output.byteCount > 0, let provider = context?.channel as? any SocketOptionProvider else { return }
+        provider.unsafeGetSocketOption(level: .tcp, name: .init(rawValue: TCPInfo.option)).assumeIsolated().whenSuccess { (info: TCPInfo) in
+            guard info.acknowledgedBytes != self.acknowledgedBytes else { return }
+            self.acknowledgedBytes = info.acknowledgedBytes
+            self.deadlines.outputTaken(at: self.shard.now, waiting: self.output.byteCount > 0)
+        }
     }
 
     // MARK: Closing
@@ -188,6 +222,7 @@ final class Connection: ChannelDuplexHandler {
     func closeAfterOutput(lingerMilliseconds: UInt64) {
         guard isOpen, let context else { return }
         writePending()
+        writeOn(all: true)
         state = .closing
         if let input { shard.heldInputBytes -= input.readableBytes }
         input = nil
@@ -214,5 +249,6 @@ final class Connection: ChannelDuplexHandler {
         if let input { shard.heldInputBytes -= input.readableBytes }
         input = nil
         pending = nil
+        shard.unsentBytes -= output.dropUnwritten()
     }
 }

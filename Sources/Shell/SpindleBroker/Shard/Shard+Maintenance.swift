@@ -140,19 +140,21 @@ extension Shard {
         var expired: [(Connection, ConnectionExpiry)] = []
         var quiet: [Connection] = []
         for connection in connections.values where connection.isOpen {
-            // While the broker itself does not read, nobody's silence counts.
+            connection.noteProgress()
+            // While the broker itself does not read, nobody's silence counts: a peer that takes none of its output is cut for that.
             connection.deadlines.forgiveStall(stall, at: now)
-            if connection.turns.isWaiting || connection.isHeld && heldInputBytes + unsentBytes <= limits.processBytesMax {
+            let isHeldHere = connection.isHeld && (heldInputBytes + unsentBytes <= limits.processBytesMax || connection.outputBytes > 0)
+            if connection.turns.isWaiting || isHeldHere {
                 connection.deadlines.forgiveInput(at: now)
             }
             if let expiry = connection.deadlines.expired(at: now, limits: limits) {
                 expired.append((connection, expiry))
-            } else if connection.deadlines.pingDue(at: now, limits: limits) {
+            } else if connection.outputBytes == 0, connection.deadlines.pingDue(at: now, limits: limits) {
                 quiet.append(connection)
             }
         }
         for (connection, expiry) in expired { end(connection, expiry) }
-        for connection in quiet { ping(connection) }
+        for connection in quiet { node.ping(connection.id) }
         logLeftOut()
         markIdleLog()
         freeSpace()
@@ -173,13 +175,6 @@ extension Shard {
         case .outputStalled:
             cut(connection, .slowReader, "it took none of \(connection.outputBytes) bytes for \(limits.outputStallMilliseconds) ms")
         }
-    }
-
-    private func ping(_ connection: Connection) {
-        var writer = WireWriter(capacity: FrameHeader.byteCount)
-        let frame = writer.beginFrame(.ping, flags: .push, correlationID: 0)
-        writer.endFrame(frame)
-        connection.withOutput { output in writer.withUnsafeBytes { _ = output.writeBytes($0) } }
     }
 
     /// While the disk is full: takes checkpoints as soon as whole segments could be let go of. Two must stand behind them, so where

@@ -87,7 +87,7 @@ extension Shard {
 
     /// Whether nothing may be taken from this connection now.
     func holdsReading(of connection: Connection) -> Bool {
-        if isHeldByLog || connection.outputBytes > limits.outputBytesPauseReading { return true }
+        if isHeldByLog || !node.takesRequests(connection.id) { return true }
         if node.log.openBatchBytes + commit.writingBytes > limits.undurableBytesMax {
             isHeldByLog = true
             return true
@@ -120,7 +120,10 @@ extension Shard {
         }
     }
 
-    func outputTaken(_ connection: Connection) {
-        if connection.isHeld, connection.outputBytes <= limits.outputBytesPauseReading / 2 { scheduleFlush() }
+    /// The socket took bytes: what waited for room can be made, and requests that waited can be taken.
+    func outputTaken(_ connection: Connection, _ byteCount: Int) {
+        guard isAlive else { return }
+        let canGoOn = node.outputTaken(connection.id, bytes: byteCount)
+        if canGoOn || connection.isHeld && node.takesRequests(connection.id) { scheduleFlush() }
     }
 }

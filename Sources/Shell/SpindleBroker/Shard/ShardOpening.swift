@@ -122,7 +122,8 @@ extension NodeConfiguration {
             serverName: configuration.serverName, serverVersion: configuration.serverVersion, serverID: log.bytes,
             frameBytesMax: configuration.limits.frameBytesMax, inFlightMax: configuration.limits.inFlightMax,
             heartbeatMilliseconds: configuration.limits.heartbeatMilliseconds, topicEventsMax: configuration.topicEventsMax,
-            topicRetentionMilliseconds: configuration.topicRetentionMilliseconds)
+            topicRetentionMilliseconds: configuration.topicRetentionMilliseconds, outputWindowBytes: configuration.limits.outputBytesMax,
+            outputBudgetBytes: configuration.limits.outputBudgetBytes)
         newQueues = configuration.newQueues
         topicBytesMax = configuration.topicBytesMax
     }

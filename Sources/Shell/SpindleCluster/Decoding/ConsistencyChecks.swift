@@ -14,6 +14,7 @@ struct ConsistencyChecks {
         checkPermissions()
         checkFolders()
         checkCertificateNames()
+        checkFlow()
     }
 
     /// No two listeners of one host on one port.
