@@ -27,6 +27,8 @@ import Testing
         var testDescription: String { key }
     }
 
+    private static let quotas = "quotas: {connections: 11, requests: 12, bytesInFlight: 13 MiB, leases: 14, subscriptions: 15, waits: 16}"
+
     /// The built-in description with every key in it.
     static let text = ClusterConfiguration.pocText
         .replacing("    portBase: 7400\n", with: """
@@ -39,7 +41,7 @@ import Testing
 
             """)
         .replacing("  - pattern: notification.alert\n", with: "  - pattern: notification.alert\n    retention: {age: 30d, bytes: 1 MiB, count: 9}\n")
-        .replacing("  - name: addin\n    role", with: "  - name: addin\n    certificateName: cam\n    role")
+        .replacing("  - name: addin\n    role", with: "  - name: addin\n    certificateName: cam\n    \(quotas)\n    role")
         .replacing("    listen: 127.0.0.1\n", with: "    listen: 127.0.0.1\n    allowPlaintext: false\n    tls: {certificate: w.pem, key: w.key}\n")
 
     private static let setup = "Broker/BrokerSetup.swift"
@@ -95,6 +97,13 @@ import Testing
         Use("permissions.admin", "admin: [\"*\"]", "admin: []", reads: "admin: permissions.admin", in: setup),
         Use("permissions.topicPublish", "topicPublish: [\"*\"]", "topicPublish: []", reads: "topicPublish: permissions.topicPublish", in: setup),
         Use("permissions.topicSubscribe", "topicSubscribe: [\"*\"]", "topicSubscribe: []", reads: "topicSubscribe: permissions.topicSubscribe", in: setup),
+        Use("permissions.actFor", "actFor: true", "actFor: false", reads: "actFor: permissions.actFor", in: setup),
+        Use("quotas.connections", "{connections: 11", "{connections: 21", reads: "configured.connections", in: setup),
+        Use("quotas.requests", "requests: 12", "requests: 22", reads: "configured.requests", in: setup),
+        Use("quotas.bytesInFlight", "bytesInFlight: 13 MiB", "bytesInFlight: 23 MiB", reads: "configured.bytesInFlight", in: setup),
+        Use("quotas.leases", "leases: 14", "leases: 24", reads: "configured.leases", in: setup),
+        Use("quotas.subscriptions", "subscriptions: 15", "subscriptions: 25", reads: "configured.subscriptions", in: setup),
+        Use("quotas.waits", "waits: 16", "waits: 26", reads: "configured.waits", in: setup),
         Use("workerGroup.name", "- name: results", "- name: r", reads: "$0.name == name", in: worker),
         Use("workerGroup.host", "    host: local\n    principal: worker\n    queues: [addin-result]", "    host: further\n    principal: worker\n    queues: [addin-result]", reads: "host: first.host", in: worker),
         Use("workerGroup.principal", "    principal: worker\n    queues: [addin-result]", "    principal: admin\n    queues: [addin-result]", reads: "principal: first.principal", in: worker),
