@@ -42,11 +42,11 @@ extension Shard {
         guard isAlive else { return }
         let now = now
         while connection.isOpen, bytes.readableBytes >= FrameHeader.byteCount {
+            guard hasTurn(connection) else { return waitForTurn(connection) }
             if holdsReading(of: connection) {
                 noteHeld(connection)
                 return
             }
-            guard hasTurn(connection) else { return waitForTurn(connection) }
             let length: Int
             do throws(WireError) {
                 let span = bytes.readableBytesSpan
@@ -118,6 +118,8 @@ extension Shard {
             connection.isHeld = false
             if !connection.resumeReading() { noteHeld(connection) }
         }
+        // What the resumed requests made and logged goes out now, whatever else happens.
+        if !node.outbox.effects.isEmpty || commit.isIdle && node.log.openBatchBytes > 0 { scheduleFlush() }
     }
 
     /// The socket took bytes: what waited for room can be made, and requests that waited can be taken.
