@@ -116,16 +116,17 @@ final class Connection: ChannelDuplexHandler {
 
     /// Goes on where reading was paused, if there is room now; returns false if not.
     func resumeReading() -> Bool {
-        guard isOpen else { return true }
+        // In the line for its turn it is resumed from there.
+        guard isOpen, !turns.isWaiting else { return true }
         if shard.holdsReading(of: self) { return false }
         deadlines.forgiveInput(at: shard.now)
         if let held = input {
             input = nil
             shard.heldInputBytes -= held.readableBytes
             consume(held)
+            if turns.isWaiting { return true }
             if isOpen, shard.holdsReading(of: self) { return false }
         }
-        if turns.isWaiting { return true }
         if readIsHeld {
             readIsHeld = false
             context?.read()
