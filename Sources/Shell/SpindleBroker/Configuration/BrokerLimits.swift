@@ -21,7 +21,7 @@ package struct BrokerLimits: Sendable {
     /// Output that may wait for one connection, bytes. Announced to clients. With more no request of it is taken and nothing is made for
     /// it; one frame always is, however large.
     package var outputBytesMax = 8 << 20
-    /// Input (unfinished frames) and output that the process holds for all connections. Above it nothing is read.
+    /// Input (unfinished frames) that the process holds for all connections: above it nothing more is read. Output has at most as much.
     package var processBytesMax = FlowLimits.processBytesDefault
     /// Logged bytes that are not yet durable. Above it nothing is read; below half of it reading goes on.
     package var undurableBytesMax = 32 << 20

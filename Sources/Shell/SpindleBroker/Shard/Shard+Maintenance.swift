@@ -143,7 +143,7 @@ extension Shard {
             connection.noteProgress()
             // While the broker itself does not read, nobody's silence counts: a peer that takes none of its output is cut for that.
             connection.deadlines.forgiveStall(stall, at: now)
-            let isHeldHere = connection.isHeld && (heldInputBytes + unsentBytes <= limits.processBytesMax || connection.outputBytes > 0)
+            let isHeldHere = connection.isHeld && (heldInputBytes <= limits.processBytesMax || connection.outputBytes > 0)
             if connection.turns.isWaiting || isHeldHere {
                 connection.deadlines.forgiveInput(at: now)
             }

@@ -92,7 +92,8 @@ extension Shard {
             isHeldByLog = true
             return true
         }
-        return heldInputBytes + unsentBytes > limits.processBytesMax && connection.inputBytes == 0
+        // Output has a budget of its own: those who take none of theirs must not stop the reading from others.
+        return heldInputBytes > limits.processBytesMax && connection.inputBytes == 0
     }
 
     func noteHeld(_ connection: Connection) {
