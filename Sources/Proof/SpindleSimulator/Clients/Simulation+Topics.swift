@@ -80,8 +80,9 @@ extension Simulation {
                 }
                 note("event \(event) at \(item.offset) is pushed to subscriber \(subscriber)")
                 let topic = Int(item.topic.dropFirst()) ?? -1
-                oracle.topics.pushed(to: subscriber, event: event, topic: topic, offset: item.offset, recordCRC: crc, now: now,
-                    hasRoom: oracle.hasRoomForEnds)
+                let judged: TopicOracle.Judged = slowReaders.pace[session] != nil ? .nothing : oracle.hasRoomForEnds ? .countsAndAges : .counts
+                oracle.topics.pushed(
+                    to: subscriber, event: event, topic: topic, offset: item.offset, recordCRC: crc, now: now, retention: judged)
             }
             // It writes down its place only now and then.
             if random.chance(1, in: 3) { subscribers[subscriber].savedCursor = oracle.topics.subscribers[subscriber].cursor }

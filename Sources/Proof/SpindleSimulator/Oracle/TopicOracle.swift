@@ -122,7 +122,18 @@ struct TopicOracle {
 
     // MARK: Reading
 
-    mutating func pushed(to subscriber: Int, event: Int, topic: Int, offset: UInt64, recordCRC: UInt32, now: UInt64, hasRoom: Bool) {
+    /// What of retention can be judged when an event arrives.
+    enum Judged {
+        /// Nothing: the connection takes its output slowly, and the event may have been pushed long before.
+        case nothing
+        /// Not how old events are: without room in the log they are dropped later.
+        case counts
+        case countsAndAges
+    }
+
+    mutating func pushed(
+        to subscriber: Int, event: Int, topic: Int, offset: UInt64, recordCRC: UInt32, now: UInt64, retention judged: Judged
+    ) {
         guard event >= 0, event < events.count else {
             fail(10, "an event was pushed that nobody published: \(event)")
             return
@@ -138,7 +149,7 @@ struct TopicOracle {
         checkNoneBetween(subscriber, offset)
         if events[event].offset == 0 { learn(event, offset, now: now) }
         if events[event].offset != offset { fail(7, "event \(event) is at \(events[event].offset), and was pushed at \(offset)") }
-        checkRetention(event, topic: topic, offset: offset, now: now, hasRoom: hasRoom)
+        checkRetention(event, topic: topic, offset: offset, now: now, judged)
         subscribers[subscriber].cursor = offset
     }
 
@@ -179,14 +190,15 @@ struct TopicOracle {
     }
 
     /// An event that was pushed must not have been dropped before.
-    private func checkRetention(_ event: Int, topic: Int, offset: UInt64, now: UInt64, hasRoom: Bool) {
+    private func checkRetention(_ event: Int, topic: Int, offset: UInt64, now: UInt64, _ judged: Judged) {
+        if case .nothing = judged { return }
         let newer = offsets[topic].count - Self.firstAfter(offset, in: offsets[topic])
         if newer >= retentions[topic].eventsMost {
             fail(7, "the event at \(offset) was pushed, and \(newer) newer ones of its topic are there: \(retentions[topic].eventsMost) are kept")
         }
         let age = now - min(now, events[event].storedUntil)
         // What is over is dropped once a second, if there is room in the log.
-        if hasRoom, retentions[topic].millisecondsMost < .max, age > retentions[topic].millisecondsMost + 1_100 {
+        if case .countsAndAges = judged, retentions[topic].millisecondsMost < .max, age > retentions[topic].millisecondsMost + 1_100 {
             fail(7, "the event at \(offset) was pushed at the age of \(age) ms: \(retentions[topic].millisecondsMost) ms are kept")
         }
     }
