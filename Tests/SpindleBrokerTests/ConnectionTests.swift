@@ -227,3 +227,32 @@ struct LogThrottleTests {
         #expect(throttle.admit("cut", now: 1_001 + interval) == 0)
     }
 }
+
+@Suite("Eviction of output")
+struct OutputEvictionTests {
+    typealias Holder = OutputEviction.Holder<String>
+
+    struct Case: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        /// Bytes that each connection holds, and for how long it has taken nothing.
+        var holders: [(name: String, byteCount: Int, stalled: UInt64)]
+        var missing: Int
+        var evicted: [String]
+    }
+
+    static let cases = [
+        Case(testDescription: "nobody while nothing is missing", holders: [("a", 900, 9_000)], missing: 0, evicted: []),
+        Case(testDescription: "the largest first, and no more than needed", holders: [("a", 100, 5_000), ("b", 900, 5_000)], missing: 900, evicted: ["b"]),
+        Case(
+            testDescription: "several where one is not enough", holders: [("a", 100, 5_000), ("b", 900, 5_000), ("c", 200, 5_000)], missing: 901,
+            evicted: ["b", "c"]),
+        Case(testDescription: "nobody who takes something", holders: [("a", 100, 4_999), ("b", 900, 0)], missing: 900, evicted: []),
+        Case(testDescription: "nobody who holds nothing", holders: [("a", 0, 60_000)], missing: 900, evicted: []),
+    ]
+
+    @Test(arguments: cases)
+    func evicts(_ test: Case) {
+        let holders = test.holders.map { Holder(connection: $0.name, byteCount: $0.byteCount, stalledMilliseconds: $0.stalled) }
+        #expect(OutputEviction.connections(of: holders, missing: test.missing, stalledMin: 5_000) == test.evicted)
+    }
+}

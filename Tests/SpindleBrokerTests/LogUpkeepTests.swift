@@ -81,6 +81,7 @@ struct LogUpkeepTests {
             $0.limits.partialFrameMilliseconds = 24 * 3_600_000
             $0.limits.heartbeatMilliseconds = 24 * 3_600_000
             $0.limits.outputStallMilliseconds = 24 * 3_600_000
+            $0.limits.outputStallWhenFullMilliseconds = 24 * 3_600_000
             $0.limits.sweepMillisecondsMax = 3_600_000
         }
         try await TestBroker.run(folder, change: noSweep) { running in

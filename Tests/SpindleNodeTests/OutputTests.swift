@@ -105,6 +105,26 @@ import Testing
         #expect(try leased(broker.frames(session)).count == 9)
     }
 
+    @Test func smallRequestsDoNotKeepALargeMessageWaiting() throws {
+        try publish(count: 1, byteCount: 180_000)
+        let session = broker.connect()
+        broker.slow(session)
+        // More than it reads, all the time: its output is never empty while its requests are taken.
+        var asked = 0
+        func ping() { while broker.takesRequests(session), asked < 100_000 { broker.request(session, .ping) { _ in }; asked += 1 } }
+        broker.request(session, .ping) { _ in }
+        broker.turn()
+        lease(session)
+        var rounds = 0
+        while try leased(broker.frames(session)).isEmpty, rounds < 1_000 {
+            rounds += 1
+            ping()
+            broker.turn()
+            broker.take(session, 1_000)
+        }
+        #expect(rounds < 1_000)
+    }
+
     // MARK: Waiting LEASEs
 
     @Test func aWaiterWithoutRoomDoesNotBlockThoseBehindIt() throws {

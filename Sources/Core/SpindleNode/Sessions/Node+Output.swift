@@ -58,6 +58,9 @@ extension Node {
     /// Bytes of output of all sessions that were decided and not taken.
     package var outputBytes: Int { flow.outstanding }
 
+    /// What sessions that wait for the budget need beyond what it has left, bytes.
+    package var outputBytesMissing: Int { flow.missing }
+
     /// Bytes of output of one session that were decided and not taken.
     package mutating func outputBytes(of session: SessionID) -> Int {
         accountOutput()

@@ -76,10 +76,18 @@ struct OutputFlow: Sendable {
         return windows[first]?.needed ?? 0
     }
 
+    /// What those in line need beyond what the budget has left, bytes.
+    var missing: Int {
+        let needed = line.reduce(called?.byteCount ?? 0) { $0 + (windows[$1]?.needed ?? 0) }
+        return max(0, needed - max(0, budgetBytes - outstanding))
+    }
+
     /// Whether the next request of `session` may be taken: its window is not full.
     func takesRequests(_ session: SessionID) -> Bool {
         guard let window = windows[session] else { return false }
         guard window.setAside < Self.setAsideMax else { return false }
+        // What waits for room may be overtaken by a window of other output, and no more: a frame beyond the window needs it empty.
+        if window.needed != nil, window.outstanding > 0, window.madeTotal - window.neededSince >= UInt64(windowBytes) { return false }
         return window.outstanding == 0 || allowance(session, window).room > 0
     }
 
@@ -116,6 +124,7 @@ struct OutputFlow: Sendable {
     mutating func wait(_ session: SessionID, for byteCount: Int) {
         guard let window = windows[session] else { return }
         windows[session]?.needed = min(byteCount, window.needed ?? byteCount)
+        if window.needed == nil { windows[session]?.neededSince = window.madeTotal }
         // With output of its own outstanding it waits for that: a session that takes nothing must not hold up the line.
         guard window.needed == nil, window.outstanding == 0 else { return }
         line.append(session)

@@ -9,6 +9,8 @@ struct OutputWindow: Sendable {
     private(set) var promised = 0
     /// What could not be made for want of room: the size of its smallest part. Nil: nothing waits.
     var needed: Int?
+    /// What had been made in all when that began to wait.
+    var neededSince: UInt64 = 0
     /// Requests that were taken and wait for room.
     var setAside = 0
 

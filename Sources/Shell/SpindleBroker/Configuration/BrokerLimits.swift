@@ -18,6 +18,9 @@ package struct BrokerLimits: Sendable {
     /// A connection that takes not a byte of what waits for it for this long is cut. Longer than a peer that reads 2 KiB a second lets its
     /// window stand closed.
     package var outputStallMilliseconds: UInt64 = 60_000
+    /// As ``outputStallMilliseconds``, while the output of all connections is full and others wait for room: those that hold most are cut
+    /// first, and only as many as make that room.
+    package var outputStallWhenFullMilliseconds: UInt64 = 5_000
     /// Output that may wait for one connection, bytes. Announced to clients. With more no request of it is taken and nothing is made for
     /// it; one frame always is, however large.
     package var outputBytesMax = 8 << 20
@@ -54,7 +57,8 @@ package struct BrokerLimits: Sendable {
     /// How often deadlines of connections are looked at.
     var sweepMilliseconds: UInt64 {
         let shortest = min(
-            unauthenticatedMilliseconds, partialFrameMilliseconds, UInt64(heartbeatMilliseconds), outputStallMilliseconds)
+            unauthenticatedMilliseconds, partialFrameMilliseconds, UInt64(heartbeatMilliseconds), outputStallMilliseconds,
+            outputStallWhenFullMilliseconds)
         return max(10, min(sweepMillisecondsMax, shortest / 4))
     }
 }

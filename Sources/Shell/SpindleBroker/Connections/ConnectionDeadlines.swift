@@ -60,6 +60,9 @@ package struct ConnectionDeadlines {
         outputWaitingSince = waiting ? now : nil
     }
 
+    /// For how long the peer has taken nothing of the output that waits for it, milliseconds.
+    package func outputStall(at now: UInt64) -> UInt64 { outputWaitingSince.map { now >= $0 ? now - $0 : 0 } ?? 0 }
+
     package func expired(at now: UInt64, limits: BrokerLimits) -> ConnectionExpiry? {
         if !isAuthenticated, now >= connectedAt + limits.unauthenticatedMilliseconds { return .unauthenticated }
         if let partialSince, now >= partialSince + limits.partialFrameMilliseconds { return .partialFrame }

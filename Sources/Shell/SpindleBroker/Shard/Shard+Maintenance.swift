@@ -154,6 +154,7 @@ extension Shard {
             }
         }
         for (connection, expiry) in expired { end(connection, expiry) }
+        evictOutput(at: now)
         for connection in quiet { node.ping(connection.id) }
         logLeftOut()
         markIdleLog()
@@ -174,6 +175,22 @@ extension Shard {
                 WireError(.heartbeatMissed, "nothing came for \(limits.heartbeatMilliseconds) ms: send PING when there is nothing else to send"))
         case .outputStalled:
             cut(connection, .slowReader, "it took none of \(connection.outputBytes) bytes for \(limits.outputStallMilliseconds) ms")
+        }
+    }
+
+    /// Cuts connections that take nothing, while those that read wait for the room that these fill.
+    private func evictOutput(at now: UInt64) {
+        let missing = node.outputBytesMissing
+        guard missing > 0 else { return }
+        let holders = connections.values.filter(\.isOpen).map {
+            OutputEviction.Holder(
+                connection: $0, byteCount: node.outputBytes(of: $0.id), stalledMilliseconds: $0.deadlines.outputStall(at: now))
+        }
+        let evicted = OutputEviction.connections(of: holders, missing: missing, stalledMin: limits.outputStallWhenFullMilliseconds)
+        for connection in evicted {
+            cut(
+                connection, .slowReader,
+                "it took none of \(connection.outputBytes) bytes for \(connection.deadlines.outputStall(at: now)) ms, and others wait for room")
         }
     }
 
