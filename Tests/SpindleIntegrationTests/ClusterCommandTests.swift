@@ -14,12 +14,16 @@ import Testing
         let process: SpindleProcess
 
         /// The built-in description, with an add-in that is quick, and `change`.
-        static func start(_ arguments: String..., change: (String) -> String = { $0 }) async throws -> RunningCluster {
+        /// - Parameter prepare: gets the data directory before the cluster does.
+        static func start(
+            _ arguments: String..., change: (String) -> String = { $0 }, prepare: (String) throws -> Void = { _ in }
+        ) async throws -> RunningCluster {
             let directory = try TemporaryDirectory()
             let config = directory.path + "/quick.yaml"
             let text = try await Spindle.run("config", "show").output.replacingOccurrences(of: "workDuration: 4s", with: "workDuration: 300ms")
             try Data(change(text).utf8).write(to: URL(fileURLWithPath: config))
             let data = directory.path + "/data"
+            try prepare(data)
             let base = try FreePorts.base()
             let process = try SpindleProcess(["up", "--config", config, "--data", data, "--port-base", "\(base)"] + arguments)
             let end = ContinuousClock.now + Spindle.deadline
@@ -87,6 +91,18 @@ import Testing
         #expect(afterwards.exitCode == 1)
         #expect(afterwards.errors.contains("does not answer: connection refused"), "\(afterwards.errors)")
         #expect(try await Spindle.run("log", "verify", cluster.data).exitCode == 0)
+    }
+
+    /// A power cut can leave the cluster's name empty, and a killed `up` its number, which is this process's by now.
+    @Test func whatAPowerCutLeftDoesNotStopTheNextStart() async throws {
+        let cluster = try await RunningCluster.start { data in
+            try FileManager.default.createDirectory(atPath: data + "/run", withIntermediateDirectories: true)
+            try Data().write(to: URL(fileURLWithPath: data + "/cluster"))
+            let status = #"{"processes":[],"startedAt":"2026-01-31T09:30:00Z","supervisorPid":\#(getpid())}"#
+            try Data(status.utf8).write(to: URL(fileURLWithPath: data + "/run/cluster.json"))
+        }
+        #expect(try String(contentsOfFile: cluster.data + "/cluster", encoding: .utf8) == "poc\n")
+        try await cluster.down()
     }
 
     @Test func workersAreSteeredByTheirLabels() async throws {

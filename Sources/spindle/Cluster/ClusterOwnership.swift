@@ -13,7 +13,8 @@ struct ClusterOwnership {
 
     /// Refuses a folder that another cluster has, that has other people's files, or that a running supervisor has.
     func check(clusterName: String) throws {
-        if let owner = try? String(contentsOfFile: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines) {
+        // A power cut may have left it empty: then it names nobody.
+        if let owner = try? String(contentsOfFile: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines), !owner.isEmpty {
             guard owner == clusterName else {
                 throw CommandFailure(
                     "\(directory.path) belongs to the cluster “\(owner)”, and this description is of “\(clusterName)”.",
@@ -33,19 +34,20 @@ struct ClusterOwnership {
     }
 
     func claim(clusterName: String) throws {
-        guard !FileManager.default.fileExists(atPath: file) else { return }
-        try Data("\(clusterName)\n".utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
+        let size = (try? FileManager.default.attributesOfItem(atPath: file)[.size] as? NSNumber)?.intValue ?? 0
+        guard size == 0 else { return }
+        do {
+            try SyncedFile.write("\(clusterName)\n", to: file, mode: 0o644)
+        } catch {
+            throw CommandFailure("\(error.path) cannot be written: \(error.reason).", advice: "Choose another data directory with --data.")
+        }
     }
 
     /// What single roles make, who don't claim the folder.
-    private static let own: Set<String> = ["broker", "tokens", "tls", "run", "logs", "mcms", "share"]
+    private static let own: Set<String> = ["broker", "tokens", "tls", "run", "logs", "mcms", "share", fileName]
 
     /// The status of the supervisor that runs in `directory`; nil when none does.
     static func running(_ directory: DataDirectory) -> ClusterStatus? {
-        guard let status = try? ClusterStatus.read(runDirectory: directory.runDirectory), status.isSupervisorAlive else { return nil }
-        // A supervisor that was killed leaves its number behind, and somebody else may have it by now.
-        let name = try? String(contentsOfFile: "/proc/\(status.supervisorPid)/comm", encoding: .utf8)
-        guard name?.hasPrefix("spindle") ?? true else { return nil }
-        return status
+        ClusterStatus.running(in: directory.runDirectory)
     }
 }

@@ -13,6 +13,7 @@ struct LocalClusterOptions: ParsableArguments {
     var directory: DataDirectory { DataDirectory(option: data) }
 
     func running() throws -> ClusterStatus {
+        try directory.checkReadable()
         guard let status = ClusterOwnership.running(directory) else {
             throw CommandFailure(
                 "no cluster runs in \(directory.path).",
@@ -87,15 +88,20 @@ struct DownCommand: AsyncParsableCommand {
 
     func run() async throws {
         let status = try options.running()
-        guard kill(status.supervisorPid, SIGTERM) == 0 else {
+        guard let supervisor = status.provenSupervisorPid else {
             throw CommandFailure(
-                "process \(status.supervisorPid) cannot be stopped: \(String(cString: strerror(errno)))",
+                "the cluster in \(options.directory.path) is run by a process that can't be seen from here.",
+                advice: "Stop it in the container where `spindle up` runs.")
+        }
+        guard kill(supervisor, SIGTERM) == 0 else {
+            throw CommandFailure(
+                "process \(supervisor) cannot be stopped: \(String(cString: strerror(errno)))",
                 advice: "Stop it as the user who started it.")
         }
         let end = ContinuousClock.now + Self.deadline
         while ClusterOwnership.running(options.directory) != nil {
             guard ContinuousClock.now < end else {
-                throw CommandFailure("process \(status.supervisorPid) has not ended in \(Units.text(Self.deadline)).", advice: "`spindle status` shows what it waits for.")
+                throw CommandFailure("process \(supervisor) has not ended in \(Units.text(Self.deadline)).", advice: "`spindle status` shows what it waits for.")
             }
             try await Task.sleep(for: Self.pollInterval)
         }

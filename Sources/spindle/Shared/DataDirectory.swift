@@ -27,6 +27,18 @@ struct DataDirectory {
         }
     }
 
+    /// Refuses a directory that is there and that this user can't look into: what is in it would seem not to be there.
+    func checkReadable() throws {
+        for folder in [path, runDirectory, tokenDirectory] where access(folder, R_OK | X_OK) != 0 && errno == EACCES {
+            throw Self.unreadable(folder)
+        }
+    }
+
+    private static func unreadable(_ file: String) -> CommandFailure {
+        CommandFailure(
+            "\(file) can't be read by the user “\(NSUserName())”.", advice: "Run this as the user who started the cluster: `ls -ld \(file)` shows who that is.")
+    }
+
     var runDirectory: String { path + "/run" }
     var tokenDirectory: String { path + "/tokens" }
     var tlsDirectory: String { path + "/tls" }
@@ -39,6 +51,7 @@ struct DataDirectory {
             throw CommandFailure("“\(principal)” is no principal's name.", advice: "The names are those of the files in \(tokenDirectory).")
         }
         let file = "\(tokenDirectory)/\(principal)"
+        try checkReadable()
         guard FileManager.default.fileExists(atPath: file) else {
             if !FileManager.default.fileExists(atPath: tokenDirectory) {
                 throw CommandFailure(
@@ -54,8 +67,7 @@ struct DataDirectory {
             let data = try handle.read(upToCount: Self.tokenBytesMax) ?? Data()
             return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         } catch {
-            throw CommandFailure(
-                "\(file) cannot be read: \(error.localizedDescription)", advice: "It belongs to the user who started the broker: run this as the same user.")
+            throw Self.unreadable(file)
         }
     }
 

@@ -1,9 +1,4 @@
 package import Foundation
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// What the supervisor last wrote to `RUN/cluster.json`, for commands that want to know what runs.
 package struct ClusterStatus: Codable, Sendable, Equatable {
@@ -25,6 +20,8 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
     }
 
     package var supervisorPid: Int32
+    /// ``ProcessStart/ticks(of:)`` of the supervisor, which tells it from a later process of its number.
+    package var supervisorStart: UInt64?
     package var startedAt: Date
     package var processes: [Process]
 
@@ -39,9 +36,16 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
         return try decoder.decode(ClusterStatus.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
-    /// Whether the supervisor that wrote this still runs. (A process id that was given away again cannot be told apart.)
-    package var isSupervisorAlive: Bool {
-        kill(supervisorPid, 0) == 0 || errno == EPERM
+    /// Returns the status of the supervisor that runs in `runDirectory`; nil when none does, whatever its last one left there.
+    package static func running(in runDirectory: String) -> ClusterStatus? {
+        guard SupervisorLock.isHeld(runDirectory: runDirectory) else { return nil }
+        return try? read(runDirectory: runDirectory)
+    }
+
+    /// The supervisor's process number, if that process is the one that wrote this; nil in another container than its own.
+    package var provenSupervisorPid: Int32? {
+        guard supervisorPid > 0, let supervisorStart, ProcessStart.ticks(of: supervisorPid) == supervisorStart else { return nil }
+        return supervisorPid
     }
 
     /// Replaces the file: a reader sees the old text or the new one.

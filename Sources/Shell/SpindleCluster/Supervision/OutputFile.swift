@@ -3,24 +3,30 @@ import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
+import Foundation
 import Synchronization
 
 /// A log file that starts over when it is full.
-final class OutputFile: Sendable {
-    /// A full file is renamed to `….1`, whose predecessor is lost: a log takes at most twice this many bytes.
-    static let bytesMax = 64 << 20
+package final class OutputFile: Sendable {
+    /// How often the name is compared with the open file: after logrotate has renamed it, lines go into a new one.
+    private let checkInterval: Duration
 
     private struct Open {
         var descriptor: Int32 = -1
         var size = 0
+        /// The file that the descriptor writes to; nil where that can't be told.
+        var number: UInt64?
+        var checkedAt = ContinuousClock.now
     }
 
     private let path: String
+    /// A full file is renamed to `….1`, whose predecessor is lost: a log takes at most twice this many bytes.
     private let bytesMax: Int
     private let open: Mutex<Open>
 
-    init(path: String, bytesMax: Int = OutputFile.bytesMax) {
+    package init(path: String, bytesMax: Int = 64 << 20, checkInterval: Duration = .seconds(1)) {
         self.path = path
+        self.checkInterval = checkInterval
         self.bytesMax = bytesMax
         open = Mutex(Self.reopen(path))
     }
@@ -30,10 +36,17 @@ final class OutputFile: Sendable {
     }
 
     /// Nobody can be told that a log cannot be written; the process's work goes on without it.
-    func write(line: String) {
+    package func write(line: String) {
         var bytes = Array(line.utf8)
         bytes.append(UInt8(ascii: "\n"))
         open.withLock { file in
+            if file.checkedAt + checkInterval <= .now {
+                if file.descriptor < 0 || Self.number(of: path) != file.number {
+                    if file.descriptor >= 0 { close(file.descriptor) }
+                    file = Self.reopen(path)
+                }
+                file.checkedAt = .now
+            }
             if file.size > 0, file.size + bytes.count > bytesMax {
                 close(file.descriptor)
                 rename(path, "\(path).1")
@@ -52,9 +65,14 @@ final class OutputFile: Sendable {
         }
     }
 
+    /// The inode that `path` names now.
+    private static func number(of path: String) -> UInt64? {
+        (try? FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? NSNumber)?.uint64Value
+    }
+
     private static func reopen(_ path: String) -> Open {
         let descriptor = systemOpen(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        return Open(descriptor: descriptor, size: max(0, Int(lseek(descriptor, 0, SEEK_END))))
+        return Open(descriptor: descriptor, size: max(0, Int(lseek(descriptor, 0, SEEK_END))), number: number(of: path))
     }
 }
 

@@ -24,7 +24,7 @@ package struct ProcessSpecification: Sendable {
     package enum Output: Sendable, Equatable {
         /// To the supervisor's sink, with the process's name before each line.
         case prefixed
-        /// To this file as they are. Past `OutputFile.bytesMax` the file is renamed to `….1` and begun anew.
+        /// To this file as they are. A full file is renamed to `….1` and begun again.
         case file(String)
     }
 

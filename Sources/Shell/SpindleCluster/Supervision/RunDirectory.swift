@@ -7,8 +7,6 @@ import Musl
 
 /// `DATA/run`: process ids, the status file, and the lock that lets one supervisor in.
 struct RunDirectory: ~Copyable {
-    static let lockName = "supervisor.lock"
-
     let path: String
     /// Locked as long as it is open; the kernel unlocks it when this process ends.
     private let lock: Int32
@@ -19,15 +17,9 @@ struct RunDirectory: ~Copyable {
         } catch {
             throw .runDirectoryUnusable(path: path, reason: error.localizedDescription)
         }
-        let lockPath = "\(path)/\(Self.lockName)"
-        let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else { throw .runDirectoryUnusable(path: lockPath, reason: String(cString: strerror(errno))) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            throw .alreadyRunning(runDirectory: path)
-        }
+        let lock = try SupervisorLock.take(runDirectory: path)
         self.path = path
-        lock = descriptor
+        self.lock = lock
         // For people; what counts is the lock.
         try? Data("\(getpid())\n".utf8).write(to: URL(fileURLWithPath: "\(path)/supervisor.pid"), options: .atomic)
     }

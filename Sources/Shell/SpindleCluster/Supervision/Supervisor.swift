@@ -284,7 +284,7 @@ package actor Supervisor: Service {
 
     private func writeStatus() {
         let status = ClusterStatus(
-            supervisorPid: getpid(), startedAt: startedAt,
+            supervisorPid: getpid(), supervisorStart: ProcessStart.ticks(of: getpid()), startedAt: startedAt,
             processes: children.map { child in
                 ClusterStatus.Process(
                     name: child.specification.name, pid: child.process?.pid, state: child.state, restarts: max(0, child.starts - 1),
