@@ -15,7 +15,7 @@ struct SpindleCommand: AsyncParsableCommand {
         version: SpindleClient.version,
         groupedSubcommands: [
             CommandGroup(name: "A cluster on this machine:", subcommands: [UpCommand.self, DownCommand.self, StatusCommand.self, DemoCommand.self]),
-            CommandGroup(name: "Working with a running broker:", subcommands: [QueueCommand.self, MessageCommand.self, TopicCommand.self, BenchCommand.self]),
+            CommandGroup(name: "Working with a running broker:", subcommands: [QueueCommand.self, MessageCommand.self, TopicCommand.self, OutboxCommand.self, BenchCommand.self]),
             CommandGroup(name: "Proof:", subcommands: [SimulateCommand.self]),
             CommandGroup(name: "Files:", subcommands: [ConfigCommand.self, CertificateCommand.self, BackupCommand.self, RestoreCommand.self, LogCommand.self]),
             CommandGroup(

@@ -27,10 +27,10 @@ import Testing
         clock.advance(1_000_000)
         #expect(try await relay.step() == .idle)
 
-        let dead = try await database.pool.read { try Outbox.deadRows($0, limit: 10) }
+        let dead = try await database.pool.read { try Outbox.rows($0, statuses: [.dead], limit: 10) }
         #expect(dead.map(\.id) == [id])
-        let redriven = try await database.pool.write { try Outbox.redrive($0, id: id, now: clock.now) }
-        #expect(redriven)
+        let redriven = try await database.pool.write { try Outbox.redrive($0, ids: nil, now: clock.now) }
+        #expect(redriven == 1)
         #expect(try database.state(id)?.status == "pending")
     }
 

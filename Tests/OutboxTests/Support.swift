@@ -85,7 +85,7 @@ struct TemporaryDatabase {
         }
     }
 
-    func counts() throws -> [OutboxStatus: Int] { try pool.read { try Outbox.counts($0) } }
+    func counts() throws -> [OutboxStatus: Int] { try pool.read { try Outbox.figures($0).rows } }
 }
 
 func draft(_ payload: String, key: String? = nil, type: String = "test") -> OutboxDraft {

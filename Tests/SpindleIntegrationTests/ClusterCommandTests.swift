@@ -105,6 +105,33 @@ import Testing
         try await cluster.down()
     }
 
+    /// An operator pauses the queue, and an approval comes meanwhile: its command waits in the outbox, and is shown there.
+    @Test func whatAPausedQueueDoesNotTakeIsInTheOutbox() async throws {
+        let cluster = try await RunningCluster.start()
+        func wait(for what: String, until isSo: () async throws -> Bool) async throws {
+            let end = ContinuousClock.now + Spindle.deadline
+            while try await !isSo() { try #require(ContinuousClock.now < end, "not in time: \(what)") }
+        }
+        #expect(try await cluster.spindle("queue", "pause", "esprit-gen", "--what", "publishes").exitCode == 0)
+        #expect(try await cluster.spindle("demo", "--timeout", "1s").exitCode == 1)
+        func waiting() async throws -> [[String: Any]] { try await cluster.spindle("outbox", "ls", "--json").json() }
+        try await wait(for: "the reason is shown") {
+            try await waiting().contains { ($0["error"] as? String)?.contains("QUEUE_PAUSED") == true }
+        }
+        let row = try #require(try await waiting().first)
+        #expect(row["destination"] as? String == "esprit-gen" && row["status"] as? String == "pending" && row["attempts"] as? Int == 0, "\(row)")
+        let shown = try await cluster.spindle("outbox", "show", try #require(row["id"] as? String))
+        #expect(shown.output.contains("EspritGenerationCommand"), "\(shown.output)\(shown.errors)")
+        #expect(try await cluster.spindle("outbox", "show", "nobody").exitCode == 1)
+        #expect(try await cluster.spindle("outbox", "redrive", "nobody").errors.contains("0 of 1 rows"))
+        #expect(try await cluster.spindle("outbox", "redrive").exitCode == 64, "neither ids nor --all")
+
+        #expect(try await cluster.spindle("queue", "resume", "esprit-gen").exitCode == 0)
+        try await wait(for: "it is published") { try await waiting().isEmpty }
+        #expect(try await cluster.spindle("outbox", "ls").output == "everything is published\n")
+        try await cluster.down()
+    }
+
     @Test func workersAreSteeredByTheirLabels() async throws {
         let cluster = try await RunningCluster.start()
         func workers() async throws -> [[String: Any]] {

@@ -99,9 +99,13 @@ struct BridgeCommand: AsyncParsableCommand {
             }
         }.add(to: router)
         router.get("metrics") { _, _ in
-            Response(
+            // Without the database the process's own figures are all there is.
+            let outbox = (try? await store.outboxFigures()).map {
+                OutboxMetrics.text($0, nowMilliseconds: Int64(Date().timeIntervalSince1970 * 1000))
+            }
+            return Response(
                 status: .ok, headers: [.contentType: PrometheusMetrics.contentType, .cacheControl: "no-store"],
-                body: ResponseBody(byteBuffer: ByteBuffer(string: process.metrics.render())))
+                body: ResponseBody(byteBuffer: ByteBuffer(string: process.metrics.render() + (outbox ?? ""))))
         }
         return router
     }
