@@ -23,4 +23,24 @@ struct SpindleCommand: AsyncParsableCommand {
                 subcommands: [BrokerCommand.self, BridgeCommand.self, WorkerCommand.self, AddinCommand.self]),
         ]
     )
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+        } catch let error as SpindleError {
+            // A broker's answer can hold a stranger's text: the reason of a pause, the name of a client.
+            end(CommandFailure("\(error)"))
+        } catch {
+            end(error)
+        }
+    }
+
+    private static func end(_ error: any Error) -> Never {
+        let code = exitCode(for: error)
+        // Help, versions and bare exit codes are ArgumentParser's to print.
+        guard code != .success, !(error is ExitCode) else { exit(withError: error) }
+        Output.error(fullMessage(for: error))
+        exit(withError: code)
+    }
 }

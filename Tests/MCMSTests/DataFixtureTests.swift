@@ -34,7 +34,7 @@ import Testing
         let store = try MCMSStore(path: fixture.path + "/mcms/mcms.sqlite")
         defer { try? store.close() }
         let (counts, destinations) = try await store.pool.read { db in
-            (try Outbox.counts(db), try String.fetchAll(db, sql: "SELECT destination FROM outbox WHERE status <> 'published' ORDER BY sequence"))
+            (try Outbox.figures(db).rows, try String.fetchAll(db, sql: "SELECT destination FROM outbox WHERE status <> 'published' ORDER BY sequence"))
         }
         #expect(counts == [.published: 20, name.hasSuffix("killed") ? .inProgress : .pending: 3])
         #expect(destinations.sorted() == ["addin.job.created", "esprit-gen", "routing.approval.changed"])

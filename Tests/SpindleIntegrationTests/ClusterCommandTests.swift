@@ -95,12 +95,12 @@ import Testing
 
     /// A power cut can leave the cluster's name empty, and a killed `up` its number, which is this process's by now.
     @Test func whatAPowerCutLeftDoesNotStopTheNextStart() async throws {
-        let cluster = try await RunningCluster.start { data in
+        let cluster = try await RunningCluster.start(prepare: { data in
             try FileManager.default.createDirectory(atPath: data + "/run", withIntermediateDirectories: true)
             try Data().write(to: URL(fileURLWithPath: data + "/cluster"))
             let status = #"{"processes":[],"startedAt":"2026-01-31T09:30:00Z","supervisorPid":\#(getpid())}"#
             try Data(status.utf8).write(to: URL(fileURLWithPath: data + "/run/cluster.json"))
-        }
+        })
         #expect(try String(contentsOfFile: cluster.data + "/cluster", encoding: .utf8) == "poc\n")
         try await cluster.down()
     }

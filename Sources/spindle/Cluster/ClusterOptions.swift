@@ -29,7 +29,7 @@ struct ClusterOptions: ParsableArguments {
             return try ClusterConfiguration.load(file: file)
         } catch {
             throw CommandFailure(
-                "the description of the cluster is not right:\n" + error.errors.map { "  \($0)" }.joined(separator: "\n"),
+                "the description of the cluster is not right:", details: error.errors.map { "  \($0)" }.joined(separator: "\n"),
                 advice: file.map { "Correct it, and look at it with `spindle config check \($0)`." })
         }
     }

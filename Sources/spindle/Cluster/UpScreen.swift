@@ -67,7 +67,7 @@ final class UpScreen: Sendable {
     func explain(_ error: SupervisorError) -> CommandFailure {
         guard case .notReady(let name, _, _) = error, !isVerbose else { return CommandFailure("\(error)") }
         let file = ClusterLaunch.logFile(name, directory)
-        return CommandFailure("\(error)\n\(Self.tail(file))", advice: "The whole log is in \(file).")
+        return CommandFailure("\(error)", details: Self.tail(file), advice: "The whole log is in \(file).")
     }
 
     private static func tail(_ file: String) -> String {
