@@ -11,7 +11,7 @@ import Testing
         (.queueFull, .item, "held"), (.noSpace, .item, "held"), (.noSuchQueue, .request, "held"), (.permissionDenied, .request, "held"),
         (.queuePaused, .item, "held"), (.noSuchTopic, .request, "held"), (.conflict, .request, "failed"),
         (.internalError, .connection, "unavailable"), (.connectFailed, .connection, "unavailable"), (.timedOut, .request, "unavailable"),
-        (.goingAway, .connection, "unavailable"), (.authenticationFailed, .connection, "unavailable"),
+        (.goingAway, .connection, "unavailable"), (.notOwner, .request, "unavailable"), (.authenticationFailed, .connection, "unavailable"),
     ])
     func refusalsAreSortedByWhoseFaultTheyAre(code: SpindleError.Code, radius: SpindleError.BlastRadius, expected: String) {
         let result = SpindleOutboxPublisher.result(of: SpindleError(code: code, message: "m", blastRadius: radius))

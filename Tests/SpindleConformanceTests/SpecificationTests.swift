@@ -17,14 +17,23 @@ import Testing
     @Test func everyOpcodeIsSpecified() throws {
         let rows = try rows().filter { $0.count >= 2 && $0[0].hasPrefix("0x") && $0[0].count == 6 }
         let written = rows.map { "\($0[0]) \($0[1])" }
-        let coded = Opcode.allCases.map { "0x" + String(String(Int($0.rawValue) + 0x10000, radix: 16, uppercase: true).dropFirst()) + " " + $0.name }
-        #expect(written == coded)
+        let coded = Opcode.allCases.map { ($0.rawValue, $0.name) } + ReservedOpcode.allCases.map { ($0.rawValue, $0.name) }
+        #expect(written == coded.map { "0x" + String(String(Int($0.0) + 0x10000, radix: 16, uppercase: true).dropFirst()) + " " + $0.1 })
+        #expect(Set(coded.map(\.0)).count == coded.count, "no number is given twice")
     }
 
     @Test func everyOpcodeHasASection() throws {
         let headings = try Repository.specification().flatMap { $0.text.split(separator: "\n").filter { $0.hasPrefix("#") } }
         for opcode in Opcode.allCases {
             #expect(headings.contains { $0.split(separator: " ").contains(Substring(opcode.name)) }, "no section is headed \(opcode.name)")
+        }
+    }
+
+    @Test func everyReservedSettingIsSpecified() throws {
+        let page = try #require(try Repository.specification().first { $0.name == "queues.md" }).text
+        for reserved in PolicySetting.Reserved.allCases {
+            #expect(page.contains("\n| \(reserved.rawValue) | `\(reserved.name)` |"))
+            #expect(PolicySetting(rawValue: reserved.rawValue) == nil)
         }
     }
 

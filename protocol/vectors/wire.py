@@ -31,7 +31,8 @@ ERRORS = {
     38: ("NO_SUCH_TOPIC", "request", False), 39: ("INTERNAL_ERROR", "request", True),
     40: ("HEARTBEAT_MISSED", "connection", True), 41: ("SLOW_READER", "connection", True),
     42: ("TOO_MANY_CONNECTIONS", "connection", True), 43: ("TIMED_OUT", "request", True),
-    44: ("CANCELLED", "item", False), 45: ("CONFLICT", "request", False),
+    44: ("CANCELLED", "item", False), 45: ("CONFLICT", "request", False), 46: ("NOT_OWNER", "request", True),
+    47: ("RECORD_DAMAGED", "item", False),
 }
 CODES = {name: code for code, (name, _, _) in ERRORS.items()}
 RADII = {"item": 0, "request": 1, "connection": 2}

@@ -79,7 +79,7 @@ package struct SpindleOutboxPublisher: OutboxPublisher {
         case .recordInvalid, .recordTooLarge, .recordCorrupt, .frameTooLarge, .invalidArgument:
             return .rejected(reason: reason)
         case .connectFailed, .connectionLost, .clientClosed, .tlsFailed, .timedOut, .goingAway, .authenticationFailed, .notAuthenticated,
-            .tooManyConnections, .tooManyInFlight, .heartbeatMissed, .slowReader, .unsupportedVersion, .cancelled:
+            .tooManyConnections, .tooManyInFlight, .heartbeatMissed, .slowReader, .unsupportedVersion, .cancelled, .notOwner:
             return .unavailable(reason: reason)
         case .queueFull, .queuePaused, .noSuchQueue, .noSuchTopic, .noSpace, .permissionDenied:
             return .held(reason: reason)

@@ -47,6 +47,10 @@ public struct SpindleError: Error, Sendable, CustomStringConvertible {
         public static let timedOut = Code(.timedOut)
         public static let cancelled = Code(.cancelled)
         public static let conflict = Code(.conflict)
+        /// Another broker keeps this queue.
+        public static let notOwner = Code(.notOwner)
+        /// The broker cannot read the record that it stored.
+        public static let recordDamaged = Code(.recordDamaged)
 
         /// No connection could be made.
         public static let connectFailed = Code(rawValue: 0x8001)
@@ -131,6 +135,7 @@ extension SpindleError {
         case .recordCorrupt: "its checksum does not fit; it was changed on its way"
         case .recordInvalid: "a header is not valid, or asks for what this broker does not support (a time to live, for instance)"
         case .recordTooLarge: "it is too large"
+        case .recordDamaged: "the broker cannot read it any more: its stored bytes are damaged"
         case .noSuchMessage: "there is no such message"
         case .leaseLost: "the lease is held no more"
         case .cancelled: "it was cancelled"

@@ -31,15 +31,18 @@ package enum ErrorCode: UInt16, CaseIterable, Sendable {
     case timedOut = 43
     case cancelled = 44
     case conflict = 45
+    case notOwner = 46
+    case recordDamaged = 47
 
     /// What the error spoils: one item of a batch, the request, or the connection.
     package var blastRadius: BlastRadius {
         switch self {
-        case .recordCorrupt, .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .cancelled, .queueFull, .sequenceOutOfOrder: .item
+        case .recordCorrupt, .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .cancelled, .queueFull, .sequenceOutOfOrder,
+            .recordDamaged: .item
         case .malformedFrame, .frameTooLarge, .unsupportedVersion, .helloRequired, .notAuthenticated, .authenticationFailed,
             .heartbeatMissed, .slowReader, .tooManyConnections: .connection
         case .unsupported, .permissionDenied, .invalidArgument, .unknownCriticalTag, .noSuchQueue, .noSpace, .tooManyInFlight,
-            .goingAway, .queuePaused, .noSuchTopic, .internalError, .timedOut, .conflict: .request
+            .goingAway, .queuePaused, .noSuchTopic, .internalError, .timedOut, .conflict, .notOwner: .request
         }
     }
 
@@ -47,10 +50,11 @@ package enum ErrorCode: UInt16, CaseIterable, Sendable {
     package var isRetryable: Bool {
         switch self {
         case .queueFull, .noSpace, .tooManyInFlight, .goingAway, .queuePaused, .heartbeatMissed, .slowReader, .tooManyConnections,
-            .timedOut, .internalError: true
+            .timedOut, .internalError, .notOwner: true
         case .malformedFrame, .frameTooLarge, .unsupportedVersion, .unsupported, .helloRequired, .notAuthenticated,
             .authenticationFailed, .permissionDenied, .invalidArgument, .unknownCriticalTag, .noSuchQueue, .recordCorrupt,
-            .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .sequenceOutOfOrder, .noSuchTopic, .cancelled, .conflict: false
+            .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .sequenceOutOfOrder, .noSuchTopic, .cancelled, .conflict,
+            .recordDamaged: false
         }
     }
 
@@ -87,6 +91,8 @@ package enum ErrorCode: UInt16, CaseIterable, Sendable {
         case .timedOut: "TIMED_OUT"
         case .cancelled: "CANCELLED"
         case .conflict: "CONFLICT"
+        case .notOwner: "NOT_OWNER"
+        case .recordDamaged: "RECORD_DAMAGED"
         }
     }
 }

@@ -86,3 +86,19 @@ package enum Opcode: UInt16, CaseIterable, Sendable {
         }
     }
 }
+
+/// Numbers of operations to come: no other operation takes them, and this version answers them `UNSUPPORTED`. An operation that is built moves to
+/// ``Opcode``. Source: `protocol/README.md`, "Reserved numbers".
+package enum ReservedOpcode: UInt16, CaseIterable, Sendable {
+    case withdraw = 0x0018
+    case why = 0x0042
+    case locate = 0x0043
+
+    package var name: String {
+        switch self {
+        case .withdraw: "WITHDRAW"
+        case .why: "WHY"
+        case .locate: "LOCATE"
+        }
+    }
+}

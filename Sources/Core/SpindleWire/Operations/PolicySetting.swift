@@ -26,6 +26,17 @@ package enum PolicySetting: UInt16, CaseIterable, Sendable {
     case fairGroups = 20
     case ratePerSecondPerGroup = 21
 
+    /// Tags of settings to come, which no other setting takes: this version refuses them where they are critical, and skips them otherwise. A
+    /// setting that is built moves to the cases above. Source: `protocol/queues.md`, "Reserved settings".
+    package enum Reserved: UInt16, CaseIterable, Sendable {
+        case deadLetterTopic = 22
+        case breakerFailures = 23
+        case breakerWindow = 24
+        case breakerPause = 25
+
+        package var name: String { "\(self)" }
+    }
+
     /// What a value is.
     package enum Unit: Sendable, Equatable {
         case milliseconds
