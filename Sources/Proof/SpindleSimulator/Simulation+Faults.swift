@@ -102,7 +102,7 @@ extension Simulation {
         next.faults = [:]
         if let tail = cachedTail, start.recovered.end.segment(segmentBytes: start.recovered.segmentBytes) > tail { cachedTail = nil }
         var state = start.state
-        state.promote(now: now)
+        state.advance(to: now)
         let bytes = SimulatedBroker.encode(state)
         let end = start.recovered.end
         if end < broker.node.log.durable {
@@ -110,10 +110,10 @@ extension Simulation {
         }
         if end == broker.node.log.end {
             var live = broker.node.state
-            live.promote(now: now)
+            live.advance(to: now)
             compare(SimulatedBroker.encode(live), bytes, "what was live")
         } else if let shadow, !shadow.isLeftOut, shadow.from <= end {
-            shadow.state.promote(now: now)
+            shadow.state.advance(to: now)
             compare(SimulatedBroker.encode(shadow.state), bytes, "what was live at \(shadow.from), and the entries since,")
         }
         if random.chance(1, in: 4) { recoverAgain(next, start, bytes) }
@@ -174,7 +174,7 @@ extension Simulation {
                 oracle.fail(8, "a second recovery ends at \(again.recovered.end), \(again.recovered.tail), the first at \(start.recovered.end)")
             }
             var state = again.state
-            state.promote(now: now)
+            state.advance(to: now)
             compare(SimulatedBroker.encode(state), bytes, "what a second recovery gives")
         } catch {
             oracle.fail(8, "a second recovery does not start: \(error)")
@@ -223,7 +223,7 @@ extension Simulation {
         do throws(LogRecoveryError) {
             let found = try SimulatedBroker.start(copy, configuration)
             var state = found.state
-            state.promote(now: now)
+            state.advance(to: now)
             let again = SimulatedBroker.encode(state)
             if found.recovered.end == start.recovered.end, isSame(bytes, again) { return }
             noteDifference(bytes, again)

@@ -39,8 +39,12 @@ package struct NodeState: Sendable {
         engine.time = time
     }
 
-    /// Makes ready what is due: that is not logged, so a state that lived and one that was recovered may differ by it.
-    package mutating func promote(now: UInt64) { _ = engine.promote(now: now) }
+    /// Does what time alone does: messages that are due become ready, keys expire. That is not logged, so a state that lived and one that
+    /// was recovered are compared at the same time.
+    package mutating func advance(to now: UInt64) {
+        set(time: now)
+        _ = engine.promote(now: now)
+    }
 
     /// Bytes of the records that are still needed: messages in any state, retained events, and results.
     package var liveBytes: UInt64 {
