@@ -135,7 +135,8 @@ package final class FakeServer: Sendable {
                 HelloReply(
                     capabilities: .lz4, frameBytesMax: opening.frameBytesMax, inFlightMax: opening.inFlightMax,
                     heartbeatMilliseconds: opening.heartbeatMilliseconds, serverID: opening.serverID, serverName: "fake",
-                    serverVersion: "0", opcodes: []
+                    serverVersion: "0",
+                    opcodes: Opcode.allCases.map { .init(opcode: $0.rawValue, versionMin: 1, versionMax: 1) }
                 ).encode(into: &$0)
             }
         case .auth:

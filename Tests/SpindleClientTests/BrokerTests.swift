@@ -167,6 +167,36 @@ private final class Tally: Sendable {
         }
     }
 
+    /// Waits until so many LEASEs wait at the broker.
+    private static func waiters(_ count: Int, _ client: SpindleClient) async throws {
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try await client.statistics(matching: queue)[0].waiters != count {
+            try #require(ContinuousClock.now < deadline, "there are never \(count) LEASEs that wait")
+        }
+    }
+
+    @Test func cancelledLeasesAndPausedConsumersWaitAtTheBrokerNoMore() async throws {
+        try await BrokerFixture.run { _, client in
+            let leases = (0..<20).map { _ in Task { try await client.lease(from: Self.queue, wait: .seconds(600)) } }
+            try await Self.waiters(20, client)
+            for lease in leases { lease.cancel() }
+            try await Self.waiters(0, client)
+            let consumer = client.makeConsumer(queue: Self.queue, configuration: .init(inFlightMax: 1, wait: .seconds(600)))
+            let work = Task { try await consumer.first { _ in true } }
+            try await Self.waiters(1, client)
+            consumer.pause()
+            try await Self.waiters(0, client)
+            consumer.resume()
+            try await Self.waiters(1, client)
+            _ = try await client.publish(Message(text: "x"), to: Self.queue)
+            let delivery = try #require(try await work.value)
+            #expect(delivery.attempt == 1)
+            #expect(await consumer.acknowledge(delivery).isDone)
+            consumer.stop()
+            try await Self.waiters(0, client)
+        }
+    }
+
     @Test func rawConnectionsPublishLeaseAndAcknowledge() async throws {
         try await BrokerFixture.run { fixture, _ in
             let batch = try MessageBatch((0..<100).map { Message(text: "\($0)") }, compressionThreshold: nil)

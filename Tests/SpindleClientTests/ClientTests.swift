@@ -239,4 +239,26 @@ import Testing
         await client.close()
         await server.stop()
     }
+
+    @Test func aCancelledLeaseIsWithdrawnOnce() async throws {
+        let server = try await FakeServer.start { peer, frame in
+            guard frame.opcode == .withdraw else { return }
+            peer.reply(frame) { WithdrawReply(outcome: .withdrawn).encode(into: &$0) }
+        }
+        let client = ClientTests.client(server)
+        let lease = Task { try await client.lease(from: "q", wait: .seconds(10)) }
+        let asked = try await server.frames.wait { $0.opcode == .lease }[0]
+        let awaiting = Task { try await client.result(of: MessageID(rawValue: 1), in: "q", wait: .seconds(10)) }
+        let awaited = try await server.frames.wait { $0.opcode == .await }[0]
+        lease.cancel()
+        let first = try await server.frames.wait { $0.opcode == .withdraw }[0]
+        awaiting.cancel()
+        let both = try await server.frames.wait(2) { $0.opcode == .withdraw }
+        #expect(try first.read { span throws(WireError) in try WithdrawRequest(span).correlationID } == asked.correlationID)
+        #expect(try both[1].read { span throws(WireError) in try WithdrawRequest(span).correlationID } == awaited.correlationID)
+        await #expect(throws: CancellationError.self) { try await lease.value }
+        await #expect(throws: CancellationError.self) { try await awaiting.value }
+        await client.close()
+        await server.stop()
+    }
 }

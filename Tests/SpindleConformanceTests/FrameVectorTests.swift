@@ -85,6 +85,7 @@ import Testing
         case .topicCredit:
             let meant = TopicCreditRequest(subscriptionID: try m.number("subscriptionId"), more: try m.number("more"))
             match(try TopicCreditRequest(body), meant, &writer) { $0.encode(into: &$1) }
+        case .withdraw: match(try WithdrawRequest(body), WithdrawRequest(correlationID: try m.number("withdrawn")), &writer) { $0.encode(into: &$1) }
         case .await: match(try AwaitRequest(body), try AwaitRequest(m), &writer) { $0.encode(into: &$1) }
         case .delete: match(try DeleteRequest(body), try DeleteRequest(m), &writer) { $0.encode(into: &$1) }
         case .purge: match(try PurgeRequest(body), try PurgeRequest(m), &writer) { $0.encode(into: &$1) }
@@ -120,6 +121,9 @@ import Testing
         case .declare, .topicDeclare: match(try DeclareReply(body), try DeclareReply(m), &writer) { $0.encode(into: &$1) }
         case .stats: match(try StatsReply(body), try StatsReply(m), &writer) { $0.encode(into: &$1) }
         case .topicSubscribe: match(try TopicSubscribeReply(body), TopicSubscribeReply(cursor: try TopicCursor(m)), &writer) { $0.encode(into: &$1) }
+        case .withdraw:
+            let meant = WithdrawReply(outcome: try m.text("outcome") == "withdrawn" ? .withdrawn : .answered)
+            match(try WithdrawReply(body), meant, &writer) { $0.encode(into: &$1) }
         case .await: match(try AwaitReply(body), try AwaitReply(m), &writer) { $0.encode(into: &$1) }
         case .delete, .purge: match(try RemovedReply(body), RemovedReply(messagesRemoved: try m.number("messagesRemoved")), &writer) { $0.encode(into: &$1) }
         case .browse, .get: try checkBrowseReply(body, m, &writer)

@@ -202,7 +202,7 @@ import Testing
             .get: "get", .cancel: "cancel", .reschedule: "reschedule", .redrive: "redrive", .bulk: "bulk", .topicPublish: "event",
             .topicSubscribe: "subscribe", .topicDeclare: "retain", .topicStats: "topics", .workers: "workers", .workerControl: "control",
         ]
-        let needNone: Set<Opcode> = [.hello, .auth, .ping, .topicUnsubscribe, .topicCredit]
+        let needNone: Set<Opcode> = [.hello, .auth, .ping, .withdraw, .topicUnsubscribe, .topicCredit]
         let pushes: Set<Opcode> = [.goingAway, .quiet, .cancelled, .topicEvents, .topicGap]
         for opcode in Opcode.allCases where !needNone.contains(opcode) && !pushes.contains(opcode) {
             let word = try #require(words[opcode], "\(opcode.name) has no row")

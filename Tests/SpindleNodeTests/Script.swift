@@ -13,6 +13,7 @@ import Testing
 /// tick 30s                               time passes
 /// restart | crash | checkpoint | reconnect w1
 /// move                  -> 3             live records are appended again at the log's end
+/// withdraw w1           -> !CANCELLED withdrawn      takes back its last LEASE ("await": its last AWAIT); what comes, in its order
 /// stats q               -> ready=1 leased=2 delayed=0
 /// ```
 final class Script {
@@ -23,9 +24,12 @@ final class Script {
     /// Who does what operators do.
     var operatorName = "admin"
     var tokens: [String: DeliveryToken] = [:]
-    private var waiting: [String: UInt32] = [:]
+    /// By client: its last LEASE.
+    var waiting: [String: UInt32] = [:]
     /// By client: its last AWAIT.
     var awaiting: [String: UInt32] = [:]
+    /// The last WITHDRAW.
+    var withdrawal: UInt32?
     private var producerSequence: UInt64 = 0
     private var previousToken: [String: DeliveryToken] = [:]
 
@@ -90,6 +94,8 @@ final class Script {
             broker.isDiskStalled = words[1] == "on"
             if !broker.isDiskStalled { broker.turn() }
             return "ok"
+        case "withdrawn": return try withdrawn(words[1])
+        case "withdraw": return try withdraw(words)
         case "stats": return try stats(words[1])
         case "duplicates": return try duplicates(words[1])
         default: return try operate(words)
@@ -208,8 +214,12 @@ final class Script {
     }
 
     private func take(_ worker: String) throws -> String {
-        let frame = broker.frames(session(worker)).first { $0.header.correlationID == waiting[worker] }
-        return try reply(frame) { body in
+        try delivered(broker.frames(session(worker)).first { $0.header.correlationID == waiting[worker] })
+    }
+
+    /// What a LEASE reply delivers.
+    func delivered(_ frame: TestBroker.Frame?) throws -> String {
+        try reply(frame) { body in
             let bytes = body.span.bytes
             var reader = WireReader(bytes)
             let head = try LeaseReplyHead(&reader)

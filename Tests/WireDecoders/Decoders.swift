@@ -69,6 +69,8 @@ package enum Decoders {
             Decoder(name: "AckResults", opcode: .ack) { try AckRequest($0).results.capacity },
             Decoder(name: "AwaitRequest", opcode: .await) { try AwaitRequest($0).ids.capacity },
             Decoder(name: "AwaitReply", opcode: .await) { try AwaitReply($0).items.capacity },
+            Decoder(name: "WithdrawRequest", opcode: .withdraw) { _ = try WithdrawRequest($0); return 0 },
+            Decoder(name: "WithdrawReply", opcode: .withdraw) { _ = try WithdrawReply($0); return 0 },
             Decoder(name: "CancelledNotice", opcode: .cancelled) { try CancelledNotice($0).tokens.capacity },
             Decoder(name: "SettleReply", opcode: .settle) { try SettleReply($0).firstIDs.capacity },
         ]

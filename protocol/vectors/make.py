@@ -128,6 +128,10 @@ MESSAGES = [
         {"status": 0, "state": "cancelled", "settledAtMs": 1780000000789, "resultHex": ""},
         {"status": wire.CODES["RECORD_TOO_LARGE"], "state": "acknowledged", "settledAtMs": 1780000000999, "resultHex": ""}]}),
     ("await refused", "AWAIT", "error", failure("PERMISSION_DENIED", message="'web' may not publish to 'esprit-gen'")),
+    ("withdraw", "WITHDRAW", "request", {"withdrawn": 4294967295}),
+    ("withdrawn", "WITHDRAW", "reply", {"outcome": "withdrawn"}),
+    ("answered before it was withdrawn", "WITHDRAW", "reply", {"outcome": "answered"}),
+    ("the end of what was withdrawn", "LEASE", "error", failure("CANCELLED", message="the LEASE was withdrawn")),
     ("cancelled", "CANCELLED", "push", {"tokens": [TOKEN, {"id": "0x40", "epoch": 2}], "reason": "주문이 취소되었습니다"}),
 ]
 

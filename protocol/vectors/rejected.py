@@ -226,6 +226,8 @@ REJECTED = [
     request("await nothing", "AWAIT", Fields().string("q").u32(0).u32(0), "INVALID_ARGUMENT"),
     request("await 1,001", "AWAIT", Fields().string("q").u32(1001).raw(bytes(8008)).u32(0), "INVALID_ARGUMENT"),
     request("await 4 billion", "AWAIT", Fields().string("q").u32(2**32 - 1).u64(1).u32(0), "MALFORMED_FRAME"),
+    request("withdraw cut", "WITHDRAW", Fields().u16(7), "MALFORMED_FRAME"),
+    request("withdraw with an unknown critical tag", "WITHDRAW", Fields().u32(7).tag(9, b"", critical=True), "UNKNOWN_CRITICAL_TAG"),
     # Queue operations.
     request("delete mode 2", "DELETE", Fields().string("q").u8(2), "INVALID_ARGUMENT"),
     request("delete without a name", "DELETE", Fields().string("").u8(0), "INVALID_ARGUMENT"),

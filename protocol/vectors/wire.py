@@ -8,7 +8,7 @@ import struct
 OPCODES = {
     "HELLO": 0x0001, "AUTH": 0x0002, "PING": 0x0003, "GOING_AWAY": 0x0004, "QUIET": 0x0005,
     "PUBLISH": 0x0010, "LEASE": 0x0011, "ACK": 0x0012, "NACK": 0x0013, "EXTEND": 0x0014, "SETTLE": 0x0015,
-    "AWAIT": 0x0016, "CANCELLED": 0x0017,
+    "AWAIT": 0x0016, "CANCELLED": 0x0017, "WITHDRAW": 0x0018,
     "DECLARE": 0x0020, "DELETE": 0x0021, "PURGE": 0x0022, "PAUSE": 0x0023, "RESUME": 0x0024, "STATS": 0x0025,
     "BROWSE": 0x0026, "GET": 0x0027, "CANCEL": 0x0028, "RESCHEDULE": 0x0029, "REDRIVE": 0x002A, "BULK": 0x002B,
     "TOPIC_PUBLISH": 0x0030, "TOPIC_SUBSCRIBE": 0x0031, "TOPIC_UNSUBSCRIBE": 0x0032, "TOPIC_CREDIT": 0x0033,
@@ -571,6 +571,8 @@ ENCODERS = {
     ("EXTEND", "request"): extend, ("EXTEND", "reply"): extend_reply,
     ("SETTLE", "request"): settle, ("SETTLE", "reply"): settle_reply,
     ("AWAIT", "request"): lambda m: Fields().string(m["queue"]).add(ids(m["ids"])).u32(m["waitMs"]), ("AWAIT", "reply"): await_reply,
+    ("WITHDRAW", "request"): lambda m: Fields().u32(m["withdrawn"]),
+    ("WITHDRAW", "reply"): lambda m: Fields().u8({"answered": 0, "withdrawn": 1}[m["outcome"]]),
     ("CANCELLED", "push"): lambda m: tokens(m["tokens"]).string(m["reason"]),
     ("DECLARE", "request"): lambda m: Fields().string(m["queue"]).add(policy(m["policy"])),
     ("DECLARE", "reply"): lambda m: Fields().u8({"unchanged": 0, "created": 1, "changed": 2}[m["outcome"]]),

@@ -139,7 +139,7 @@ public final class SpindleClient: Sendable {
                 })
             }
         } onCancel: {
-            waiter.cancel()
+            if waiter.cancel(), opcode.waits { link.withdrawAbandoned() }
         }
     }
 }
@@ -180,7 +180,8 @@ final class ReplyWaiter: Sendable {
         return true
     }
 
-    func cancel() {
+    /// Returns whether it was waiting.
+    func cancel() -> Bool {
         let waiting = state.withLock { state -> CheckedContinuation<Request.Reply, any Error>? in
             switch state {
             case .idle, .cancelled:
@@ -194,5 +195,6 @@ final class ReplyWaiter: Sendable {
             }
         }
         waiting?.resume(throwing: CancellationError())
+        return waiting != nil
     }
 }

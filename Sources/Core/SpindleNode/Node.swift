@@ -156,7 +156,13 @@ package struct Node: ~Copyable {
 
     private mutating func release(_ reply: PendingReply) {
         flow.release(reply.promisedBytes, of: reply.session)
-        guard !isClosing(reply.session) else { return }
+        guard !isClosing(reply.session) else {
+            if case .leased(_, let messages, _) = reply.content, sessions[reply.session] != nil {
+                // Nothing goes out any more: they are taken back when the connection has ended.
+                unsentGrants.made(messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }, for: reply.session, at: .max)
+            }
+            return
+        }
         free(.init(requests: 1, requestBytes: reply.requestBytes), reply.session)
         if case .refused(_, let error) = reply.content { statistics.refused(error.code) }
         switch reply.content {

@@ -42,6 +42,7 @@ package struct Features: OptionSet, Sendable {
     package static let missingSegments = Features(rawValue: 1 << 33)
     package static let slowReaders = Features(rawValue: 1 << 34)
 
+    package static let withdrawals = Features(rawValue: 1 << 36)
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
         ("connection-loss", .connectionLoss), ("reordering", .reordering), ("time-jumps", .timeJumps), ("topics", .topics),
@@ -52,7 +53,7 @@ package struct Features: OptionSet, Sendable {
         ("large-records", .largeRecords), ("time-to-live-headers", .timeToLiveHeaders), ("rates", .rates),
         ("topic-retention", .topicRetention), ("live-policies", .livePolicies), ("bulk", .bulk),
         ("strangers", .strangers), ("worker-control", .workerControl), ("missing-segments", .missingSegments),
-        ("slow-readers", .slowReaders),
+        ("slow-readers", .slowReaders), ("withdrawals", .withdrawals),
     ]
 
     /// What there was before later features came: a seed with these alone runs as it did then. Later ones draw nothing where they are off.
@@ -79,7 +80,7 @@ struct Profile {
         case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
         case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse
         // Later ones come last, so that the table of the others stays as it was.
-        case greedy, retention, bulk, trespass, control
+        case greedy, retention, bulk, trespass, control, withdraw
     }
 
     struct Queue {
@@ -198,6 +199,7 @@ struct Profile {
         case .bulk: .bulk
         case .trespass: [.bulk, .strangers]
         case .control: .workerControl
+        case .withdraw: .withdrawals
         case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
         }
     }
@@ -233,6 +235,7 @@ struct Profile {
         case .bulk: 6
         case .trespass: 4
         case .control: 2
+        case .withdraw: 10
         }
     }
 }

@@ -72,6 +72,7 @@ package final class Simulation {
     var lastStatistics: [StatsReply.Queue] = []
     var bulk = BulkClients()
     var workerControl = WorkerControl()
+    var withdrawals = Withdrawals()
     var plannedFault = 0
     var records = WireWriter(capacity: 4096)
 
@@ -233,6 +234,7 @@ package final class Simulation {
         case .bulk: workInBulk()
         case .trespass: trespass()
         case .control: control()
+        case .withdraw: withdraw()
         }
     }
 

@@ -33,6 +33,8 @@ final class Connection: ChannelInboundHandler {
     private enum Pending {
         case request(Request)
         case raw(context: UInt64)
+        /// A WITHDRAW: the request that it names is answered, whatever this one's own answer is.
+        case withdrawal
     }
 
     /// Tells connections of one link apart.
@@ -175,6 +177,7 @@ final class Connection: ChannelInboundHandler {
             owner?.connection(self, answered: request, with: result)
         case .raw(let context):
             owner?.connection(self, answeredRaw: context, with: refusal.map { .failure($0) } ?? .success(body))
+        case .withdrawal: break
         }
         if let refusal, refusal.blastRadius == .connection { return fail(refusal) }
         if machine.isDraining { tick() }
@@ -226,6 +229,27 @@ final class Connection: ChannelInboundHandler {
         appendWritten()
         didAppend()
         return true
+    }
+
+    /// Takes back the requests that wait at the broker and that nobody waits for any more; their answers come as ever.
+    func withdrawAbandoned() {
+        guard isReady, server?.answersWithdraw == true else { return }
+        var named: [UInt32] = []
+        table.update { id, pending in
+            guard case .request(var request) = pending, !request.isWithdrawn, request.opcode.waits, request.isAbandoned?() == true else { return }
+            request.isWithdrawn = true
+            pending = .request(request)
+            named.append(id)
+        }
+        for id in named {
+            guard let own = table.insert(.withdrawal, deadline: .distantFuture) else { return }
+            writer.removeAll()
+            let start = writer.beginFrame(.withdraw, correlationID: own)
+            WithdrawRequest(correlationID: id).encode(into: &writer)
+            writer.endFrame(start)
+            appendWritten()
+        }
+        if !named.isEmpty { didAppend() }
     }
 
     /// Sends a request that has no reply.
@@ -330,7 +354,7 @@ final class Connection: ChannelInboundHandler {
         // A reply that comes in slowly holds up those behind it: while its bytes come, nothing is overdue.
         isReceivingSlowly = frames.isWithinFrame && machine.isHearing(now: .now())
         for pending in isReceivingSlowly ? [] : table.removeExpired(at: .now()) {
-            guard case .request(let request) = pending else { continue } // raw frames have no deadline
+            guard case .request(let request) = pending else { continue } // the others have no deadline
             owner?.connection(self, answered: request, with: .failure(SpindleError(
                 code: .timedOut, message: "no reply to \(request.opcode.name) in time; whether it was carried out is not known",
                 isRetryable: true)))
@@ -370,6 +394,7 @@ final class Connection: ChannelInboundHandler {
             switch pending {
             case .request(let request): requests.append(request)
             case .raw(let context): raw.append(context)
+            case .withdrawal: break // what it named was of this connection too
             }
         }
         owner.connectionEnded(self, error: error, unanswered: requests, unansweredRaw: raw)

@@ -9,6 +9,8 @@ package struct ServerInfo: Sendable, Equatable {
     package var frameBytesMax: Int
     package var inFlightMax: Int
     package var understandsLZ4: Bool
+    /// Requests that wait can be taken back.
+    package var answersWithdraw: Bool
     /// Zero where the broker asks for none.
     package var heartbeat: TimeAmount
     package var principal: String
@@ -131,6 +133,7 @@ package struct ConnectionMachine {
         let server = ServerInfo(
             serverID: reply.serverID, serverName: reply.serverName, serverVersion: reply.serverVersion, frameBytesMax: frameBytesMax,
             inFlightMax: Int(reply.inFlightMax), understandsLZ4: reply.capabilities.contains(.lz4),
+            answersWithdraw: reply.opcodes.contains { $0.opcode == Opcode.withdraw.rawValue },
             heartbeat: .milliseconds(Int64(reply.heartbeatMilliseconds)), principal: "")
         state = .authSent(deadline: deadline, server: server)
         return .authenticate(settings.auth, frameBytesMax: frameBytesMax)

@@ -52,6 +52,8 @@ struct Request: Sendable {
     var sendings = 0
     /// Nobody waits for it any more: not worth sending.
     var isAbandoned: (@Sendable () -> Bool)?
+    /// The broker was asked to take it back.
+    var isWithdrawn = false
     /// Called once, on the event loop.
     var completion: @Sendable (Result<Reply, SpindleError>) -> Void
 
@@ -83,5 +85,15 @@ struct Request: Sendable {
             code: .outcomeUnknown,
             message: "the reply to a SETTLE was lost with its connection, and its repetition found the leases gone: it was carried out, or they had expired",
             blastRadius: .request, cause: error)
+    }
+}
+
+extension Opcode {
+    /// Its request may wait at the broker, and can be withdrawn.
+    var waits: Bool {
+        switch self {
+        case .lease, .await: true
+        default: false
+        }
     }
 }

@@ -40,6 +40,15 @@ package struct RequestTable<Payload> {
         return UInt32(slots[index].generation) << 16 | UInt32(index)
     }
 
+    /// Shows every request with its id, to be changed.
+    package mutating func update(_ change: (UInt32, inout Payload) -> Void) {
+        for index in slots.indices {
+            guard var payload = slots[index].payload else { continue }
+            change(UInt32(slots[index].generation) << 16 | UInt32(index), &payload)
+            slots[index].payload = payload
+        }
+    }
+
     /// Takes the request with that id out; nil where there is none (any more).
     package mutating func remove(_ id: UInt32) -> Payload? {
         let index = Int(id & 0xFFFF)

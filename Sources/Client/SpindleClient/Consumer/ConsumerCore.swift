@@ -136,12 +136,16 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
             offers.finish()
             for offer in untaken { remove(offer.grant.token) }
             release(untaken.map(\.grant))
+            link.withdrawAbandoned()
         }
     }
 
-    /// Leases nothing new until ``resume()``. What comes for a LEASE that is under way is handed back.
+    /// Leases nothing new until ``resume()``. A LEASE that is under way is withdrawn; what comes for it nevertheless is handed back.
     func pause() {
-        link.eventLoop.execute { self.machine.pause() }
+        link.eventLoop.execute { [self] in
+            machine.pause()
+            link.withdrawAbandoned()
+        }
     }
 
     func resume() {
@@ -170,9 +174,11 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
                 waitMilliseconds: UInt32(configuration.wait.milliseconds(max: UInt64(UInt32.max))))
             var writer = WireWriter()
             request.encode(into: &writer)
-            submit(.lease, writer.byteBuffer(), afterLoss: .repeated, longer: configuration.wait.timeAmount) { [self] in
-                leased($0, asked: count)
-            }
+            // Asked on the event loop only.
+            submit(
+                .lease, writer.byteBuffer(), afterLoss: .repeated, longer: configuration.wait.timeAmount,
+                isAbandoned: { [self] in !machine.isLeasing }
+            ) { [self] in leased($0, asked: count) }
         }
     }
 
@@ -201,6 +207,8 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
     private func leaseFailed(_ error: SpindleError, asked: Int) {
         machine.leaseEnded(asked: asked)
         guard !isStopped else { return }
+        // It was withdrawn during a pause, which may be over.
+        if error.code == .cancelled { return lease() }
         guard error.isRetryable else {
             machine.stop()
             isStopped = true
@@ -357,11 +365,11 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
 
     private func submit(
         _ opcode: Opcode, _ body: ByteBuffer, afterLoss: Request.AfterLoss, longer: TimeAmount = .zero,
-        completion: @escaping @Sendable (Result<Request.Reply, SpindleError>) -> Void
+        isAbandoned: (@Sendable () -> Bool)? = nil, completion: @escaping @Sendable (Result<Request.Reply, SpindleError>) -> Void
     ) {
         link.submit(Request(
             opcode, .plain(body), afterLoss: afterLoss, deadline: .now() + link.configuration.requestTimeout.timeAmount + longer,
-            completion: completion))
+            isAbandoned: isAbandoned, completion: completion))
     }
 
     private func read<Value>(

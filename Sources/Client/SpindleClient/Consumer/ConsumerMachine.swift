@@ -47,6 +47,8 @@ package struct ConsumerMachine {
     package init(_ settings: Settings) { self.settings = settings }
 
     package var heldCount: Int { held.count }
+    /// Whether what comes for a LEASE is wanted.
+    package var isLeasing: Bool { !isStopped && !isPaused }
 
     /// How many messages to ask for now; nil: no LEASE now. Must be called again until it says nil.
     package mutating func ask() -> Int? {

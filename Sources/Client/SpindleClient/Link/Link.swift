@@ -104,6 +104,11 @@ final class Link: @unchecked Sendable, ConnectionOwner {
 
     private var hasWork: Bool { !waiting.isEmpty || !subscriptions.isEmpty || !readinessWaiters.isEmpty }
 
+    /// A task that waited for a request was cancelled: requests that wait at the broker are taken back. Callable from everywhere.
+    func withdrawAbandoned() {
+        eventLoop.execute { self.connection?.withdrawAbandoned() }
+    }
+
     private static let abandoned = SpindleError(code: .cancelled, message: "nobody waits for this request any more")
 
     // MARK: Connecting

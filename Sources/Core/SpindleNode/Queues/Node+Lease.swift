@@ -144,33 +144,6 @@ extension Node {
         return notes
     }
 
-    // MARK: Grants that were never sent
-
-    /// The session is gone. Messages that were granted to it, and of whose reply no byte was taken, are ready again at once, and the attempt
-    /// does not count. Where the log has no room their leases run out.
-    mutating func takeBackUnsentGrants(of session: SessionID, now: UInt64) {
-        accountOutput()
-        var tokens = unsentGrants.remove(session)
-        for (_, reply) in pending where reply.session == session {
-            if case .leased(_, let messages, _) = reply.content {
-                tokens += messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }
-            }
-        }
-        let bytesEach = 160 + Self.endByteCountMax
-        tokens = tokens.prefix(log.payloadBytesMax / bytesEach).filter { isHeld($0, by: session.rawValue) }
-        guard !tokens.isEmpty, log.canAppend(payloadCount: bytesEach * tokens.count) else { return }
-        beginTransaction(now: now)
-        for token in tokens {
-            guard let message = state.engine.held.find(token.messageID) else { continue }
-            end(message, .released, reason: "the connection ended before it was sent", next: .ready)
-        }
-        do throws(WireError) {
-            _ = try appendTransaction(.settle)
-        } catch {
-            preconditionFailure("the log had room for grants that are taken back: \(error.message)")
-        }
-    }
-
     // MARK: Waiting
 
     /// How many LEASEs wait on the queue.

@@ -142,6 +142,12 @@ package struct WaitingLeases: Sendable {
         return waiter
     }
 
+    /// Removes the connection's waiter that asked under this correlation id; nil if there is none.
+    package mutating func remove(of session: SessionID, correlationID: UInt32) -> Waiter? {
+        guard let number = numbersBySession[session]?.last(where: { waiters[$0]?.correlationID == correlationID }) else { return nil }
+        return remove(number)
+    }
+
     /// Removes every waiter of a connection; how many there were.
     @discardableResult
     package mutating func removeAll(of session: SessionID) -> Int {

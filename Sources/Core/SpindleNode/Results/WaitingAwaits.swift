@@ -111,6 +111,15 @@ package struct WaitingAwaits: Sendable {
         return numbers.compactMap { remove($0) }
     }
 
+    /// How many AWAITs of a connection wait.
+    package func count(of session: SessionID) -> Int { numbersBySession[session]?.count ?? 0 }
+
+    /// Removes the connection's AWAIT that asked under this correlation id; nil if there is none.
+    package mutating func remove(of session: SessionID, correlationID: UInt32) -> Awaiter? {
+        guard let number = numbersBySession[session]?.first(where: { awaiters[$0]?.correlationID == correlationID }) else { return nil }
+        return remove(number)
+    }
+
     @discardableResult
     private mutating func remove(_ number: UInt64) -> Awaiter? {
         guard let awaiter = awaiters.removeValue(forKey: number) else { return nil }

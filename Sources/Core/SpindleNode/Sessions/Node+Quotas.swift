@@ -33,7 +33,7 @@ extension Node {
     /// room is always taken.
     func checkRequestQuota(_ opcode: Opcode, _ request: Request, byteCount: Int) throws(WireError) {
         switch opcode {
-        case .ping, .ack, .nack, .extend, .topicCredit, .topicUnsubscribe: return
+        case .ping, .ack, .nack, .extend, .withdraw, .topicCredit, .topicUnsubscribe: return
         default: break
         }
         let quota = request.principal.quota

@@ -105,7 +105,7 @@ extension Node {
     /// What this version does; the other opcodes answer UNSUPPORTED.
     static let supported: [Opcode] = [
         .hello, .auth, .ping, .goingAway, .publish, .lease, .ack, .nack, .extend, .settle, .cancelled, .declare, .delete, .purge, .pause,
-        .resume, .stats, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .await, .topicPublish, .topicSubscribe,
+        .resume, .stats, .browse, .get, .cancel, .reschedule, .redrive, .bulk, .await, .withdraw, .topicPublish, .topicSubscribe,
         .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl, .quiet,
     ]
 
@@ -202,7 +202,8 @@ extension Node {
             guard header.version == 1 else {
                 throw WireError(.unsupported, "\(opcode.name) version \(header.version): this broker speaks version 1")
             }
-            guard (sessions[session]?.usage.requests ?? 0) < configuration.inFlightMax else {
+            // A WITHDRAW is answered in place of what it takes back.
+            guard opcode == .withdraw || (sessions[session]?.usage.requests ?? 0) < configuration.inFlightMax else {
                 throw WireError(
                     .tooManyInFlight, "\(configuration.inFlightMax) requests of this connection wait for an answer; wait for some of them",
                     retryAfterMilliseconds: 10)
@@ -261,6 +262,7 @@ extension Node {
         case .topicDeclare: try topicDeclare(request, body)
         case .topicStats: try topicStats(request, body)
         case .await: try awaitMessages(request, body)
+        case .withdraw: try withdraw(request, body)
         case .workers: try workers(request, body)
         case .workerControl: try workerControl(request, body)
         case .hello, .auth:

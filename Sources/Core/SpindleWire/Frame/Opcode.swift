@@ -16,6 +16,7 @@ package enum Opcode: UInt16, CaseIterable, Sendable {
     case settle = 0x0015
     case await = 0x0016
     case cancelled = 0x0017
+    case withdraw = 0x0018
 
     // Queues
     case declare = 0x0020
@@ -61,6 +62,7 @@ package enum Opcode: UInt16, CaseIterable, Sendable {
         case .settle: "SETTLE"
         case .await: "AWAIT"
         case .cancelled: "CANCELLED"
+        case .withdraw: "WITHDRAW"
         case .declare: "DECLARE"
         case .delete: "DELETE"
         case .purge: "PURGE"
@@ -90,13 +92,11 @@ package enum Opcode: UInt16, CaseIterable, Sendable {
 /// Numbers of operations to come: no other operation takes them, and this version answers them `UNSUPPORTED`. An operation that is built moves to
 /// ``Opcode``. Source: `protocol/README.md`, "Reserved numbers".
 package enum ReservedOpcode: UInt16, CaseIterable, Sendable {
-    case withdraw = 0x0018
     case why = 0x0042
     case locate = 0x0043
 
     package var name: String {
         switch self {
-        case .withdraw: "WITHDRAW"
         case .why: "WHY"
         case .locate: "LOCATE"
         }

@@ -105,6 +105,7 @@ package enum RequestTail {
     private static let awaiting: [Part] = [.text, .items(8), .fixed(4)]
     private static let subscribe: [Part] = [.fixed(4), .text, .fixed(21)]
     private static let unsubscribe: [Part] = [.fixed(4)]
+    private static let withdraw: [Part] = [.fixed(4)]
     private static let credit: [Part] = [.fixed(8)]
     private static let workers: [Part] = [.text, .fixed(13)]
     private static let workerControl: [Part] = [.fixed(8), .text, .text, .fixed(5), .text]
@@ -118,6 +119,7 @@ package enum RequestTail {
         case .extend: extend
         case .settle: settle
         case .await: awaiting
+        case .withdraw: withdraw
         case .declare, .resume, .topicDeclare: named
         case .delete, .purge: namedWithByte
         case .pause: pause

@@ -40,6 +40,8 @@ struct PendingRequest {
         /// QUIET, or else RESUME of a worker.
         case control(session: UInt64, isQuiet: Bool)
         case workers
+        /// Of a LEASE or AWAIT, by its correlation id.
+        case withdraw(UInt32)
     }
 
     enum Nack {
@@ -60,7 +62,7 @@ struct PendingRequest {
     /// A message may not be any more where it was: for a LEASE, because that lease is over and was the last.
     var mayTakeAway: Bool {
         switch kind {
-        case .lease, .acknowledge, .negativeAcknowledge, .settle, .purge, .delete, .cancel, .redrive: true
+        case .lease, .acknowledge, .negativeAcknowledge, .settle, .purge, .delete, .cancel, .redrive, .withdraw: true
         case _: false
         }
     }
@@ -70,7 +72,7 @@ struct PendingRequest {
         switch kind {
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _), .settle(let tokens, _, _, _, _): tokens
         case .connect, .publish, .lease, .declare, .topicPublish, .subscribe, .stats: []
-        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .browse, .declareRetention, .bulk, .control, .workers: []
+        case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .browse, .declareRetention, .bulk, .control, .workers, .withdraw: []
         }
     }
 }

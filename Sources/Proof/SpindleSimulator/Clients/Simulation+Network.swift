@@ -166,6 +166,7 @@ extension Simulation {
         forgetPending { _ in true }
         connections.removeAll()
         zombies.removeAll()
+        withdrawals = Withdrawals()
         greedy = GreedyState()
     }
 
@@ -182,13 +183,14 @@ extension Simulation {
                 try pushed(session, header, body)
                 return
             }
+            withdrawals.check(header.correlationID, &oracle)
             guard let request = pending.removeValue(forKey: header.correlationID) else { return }
             let connection = connections[session]
             let client = connection?.isAlive == true ? connection?.client : nil
             if header.flags.contains(.error) {
                 let error = try ErrorReply(body)
                 note("answer \(header.correlationID): error \(error.code) \(error.message)")
-                refused(request, error, client: client)
+                refused(request, header.correlationID, error, client: client)
             } else {
                 try answered(request, header.correlationID, body, client: client)
             }
@@ -198,8 +200,10 @@ extension Simulation {
     }
 
     /// The whole request was refused: it changed nothing.
-    private func refused(_ request: PendingRequest, _ error: ErrorReply, client: Int?) {
-        if request.wroteLog { oracle.fail(8, "a request was refused (\(error.message)), and the log was written for it") }
+    private func refused(_ request: PendingRequest, _ correlation: UInt32, _ error: ErrorReply, client: Int?) {
+        if isWithdrawn(request, correlation, error) {
+            note("answer \(correlation): it was withdrawn")
+        } else if request.wroteLog { oracle.fail(8, "a request was refused (\(error.message)), and the log was written for it") }
         switch request.kind {
         case .topicPublish(_, let events, _, _), .settle(_, _, _, _, let events):
             for event in events { oracle.topics.notStored(event) }
@@ -226,7 +230,7 @@ extension Simulation {
             // A refusal leaves at once: what took the message away may not be answered yet.
             let isAlone = !pending.values.contains { $0.arrivedAt != nil && $0.mayTakeAway }
             if isAlone, error.code == ErrorCode.noSuchMessage.rawValue { oracle.looked(sight, isDead: isDead, [], next: 0, now: now) }
-        case .connect, .declare, .declareRetention, .subscribe, .stats, .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .control, .workers: break
+        case .connect, .declare, .declareRetention, .subscribe, .stats, .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .control, .workers, .withdraw: break
         case .bulk(let ask): bulkRefused(ask, error)
         }
     }
@@ -292,6 +296,7 @@ extension Simulation {
         case .bulk(let ask): try bulkAnswered(ask, body, client: client)
         case .control(let session, let isQuiet): try controlled(session, isQuiet: isQuiet, request.arrival, body)
         case .workers: try shownWorkers(body)
+        case .withdraw(let asked): try withdrawn(asked, body)
         }
     }
 

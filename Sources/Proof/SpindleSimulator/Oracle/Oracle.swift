@@ -258,7 +258,7 @@ struct Oracle {
     mutating func unknown(_ request: PendingRequest, now: UInt64) {
         guard let time = request.arrivedAt else { return }
         switch request.kind {
-        case .connect, .stats, .subscribe, .awaits, .browse, .bulk, .control, .workers: break
+        case .connect, .stats, .subscribe, .awaits, .browse, .bulk, .control, .workers, .withdraw: break
         case .publish(_, let tags, _, _):
             for tag in tags { maybeStored(tag, at: time, request.arrival) }
         case .lease(let queue, let isDead, _, _, _):
