@@ -19,6 +19,8 @@ planted_lay_out() {
     for name in $(planted_test_targets); do cp -R "Tests/$name" "$tree/Tests/"; done
     cp -R Tests/Fixtures "$tree/Tests/"
     cp "$planted_patches/Package.swift" "$tree/"
+    # SwiftPM reads a manifest again only where its text changed.
+    planted_test_targets | sed 's|^|// With |' >>"$tree/Package.swift"
     for patch in "$planted_patches"/*.patch; do
         name=$(basename "$patch" .patch)
         # Git must not take the copy for a part of this repository.
