@@ -87,6 +87,10 @@ def for_seconds(seconds):
     return lambda: time.time() < end
 
 
+class Held(Exception):
+    """What should have been cut was not."""
+
+
 def beside(broker, name, work):
     """Does `work` while the good client goes on; prints a line."""
     before = broker.resident()
@@ -246,7 +250,7 @@ def deaf_clients(broker, count):
                 poll.unregister(number)
                 open_.pop(number).close()
         if open_:
-            sys.exit(f"{len(open_)} clients that never read were not cut")
+            raise Held(f"{len(open_)} clients that never read were not cut")
         return {"cut": count, "s at most": round(time.time() - began, 1)}
 
     return work
@@ -497,4 +501,5 @@ def main():
         broker.process.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()

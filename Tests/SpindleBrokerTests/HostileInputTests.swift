@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import SpindleBroker
@@ -231,6 +232,77 @@ struct HostileInputTests {
             try await waitUntil { try await running.metric("spindle_refusals_total{code=\"SLOW_READER\"}") == 1 }
             try await running.expectServes()
         }
+    }
+}
+
+extension HostileInputTests {
+    enum Silence: CaseIterable { case heartbeat, outputStall }
+
+    /// A peer that takes nothing sees no ordinary close either, and the kernel would keep megabytes for it for minutes.
+    @Test(arguments: Silence.allCases) func aClientThatNeverReadsIsReset(_ silence: Silence) async throws {
+        try await TestBroker.run(folder) {
+            $0.limits.lingerMilliseconds = 100
+            switch silence {
+            case .heartbeat: $0.limits.heartbeatMilliseconds = 500
+            case .outputStall: $0.limits.outputStallMilliseconds = 500
+            }
+        } _: { running in
+            var bytes = TestClient.frame(Opcode.hello.rawValue, TestClient.body { HelloRequest(clientName: "deaf", clientVersion: "1").encode(into: &$0) })
+            let token = try running.token()
+            bytes += TestClient.frame(Opcode.auth.rawValue, TestClient.body { AuthRequest(method: .token, credential: token).encode(into: &$0) })
+            switch silence {
+            // What the kernel takes for the broker.
+            case .heartbeat: for _ in 0..<2_000 { bytes += TestClient.frame(Opcode.ping.rawValue, []) }
+            // More than that.
+            case .outputStall:
+                let text = String(repeating: "x", count: 100_000)
+                let producer = try await running.client()
+                for _ in 0..<100 { _ = try await producer.publish("esprit-gen", text) }
+                for id in 0..<100 {
+                    bytes += TestClient.frame(Opcode.lease.rawValue, correlationID: UInt32(id), TestClient.leaseBody("esprit-gen", max: 1))
+                }
+            }
+            let socket = try DeafSocket(port: running.broker.ports[0])
+            socket.send(bytes)
+            try await waitUntil { socket.isReset }
+        }
+    }
+}
+
+/// A client that never reads. Its kernel takes little for it.
+private final class DeafSocket {
+    private let descriptor: CInt
+
+    init(port: Int) throws {
+        descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        var bytes: CInt = 4_096
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<CInt>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(INADDR_LOOPBACK).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+        try #require(result == 0, "connect: errno \(errno)")
+    }
+
+    deinit { close(descriptor) }
+
+    /// As much as can be sent without waiting.
+    func send(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let flags = CInt(truncatingIfNeeded: Int(MSG_DONTWAIT) | Int(MSG_NOSIGNAL))
+            let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, flags) }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    var isReset: Bool {
+        var poll = pollfd(fd: descriptor, events: 0, revents: 0)
+        return Glibc.poll(&poll, 1, 0) == 1 && poll.revents & Int16(POLLERR | POLLHUP) != 0
     }
 }
 

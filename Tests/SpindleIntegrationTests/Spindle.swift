@@ -129,20 +129,20 @@ final class TemporaryDirectory: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
-/// Four ports in a row that nobody has now, and that no other test of this user is given, in this process or another: a broker that is
+/// Eight ports in a row (a second web server has those from the fifth on) that nobody has now, and that no other test of this user is given, in this process or another: a broker that is
 /// killed and started again leaves them free for a moment, and even looking whether a port is free would be in its way then.
 enum FreePorts {
     struct NoneFound: Error {}
 
-    private static let first = Int.random(in: 0..<2_000) * 4
+    private static let first = Int.random(in: 0..<1_000) * 8
     private static let given = Atomic(0)
 
     static func base() throws -> Int {
         for _ in 0..<200 {
-            let base = 20_000 + (first + given.add(4, ordering: .relaxed).oldValue) % 10_000
+            let base = 20_000 + (first + given.add(8, ordering: .relaxed).oldValue) % 10_000
             // The datagram socket says to other processes that the ports are taken, and is in no broker's way. It ends with this process.
             guard let claim = bind(base, SOCK_DGRAM) else { continue }
-            if (0..<4).allSatisfy({ isFree(base + $0) }) { return base }
+            if (0..<8).allSatisfy({ isFree(base + $0) }) { return base }
             close(claim)
         }
         throw NoneFound()

@@ -1,3 +1,4 @@
+internal import Glibc
 import NIOCore
 import SpindleNode
 import SpindleWire
@@ -227,9 +228,8 @@ final class Connection: ChannelDuplexHandler {
         state = .closing
         if let input { shard.heldInputBytes -= input.readableBytes }
         input = nil
-        let channel = context.channel
         context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(clamping: lingerMilliseconds))) {
-            channel.close(promise: nil)
+            self.endLinger()
         }
         // Half-closed only, and input read on: a close with unread input would reset the connection under the last words.
         context.close(mode: .output, promise: nil)
@@ -244,6 +244,24 @@ final class Connection: ChannelDuplexHandler {
         guard let context else { return }
         if isOpen { state = .closing }
         context.close(promise: nil)
+    }
+
+    /// Closes at once. The kernel's output is lost too: it would be kept for minutes for a peer that takes nothing.
+    func reset() {
+        let atOnce = linger(l_onoff: 1, l_linger: 0)
+        (context?.channel as? any SocketOptionProvider)?.setSoLinger(atOnce).assumeIsolated().whenFailure { _ in }
+        closeNow()
+    }
+
+    /// The peer had time to take the last words: closes in order, and resets the connection where it has not taken them.
+    private func endLinger() {
+        guard let context else { return }
+        guard let provider = context.channel as? any SocketOptionProvider else { return context.close(promise: nil) }
+        provider.unsafeGetSocketOption(level: .tcp, name: .init(rawValue: TCPInfo.option)).assumeIsolated().whenComplete {
+            (result: Result<TCPInfo, any Error>) in
+            if case .success(let info) = result, info.holdsOutput || self.output.byteCount > 0 { return self.reset() }
+            self.context?.close(promise: nil)
+        }
     }
 
     private func dropBuffers() {

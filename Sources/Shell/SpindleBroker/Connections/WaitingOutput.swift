@@ -41,16 +41,3 @@ struct WaitingOutput {
         return unwrittenBytes
     }
 }
-
-/// What the kernel tells of a TCP connection, as far as it is read: `struct tcp_info` of Linux. A kernel that knows fewer fields leaves
-/// the rest zero.
-struct TCPInfo: Sendable {
-    /// `TCP_INFO` of `getsockopt`.
-    static let option: CInt = 11
-
-    /// Eight fields of a byte, 24 of four bytes and two of eight.
-    private var fields: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
-    private var moreFields: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
-    /// `tcpi_bytes_acked`, at byte 120.
-    private(set) var acknowledgedBytes: UInt64 = 0
-}

@@ -80,7 +80,7 @@ extension Shard {
     func cut(_ connection: Connection, _ code: ErrorCode, _ reason: String) {
         figures.cuts[code, default: 0] += 1
         logThrottled(.info, "connection cut", code: code, ["peer": "\(connection.address)", "reason": "\(reason)"])
-        connection.closeNow()
+        connection.reset()
     }
 
     // MARK: Back-pressure
