@@ -99,11 +99,12 @@ private struct EventScript {
     private mutating func connect() throws {
         let code = input.u8()
         let resume: EventHubMachine.Resume = code & 3 == 0 ? .now : code & 3 == 1 ? .unreadable : .after(cursor())
-        switch machine.connect(stream: Int(code >> 7), resume, rotateAt: now + 900_000, retryMilliseconds: 1000, now: now) {
+        switch machine.connect(stream: Int(code >> 7), caller: "kim", resume, rotateAt: now + 900_000, retryMilliseconds: 1000, now: now) {
         case .client(let id, let effects):
             clients.append(id)
             perform(effects)
         case .full: try must(machine.clientCount == Self.configuration.clientsMax, "a client is refused where there is room")
+        case .callerFull: try must(machine.clientCount == Self.configuration.clientsPerCallerMax, "a caller is refused where there is room")
         case .stopping: throw FuzzFailure("a client is refused before the end")
         }
     }

@@ -217,6 +217,36 @@ import Testing
             """)
     }
 
+    @Test func `one caller leaves room for others`() throws {
+        var hub = HubScript {
+            $0.clientsMax = 4
+            $0.clientsPerCallerMax = 2
+        }
+        try hub.run("""
+            start 1:64
+            connect a updates kim
+            connect b alerts kim
+            connect c updates kim → full for kim
+            connect d updates
+            gone a
+            connect c updates kim
+            connect e updates
+            connect f updates → full
+            """)
+    }
+
+    @Test func `changed tokens are looked at at once`() throws {
+        var hub = HubScript()
+        try hub.run("""
+            start 1:64
+            connect a updates
+            take a → hello@1:64 wait
+            recheck
+            take a → recheck wait
+            take a → wait
+            """)
+    }
+
     @Test func `limits: clients, replays, missed events`() throws {
         var hub = HubScript {
             $0.clientsMax = 3

@@ -8,7 +8,9 @@ import Testing
 /// start 1:64                     the broker accepts; its log ends there
 /// event job 1:65 [body]          job: addin.job.updated; alert: notification.alert
 /// gap 1:70 reason
-/// connect a updates [cursor]     a new client; prints `full` or `stopping` where it isn't let in
+/// connect a updates [cursor]     a new client; prints `full`, `full for kim` or `stopping` where it isn't let in
+/// connect a updates kim          of that caller; otherwise each client is a caller of its own
+/// recheck                        tokens have changed
 /// take a → hello@1:64 wait       all it gets until it waits (or a `write` is left hanging, with `hang a`)
 /// hang a                         takes one step, and is stuck in that write
 /// replays → start r1@1:50        which replays were started, stopped since last asked
@@ -48,6 +50,7 @@ struct HubScript {
         case "start": note(machine.started(at: try cursor(words[1])))
         case "event", "gap": note(machine.received(try element(words)))
         case "connect": return connect(words)
+        case "recheck": note(machine.recheckAll(now: now))
         case "take": return take(try #require(clients[words[1]]))
         case "hang":
             guard case .write = takeOne(try #require(clients[words[1]])) else { return "it had nothing to write" }
@@ -86,14 +89,16 @@ struct HubScript {
 
     private mutating func connect(_ words: [String]) -> String {
         let stream = words[2] == "alerts" ? 1 : 0
+        let isCaller = words.count > 3 && words[3] == "kim"
         switch machine.connect(
-            stream: stream, .init(words.count > 3 ? words[3] : nil), rotateAt: 900_000, retryMilliseconds: 1_000, now: now)
+            stream: stream, caller: isCaller ? "kim" : words[1], .init(words.count > 3 && !isCaller ? words[3] : nil), rotateAt: 900_000, retryMilliseconds: 1_000, now: now)
         {
         case .client(let id, let effects):
             clients[words[1]] = id
             note(effects)
             return ""
         case .full: return "full"
+        case .callerFull: return "full for kim"
         case .stopping: return "stopping"
         }
     }

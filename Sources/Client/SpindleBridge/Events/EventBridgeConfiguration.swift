@@ -24,6 +24,8 @@ package struct EventBridgeConfiguration: Sendable {
     /// How often the right to listen is checked again.
     package var recheckMilliseconds: Int64 = 60_000
     package var clientsMax = 1_000
+    /// Of one caller: others find room whatever one principal does.
+    package var clientsPerCallerMax = 500
     /// Recent events that are kept in memory for clients that come back, and for those that lag.
     package var ringEventsMax = 4_096
     package var ringBytesMax = 8 * 1_024 * 1_024

@@ -136,26 +136,35 @@ package final class EventHub: Service, Sendable {
         }
     }
 
+    /// Has every client's right to listen checked now: tokens have changed.
+    package func recheckAll() {
+        let now = clock()
+        change { machine in ((), machine.recheckAll(now: now)) }
+    }
+
     // MARK: Clients
 
     package enum Connection {
         case client(EventHubClient)
         case full
+        case callerFull
         case stopping
     }
 
     /// - Parameters:
     ///   - stream: its index in the configuration.
+    ///   - caller: who listens.
     ///   - lastEventID: as the client sent it.
-    package func connect(stream: Int, lastEventID: String?) -> Connection {
+    package func connect(stream: Int, caller: EventCaller, lastEventID: String?) -> Connection {
         let now = clock()
         let rotateAt = now + Int64.random(in: configuration.rotationMilliseconds)
         let retry = Int64.random(in: configuration.retryMilliseconds)
         return state.withLock { state in
             switch state.machine.connect(
-                stream: stream, EventHubMachine.Resume(lastEventID), rotateAt: rotateAt, retryMilliseconds: retry, now: now)
+                stream: stream, caller: caller.name, EventHubMachine.Resume(lastEventID), rotateAt: rotateAt, retryMilliseconds: retry, now: now)
             {
             case .full: return .full
+            case .callerFull: return .callerFull
             case .stopping: return .stopping
             case .client(let id, let effects):
                 let signals = EventHubClient.Signals()

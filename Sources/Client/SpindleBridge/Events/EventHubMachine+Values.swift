@@ -69,6 +69,8 @@ extension EventHubMachine {
         case client(ClientID, [Effect])
         /// ``EventBridgeConfiguration/clientsMax`` are here.
         case full
+        /// ``EventBridgeConfiguration/clientsPerCallerMax`` of this caller are here.
+        case callerFull
         case stopping
     }
 
@@ -82,6 +84,7 @@ extension EventHubMachine {
             case replaying(ReplayID, after: UInt64)
         }
 
+        let caller: String
         let stream: UInt32
         var place: Place
         /// Frames that go out before anything else.

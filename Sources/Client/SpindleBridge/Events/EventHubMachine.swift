@@ -11,6 +11,8 @@ package struct EventHubMachine {
     /// Nil until the broker answered first.
     private var ring: EventRing?
     private var clients: [ClientID: Client] = [:]
+    /// How many of them each caller has.
+    private var clientsByCaller: [String: Int] = [:]
     private var replays: [ReplayID: Replay] = [:]
     private var lastNumber = 0
     private var isStopping = false
@@ -88,15 +90,18 @@ package struct EventHubMachine {
 
     /// - Parameters:
     ///   - stream: its index in the configuration.
+    ///   - caller: who listens.
     ///   - rotateAt: when it should end by plan.
-    package mutating func connect(stream: Int, _ resume: Resume, rotateAt: Int64, retryMilliseconds: Int64, now: Int64) -> Connected {
+    package mutating func connect(stream: Int, caller: String, _ resume: Resume, rotateAt: Int64, retryMilliseconds: Int64, now: Int64) -> Connected {
         precondition(configuration.streams.indices.contains(stream), "no such stream")
         guard !isStopping else { return .stopping }
         guard clients.count < configuration.clientsMax else { return .full }
+        guard clientsByCaller[caller, default: 0] < configuration.clientsPerCallerMax else { return .callerFull }
+        clientsByCaller[caller, default: 0] += 1
         lastNumber += 1
         let id = ClientID(number: lastNumber)
         clients[id] = Client(
-            stream: 1 << UInt32(stream), place: .starting(resume), notices: ServerSentEvent.retry(milliseconds: retryMilliseconds),
+            caller: caller, stream: 1 << UInt32(stream), place: .starting(resume), notices: ServerSentEvent.retry(milliseconds: retryMilliseconds),
             heartbeatAt: now + configuration.heartbeatMilliseconds, recheckAt: now + configuration.recheckMilliseconds, rotateAt: rotateAt)
         guard ring != nil else {
             // It learns its place later; something must come at once all the same, or proxies hold the headers back.
@@ -255,7 +260,9 @@ package struct EventHubMachine {
 
     /// The client's task is over, however that came.
     package mutating func gone(_ id: ClientID) -> [Effect] {
-        guard let client = clients.removeValue(forKey: id), case .replaying(let replay, _) = client.place else { return [] }
+        guard let client = clients.removeValue(forKey: id) else { return [] }
+        if let count = clientsByCaller[client.caller] { clientsByCaller[client.caller] = count > 1 ? count - 1 : nil }
+        guard case .replaying(let replay, _) = client.place else { return [] }
         return leaveReplay(id, replay)
     }
 
@@ -270,6 +277,12 @@ package struct EventHubMachine {
             }
         }
         return effects
+    }
+
+    /// Has every client's right to listen checked now: tokens have changed.
+    package mutating func recheckAll(now: Int64) -> [Effect] {
+        for id in clients.keys { clients[id]?.recheckAt = now }
+        return clients.keys.sorted().map { .wake($0) }
     }
 
     /// Ends every stream; no more are let in.

@@ -20,6 +20,10 @@ struct EventProblem {
         status: .serviceUnavailable, type: "busy", title: "Busy",
         detail: "As many listeners as the server allows are connected. Try again later, or ask the operator to raise clientsMax.",
         headers: [.retryAfter: "10"])
+    static let callerFull = EventProblem(
+        status: .tooManyRequests, type: "busy", title: "Too many streams",
+        detail: "As many streams as one caller may have are open under this token. Close some, or use one stream for all tabs.",
+        headers: [.retryAfter: "10"])
     static let stopping = EventProblem(
         status: .serviceUnavailable, type: "busy", title: "Stopping", detail: "This server is stopping. Connect again.",
         headers: [.retryAfter: "2"])

@@ -77,8 +77,9 @@ package struct EventRoutes: Sendable {
 
     private func open(_ stream: Int, _ request: Request, _ caller: EventCaller) -> Response {
         let query = request.uri.queryParameters["lastEventId"].map { String($0) }
-        switch hub.connect(stream: stream, lastEventID: request.headers[Names.lastEventID] ?? query) {
+        switch hub.connect(stream: stream, caller: caller, lastEventID: request.headers[Names.lastEventID] ?? query) {
         case .full: return EventProblem.full.response(namespace: hub.configuration.namespace)
+        case .callerFull: return EventProblem.callerFull.response(namespace: hub.configuration.namespace)
         case .stopping: return EventProblem.stopping.response(namespace: hub.configuration.namespace)
         case .client(let client):
             var logger = logger
