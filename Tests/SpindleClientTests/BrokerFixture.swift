@@ -13,7 +13,8 @@ final class BrokerFixture {
     private let tls: BrokerTLS?
     let authorityFile: String?
 
-    init(secure: Bool = false) throws {
+    /// - Parameter expired: its certificate ended long ago.
+    init(secure: Bool = false, expired: Bool = false) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("spindle-client-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         guard secure else {
@@ -23,7 +24,8 @@ final class BrokerFixture {
         }
         let certificates = CertificateFiles(directory: folder + "/certificates")
         _ = try certificates.initialize(cluster: "test", servers: [], clients: [])
-        let server = try certificates.issueServer(.init(name: "server", hosts: ["localhost", "127.0.0.1"]))
+        let made = expired ? Date(timeIntervalSinceNow: -900 * 86_400) : Date()
+        let server = try certificates.issueServer(.init(name: "server", hosts: ["localhost", "127.0.0.1"]), now: made)
         tls = BrokerTLS(certificateFile: server.certificatePath, keyFile: server.keyPath, clientAuthorityFile: certificates.authorityPath)
         authorityFile = certificates.authorityPath
     }

@@ -1,5 +1,7 @@
 import FakeBroker
+import Foundation
 import SpindleClient
+import SpindleCluster
 import Synchronization
 import Testing
 
@@ -51,6 +53,24 @@ private final class Tally: Sendable {
             }
             #expect(error?.code == .tlsFailed)
         }
+    }
+
+    @Test func anExpiredCertificateIsNamedAsTheCause() async throws {
+        let fixture = try BrokerFixture(secure: true, expired: true)
+        try await fixture.start()
+        var configuration = try fixture.configuration()
+        configuration.connectTimeout = .seconds(5)
+        let error = await #expect(throws: SpindleError.self) { _ = try await SpindleClient.connect(configuration: configuration) }
+        #expect(error?.code == .tlsFailed)
+        #expect(error?.message.contains("the broker's certificate expired on 20") == true, "\(String(describing: error))")
+        // The client's own.
+        let certificates = CertificateFiles(directory: fixture.folder + "/certificates")
+        let own = try certificates.issueClient("admin", now: Date(timeIntervalSinceNow: -900 * 86_400))
+        configuration.tls?.certificateFile = own.certificatePath
+        configuration.tls?.keyFile = own.keyPath
+        let mine = await #expect(throws: SpindleError.self) { _ = try await SpindleClient.connect(configuration: configuration) }
+        #expect(mine?.code == .tlsFailed && mine?.message.contains("the client's certificate \(own.certificatePath) expired on 20") == true, "\(String(describing: mine))")
+        await fixture.stop()
     }
 
     @Test func aWrongTokenIsSaidAtOnce() async throws {

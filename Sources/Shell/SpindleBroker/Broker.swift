@@ -58,14 +58,12 @@ package final class Broker: Service, Sendable {
         }
         let storage: any LogStorage
         do { storage = try hooks.openStorage(configuration.logDirectory) } catch { throw BrokerStartError(.log, "\(error)") }
-        let tokens = try TokenStore.open(
-            directory: configuration.tokenDirectory, principals: configuration.principals.map(\.principal.name))
-        for path in tokens.tooOpen { parts.logger.warning("others on this machine can read a token: chmod 600", metadata: ["file": "\(path)"]) }
-        let directory = try PrincipalDirectory(principals: configuration.principals, tokens: tokens)
+        let credentials = try BrokerCredentials(configuration, logger: parts.logger)
+        let directory = try credentials.directory()
         let shard = try await parts.openShard(configuration, storage, directory, hooks)
         var ports: [Int] = []
-        for listener in configuration.listeners {
-            let channel = try await ClientListener.open(listener, shard: shard)
+        for (listener, tls) in zip(configuration.listeners, credentials.tls) {
+            let channel = try await ClientListener.open(listener, tls, shard: shard)
             parts.add(channel, isOperations: false)
             ports.append(channel.localAddress?.port ?? listener.port)
         }
@@ -74,20 +72,22 @@ package final class Broker: Service, Sendable {
             "broker is ready",
             metadata: ["ports": "\(ports)", "operationsPort": "\(operationsPort.map(String.init) ?? "none")", "data": "\(configuration.dataDirectory)"])
         return Broker(
-            parts: parts, ports: ports, operationsPort: operationsPort, tokenDirectory: configuration.tokenDirectory,
-            createdTokens: tokens.created, graceMilliseconds: configuration.shutdownGraceMilliseconds)
+            parts: parts, credentials: credentials, ports: ports, operationsPort: operationsPort, createdTokens: directory.tokens.created,
+            graceMilliseconds: configuration.shutdownGraceMilliseconds)
     }
 
+    private let credentials: BrokerCredentials
     private let graceMilliseconds: UInt32
 
     private init(
-        parts: BrokerParts, ports: [Int], operationsPort: Int?, tokenDirectory: String, createdTokens: [String],
+        parts: BrokerParts, credentials: BrokerCredentials, ports: [Int], operationsPort: Int?, createdTokens: [String],
         graceMilliseconds: UInt32
     ) {
         self.parts = parts
+        self.credentials = credentials
         self.ports = ports
         self.operationsPort = operationsPort
-        self.tokenDirectory = tokenDirectory
+        tokenDirectory = credentials.tokenDirectory
         self.createdTokens = createdTokens
         self.graceMilliseconds = graceMilliseconds
     }
@@ -97,6 +97,15 @@ package final class Broker: Service, Sendable {
         // Throws only when cancelled, and that is a reason to stop as well.
         try? await gracefulShutdown()
         await shutdown()
+    }
+
+    /// Reads the tokens and the certificates again, as after SIGHUP. Connections of principals whose token has changed end; those that are
+    /// there keep the certificates with which they began.
+    /// - Throws: what can't be read; what can is in force.
+    package func reload() async throws(BrokerStartError) {
+        await parts.use(try credentials.directory())
+        for tls in credentials.tls.compactMap(\.self) { try tls.reload() }
+        parts.logger.notice("tokens and certificates were read again")
     }
 
     /// Tells clients to finish and go, waits for them up to the grace (the configured one by default), writes a checkpoint and

@@ -60,6 +60,13 @@ final class BrokerParts: Sendable {
         }
     }
 
+    /// Gives the shard the principals with the tokens that they have now.
+    func use(_ directory: PrincipalDirectory) async {
+        guard let shard = state.withLock({ $0.shard }) else { return }
+        // Fails only where the loop has ended, and with it the connections.
+        try? await shard.eventLoop.submit { shard.value.use(directory) }.get()
+    }
+
     func metrics() async -> String {
         guard let shard = state.withLock({ $0.shard }) else { return "" }
         let text = try? await group.next().submit { shard.value.figuresNow() }.get().text

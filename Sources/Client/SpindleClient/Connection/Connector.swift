@@ -10,32 +10,14 @@ struct Connector: Sendable {
     let endpoints: [ClientConfiguration.Endpoint]
     private let serverName: String?
     private let connectTimeout: TimeAmount
-    /// Read once: nil without TLS.
-    private let tls: Result<NIOSSLContext, SpindleError>?
+    /// Nil: plaintext.
+    private let tls: ClientTLS?
 
     init(_ configuration: ClientConfiguration) {
         endpoints = configuration.endpoints
         serverName = configuration.tls?.serverName
         connectTimeout = configuration.connectTimeout.timeAmount
-        tls = configuration.tls.map { tls in Result { () throws(SpindleError) in try Self.context(tls) } }
-    }
-
-    private static func context(_ tls: ClientConfiguration.TLS) throws(SpindleError) -> NIOSSLContext {
-        do {
-            var configuration = TLSConfiguration.makeClientConfiguration()
-            configuration.minimumTLSVersion = .tlsv12
-            configuration.certificateVerification = .fullVerification
-            if let file = tls.caFile { configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(file)) }
-            if let file = tls.certificateFile {
-                configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map { .certificate($0) }
-            }
-            if let file = tls.keyFile { configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem)) }
-            return try NIOSSLContext(configuration: configuration)
-        } catch {
-            let files = [tls.caFile, tls.certificateFile, tls.keyFile].compactMap(\.self).joined(separator: ", ")
-            throw SpindleError(
-                code: .tlsFailed, message: "the TLS files (\(files)) can't be used: \(error)", blastRadius: .connection, cause: error)
-        }
+        tls = configuration.tls.map(ClientTLS.init)
     }
 
     /// Connects to one endpoint. `makeHandler` is called on the event loop, and its handler has been added when the future succeeds.
@@ -44,7 +26,7 @@ struct Connector: Sendable {
     ) -> EventLoopFuture<any Channel> {
         let secure: NIOSSLContext?
         do {
-            secure = try tls?.get()
+            secure = try tls?.context()
         } catch {
             return eventLoop.makeFailedFuture(error)
         }
@@ -57,7 +39,9 @@ struct Connector: Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let secure {
-                        try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: secure, serverHostname: name))
+                        let handler = try NIOSSLClientHandler(context: secure, serverHostname: name)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                        try channel.pipeline.syncOperations.addHandler(HandshakeFailure(of: handler, with: endpoint))
                     }
                     try channel.pipeline.syncOperations.addHandler(makeHandler())
                 }

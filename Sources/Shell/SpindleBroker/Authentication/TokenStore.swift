@@ -44,6 +44,12 @@ package struct TokenStore: Sendable {
         return TokenStore(entries: entries, created: created, tooOpen: tooOpen)
     }
 
+    /// Principals whose token is another one now, or gone.
+    func changed(in other: TokenStore) -> Set<String> {
+        let kept = entries.filter { entry in other.entries.contains { $0.principal == entry.principal && $0.hash == entry.hash } }
+        return Set(entries.map(\.principal)).subtracting(kept.map(\.principal))
+    }
+
     /// Whose token this is. Takes as long for a wrong token as for a right one: every entry is compared, each in constant time.
     package func principal(for token: String) -> String? {
         let hash = SHA256.hash(data: Array(token.utf8))

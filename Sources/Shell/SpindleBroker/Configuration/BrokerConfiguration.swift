@@ -102,9 +102,12 @@ package struct BrokerTLS: Sendable {
 package struct OperationsListener: Sendable {
     package var host: String
     package var port: Int
-    package init(host: String = "127.0.0.1", port: Int) {
+    /// An address that other machines can reach is refused unless this is set: it is plain HTTP.
+    package var allowPlaintext: Bool
+    package init(host: String = "127.0.0.1", port: Int, allowPlaintext: Bool = false) {
         self.host = host
         self.port = port
+        self.allowPlaintext = allowPlaintext
     }
 }
 

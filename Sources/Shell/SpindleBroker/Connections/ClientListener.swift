@@ -10,19 +10,18 @@ enum ClientListener {
     private static let readBytesMax = 256 << 10
 
     /// Listens; every connection is served on the shard's own loop.
-    static func open(_ listener: BrokerListener, shard: NIOLoopBound<Shard>) async throws(BrokerStartError) -> any Channel {
+    static func open(_ listener: BrokerListener, _ tls: ListenerTLS?, shard: NIOLoopBound<Shard>) async throws(BrokerStartError) -> any Channel {
         let address: SocketAddress
         do {
             address = try SocketAddress.makeAddressResolvingHost(listener.host, port: listener.port)
         } catch {
             throw BrokerStartError(.listen, "'\(listener.host)' is no address of this machine: \(error)")
         }
-        guard listener.tls != nil || listener.allowPlaintext || address.isLoopback else {
+        guard tls != nil || listener.allowPlaintext || address.isLoopback else {
             throw BrokerStartError(
                 .listen, "plaintext on \(listener.host), which other machines can reach: configure TLS, or allow plaintext explicitly")
         }
-        let context = try listener.tls.map { tls throws(BrokerStartError) in try TLSContexts.server(tls) }
-        let asksForCertificate = listener.tls?.clientAuthorityFile != nil
+        let asksForCertificate = tls?.files.clientAuthorityFile != nil
         // The listener lives on the shard's loop too: its gate asks the shard.
         let loop = shard.eventLoop
         let bootstrap = ServerBootstrap(group: loop, childGroup: loop)
@@ -38,7 +37,7 @@ enum ClientListener {
                 value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 2048, maximum: readBytesMax))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try add(to: channel, shard.value, context, asksForCertificate: asksForCertificate)
+                    try add(to: channel, shard.value, tls?.context, asksForCertificate: asksForCertificate)
                 }
             }
         do {

@@ -19,6 +19,16 @@ enum OperationsServer {
     static func open(
         _ listener: OperationsListener, limits: BrokerLimits, group: any EventLoopGroup, answers: OperationsAnswers
     ) async throws(BrokerStartError) -> any Channel {
+        let address: SocketAddress
+        do {
+            address = try SocketAddress.makeAddressResolvingHost(listener.host, port: listener.port)
+        } catch {
+            throw BrokerStartError(.listen, "'\(listener.host)' is no address of this machine: \(error)")
+        }
+        guard listener.allowPlaintext || address.isLoopback else {
+            throw BrokerStartError(
+                .listen, "operations on \(listener.host), which other machines can reach, is plain HTTP: use a loopback address, or allow plaintext explicitly")
+        }
         let loop = group.next()
         let gate = NIOLoopBoundBox.makeBoxSendingValue(0, eventLoop: loop)
         let bootstrap = ServerBootstrap(group: loop, childGroup: loop)
@@ -39,7 +49,7 @@ enum OperationsServer {
                 }
             }
         do {
-            return try await bootstrap.bind(host: listener.host, port: listener.port).get()
+            return try await bootstrap.bind(to: address).get()
         } catch {
             throw BrokerStartError(.listen, "cannot listen on \(listener.host), port \(listener.port), for operators: \(error)")
         }

@@ -83,6 +83,16 @@ extension Shard {
         connection.reset()
     }
 
+    /// Knows principals by new tokens from now on. Connections of one whose token has changed end: it may be because somebody else has it.
+    func use(_ directory: PrincipalDirectory) {
+        let changed = self.directory.tokens.changed(in: directory.tokens)
+        self.directory = directory
+        for connection in Array(connections.values) {
+            guard let principal = connection.principal, changed.contains(principal) else { continue }
+            cut(connection, .notAuthenticated, "the token of '\(principal)' has changed")
+        }
+    }
+
     // MARK: Back-pressure
 
     /// Whether nothing may be taken from this connection now.

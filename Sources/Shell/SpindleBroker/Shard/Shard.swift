@@ -14,7 +14,7 @@ final class Shard {
     let limits: BrokerLimits
     let upkeep: LogUpkeepPolicy
     let logger: Logger
-    let directory: PrincipalDirectory
+    var directory: PrincipalDirectory
     let status: BrokerStatus
     /// Ends the process after a failed write or sync of the log.
     let stopProcess: @Sendable (String) -> Void
