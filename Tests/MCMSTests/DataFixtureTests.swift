@@ -28,6 +28,20 @@ import Testing
         #expect(Fixture.differences(try fixture.list("jobs"), try Self.object(try await store.jobs().items)) == [])
     }
 
+    /// Nobody wrote down then who asked; what is written from now on says it.
+    @Test(arguments: Fixture.domain) func theHistoryGoesOnWithPrincipals(name: String) async throws {
+        let fixture = try Fixture(name)
+        let store = try MCMSStore(path: fixture.path + "/mcms/mcms.sqlite")
+        defer { try? store.close() }
+        let draft = try #require(try await store.routings().items.first { $0.name == "draft" })
+        let before = try await store.history(of: draft.id).items
+        #expect(!before.isEmpty && before.allSatisfy { $0.principal == nil })
+        _ = try await store.submit(draft.id, by: Caller(actor: "이영희", principal: "pages", correlationID: "c-1"))
+        #expect(try await store.history(of: draft.id).items.map(\.principal) == before.map { _ in nil } + ["pages"])
+        let sessions = try await store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM webSession") }
+        #expect(sessions == 0, "earlier sessions don't say for which token they were traded, and end")
+    }
+
     /// Approved while no broker was there: the command and its events wait, in a killed process as claimed by its relay.
     @Test(arguments: Fixture.domain) func messagesThatNoBrokerTookStillWait(name: String) async throws {
         let fixture = try Fixture(name)

@@ -13,16 +13,16 @@ struct TestAPI {
     let test: TestStore
     let app: Application<RouterResponder<BasicRequestContext>>
 
-    static let tokens = ["admin": "admin-token-0123456789", "web": "web-token-0123456789", "worker": "worker-token-0123456789", "addin": "addin-token-0123456789"]
+    static let tokens = ["admin": "admin-token-0123456789", "web": "web-token-0123456789", "worker": "worker-token-0123456789", "addin": "addin-token-0123456789", "pages": "pages-token-0123456789"]
 
     /// The roles of the shipped descriptions.
     static let roles: [TokenDirectoryAuthenticator.Assignment] = [
         .init(principal: "admin", role: .admin), .init(principal: "web", role: .approver), .init(principal: "worker", role: .viewer),
-        .init(principal: "addin", role: .addin),
+        .init(principal: "addin", role: .addin), .init(principal: "pages", role: .bff),
     ]
 
-    init(_ access: WebAccess.Configuration = .init()) throws {
-        test = try TestStore()
+    init(_ access: WebAccess.Configuration = .init(), approval: ApprovalRule = .anyone) throws {
+        test = try TestStore(approval: approval)
         let tokens = test.folder.appendingPathComponent("tokens")
         try FileManager.default.createDirectory(at: tokens, withIntermediateDirectories: true)
         for (name, token) in Self.tokens {
@@ -71,7 +71,7 @@ struct TestAPI {
         #expect(created.body["name"] == "브래킷 3호")
         #expect(created.body["legalActions"] == .list(["submit"]))
         #expect(try await api.send(.post, "/api/routings/\(id)/submit").body["status"] == "pendingApproval")
-        let approved = try await api.send(.post, "/api/routings/\(id)/approve", #"{"actor":"이영희"}"#)
+        let approved = try await api.send(.post, "/api/routings/\(id)/approve", #"{"actor":"이영희"}"#, as: "pages")
         #expect(approved.body["status"] == "approved")
         #expect(approved.body["approver"] == "이영희")
         #expect(approved.body["lastGenerationStatus"] == "queued")
@@ -87,6 +87,7 @@ struct TestAPI {
             history.body["items"]?.list?.map { $0["event"] }
                 == ["RoutingCreated", "RoutingSubmitted", "RoutingApproved", "AddinJobCreated"])
         #expect(history.body["items"]?.list?.first?["actor"] == "web")
+        #expect(history.body["items"]?.list?.map { $0["principal"] } == ["web", "web", "pages", "pages"], "who asked is kept beside in whose name")
     }
 
     @Test func aRepeatedCallbackIsAnsweredTheSame() async throws {
@@ -135,7 +136,7 @@ struct TestAPI {
         Refusal(method: .post, path: "/api/routings", body: #"{"name":7}"#, status: 400, kind: "invalid-field", field: "name"),
         Refusal(method: .post, path: "/api/routings", body: #"{"name":" "}"#, status: 400, kind: "invalid-field", field: "name"),
         Refusal(
-            method: .post, path: "/api/routings", body: #"{"name":"a","actor":""}"#, status: 400, kind: "invalid-field", field: "actor"),
+            method: .post, path: "/api/routings", body: #"{"name":"a","actor":""}"#, principal: "pages", status: 400, kind: "invalid-field", field: "actor"),
         Refusal(method: .get, path: "/api/routings?limit=0", status: 400, kind: "invalid-field", field: "limit"),
         Refusal(method: .get, path: "/api/routings?limit=many", status: 400, kind: "invalid-field", field: "limit"),
         Refusal(method: .get, path: "/api/routings?status=done", status: 400, kind: "invalid-field", field: "status"),

@@ -24,10 +24,10 @@ struct TestStore: Sendable {
     let clock = SteppingClock()
     let store: MCMSStore
 
-    init() throws {
+    init(approval: ApprovalRule = .anyone) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("mcms-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        store = try MCMSStore(path: folder.appendingPathComponent("mcms.sqlite").path, clock: clock.read)
+        store = try MCMSStore(path: folder.appendingPathComponent("mcms.sqlite").path, approval: approval, clock: clock.read)
     }
 
     /// The same file through other connections, as another process has it.

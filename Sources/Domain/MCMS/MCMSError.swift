@@ -5,25 +5,40 @@ package enum MCMSError: Error, Hashable, CustomStringConvertible {
     case notFound(Kind, id: String)
     case illegalTransition(IllegalTransition)
     case invalid(field: String, problem: String)
+    /// Two people must see each routing, and this one asks for the approval of their own.
+    case ownApproval(actor: String)
 
     package var description: String {
         switch self {
         case .notFound(let kind, let id): "There is no \(kind.rawValue) with the id “\(id)”."
         case .illegalTransition(let error): error.description
         case .invalid(let field, let problem): "“\(field)” \(problem)."
+        case .ownApproval(let actor): "“\(actor)” created or submitted this routing, and somebody else must approve it."
         }
     }
 }
 
 /// Who does something, and the id under which everything that follows from it can be found.
 package struct Caller: Hashable, Sendable {
+    /// The person, for the history.
     package let actor: String
+    /// Whose token or session made the request; nil where it came as a message, whose sender is not proven.
+    package let principal: String?
     package let correlationID: String
 
-    package init(actor: String, correlationID: String) {
+    package init(actor: String, principal: String? = nil, correlationID: String) {
         self.actor = actor
+        self.principal = principal
         self.correlationID = correlationID
     }
+}
+
+/// Who may approve a routing.
+package enum ApprovalRule: String, CaseIterable, Sendable {
+    /// Anyone who may approve, also those who created or submitted it.
+    case anyone
+    /// Somebody else than those who created and last submitted it.
+    case fourEyes
 }
 
 /// How long texts may be, in characters.

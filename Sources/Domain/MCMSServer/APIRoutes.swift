@@ -13,7 +13,15 @@ struct APIRequest: Sendable {
     let correlationID: String
     let bodyBytesMax: Int
 
-    func caller(actor: String? = nil) -> Caller { Caller(actor: actor ?? principal.name, correlationID: correlationID) }
+    /// - Parameter actor: as the body names it. Only a server with pages of its own may: it has proven who the person is.
+    func caller(actor: String? = nil) throws -> Caller {
+        if let actor, !principal.permissions.contains(.nameActor) {
+            throw Problem(
+                .invalidField, "“actor” is “\(actor.prefix(100))”, but “\(principal.name)” acts in its own name only.",
+                action: "Leave “actor” out, or use the token of a principal with the role “bff”.", field: "actor")
+        }
+        return Caller(actor: actor ?? principal.name, principal: principal.name, correlationID: correlationID)
+    }
 
     /// The body as JSON. An empty body reads as `{}`, for actions whose fields are all optional.
     func body<Value: Decodable>(_ type: Value.Type) async throws -> Value {

@@ -14,7 +14,7 @@ extension APIRoutes {
         }
         on(.post, "api/addin/jobs/{id}/complete", .reportJobs, bodyBytesMax: Self.reportBytesMax) { call in
             let report = try await call.body(AddinReport.self)
-            let receipt = try await store.acceptCallback(job: call.id, report, by: call.caller())
+            let receipt = try await store.acceptCallback(job: call.id, report, by: try call.caller())
             return try .json(receipt, status: .accepted)
         }
     }

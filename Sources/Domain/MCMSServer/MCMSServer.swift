@@ -38,9 +38,10 @@ package struct MCMSServer: Sendable {
 
     private func addPage<Context: RequestContext>(to router: some RouterMethods<Context>) {
         page.addFiles(to: router)
-        router.get("/") { request, _ in
+        router.get("/") { request, context in
             do {
-                return page.response(cookie: try await access.cookieForVisitor(request))
+                let peer = (context as? any RemoteAddressRequestContext)?.remoteAddress
+                return page.response(cookie: try await access.cookieForVisitor(request, from: peer))
             } catch {
                 // The page can still be shown; it will say that it isn't signed in.
                 logger.error("audit.error", metadata: ["what": "no session for a visitor", "error": "\(error)"])

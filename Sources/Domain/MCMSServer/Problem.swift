@@ -108,6 +108,8 @@ extension Problem {
             self.init(.notFound, error.description, action: "Check the id; the list shows which there are.")
         case .invalid(let field, _):
             self.init(.invalidField, error.description, action: "Correct the field and send the request again.", field: field)
+        case .ownApproval:
+            self.init(.notPermitted, error.description, action: "Ask somebody else to approve it.")
         case .illegalTransition(let transition):
             self.init(
                 .illegalTransition, error.description,

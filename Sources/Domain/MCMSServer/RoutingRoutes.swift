@@ -28,7 +28,7 @@ extension APIRoutes {
         }
         on(.post, "api/routings", .changeRoutings) { call in
             let new = try await call.body(NewRouting.self)
-            let routing = try await store.createRouting(name: new.name, by: call.caller(actor: new.actor))
+            let routing = try await store.createRouting(name: new.name, by: try call.caller(actor: new.actor))
             return try .json(RoutingView(routing: routing), status: .created, headers: [.location: "/api/routings/\(routing.id)"])
         }
         on(.get, "api/routings", .readRoutings) { call in
@@ -52,7 +52,7 @@ extension APIRoutes {
         }
         on(.post, "api/routings/{id}/\(action.rawValue)", .changeRoutings) { call in
             let body = try await call.body(ActionBody.self)
-            let caller = call.caller(actor: body.actor)
+            let caller = try call.caller(actor: body.actor)
             let routing =
                 switch action {
                 case .submit: try await store.submit(call.id, by: caller)

@@ -57,8 +57,13 @@ package final class TokenDirectoryAuthenticator: BearerAuthenticator {
         }
     }
 
-    package func principal(named name: String) -> WebPrincipal? {
-        entries.withLock { $0.first { $0.principal.name == name }?.principal }
+    package func holder(named name: String) -> TokenHolder? {
+        entries.withLock { entries in
+            guard let entry = entries.first(where: { $0.principal.name == name }), let credential = try? SHA256Stream.digest(of: entry.digest) else {
+                return nil
+            }
+            return TokenHolder(principal: entry.principal, credential: credential)
+        }
     }
 
     private static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {

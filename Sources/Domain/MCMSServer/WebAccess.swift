@@ -2,6 +2,7 @@ internal import Foundation
 internal import HTTPTypes
 package import Hummingbird
 package import MCMS
+package import NIOCore
 
 /// Decides who a request is from: by its bearer token, or by its session cookie.
 ///
@@ -9,9 +10,10 @@ package import MCMS
 /// whose cookie is `HttpOnly` and `SameSite=Strict`; only the cookie's SHA-256 is stored.
 ///
 /// On one PC, for a trial, nobody should have to type a token: with ``Configuration/visitor`` a visitor of `/` gets a session
-/// as that principal without one. That is safe only because all of this holds: the server listens on loopback (the executable must not set the
-/// option otherwise), the request names a loopback host (a foreign page that points its own name at 127.0.0.1 does not), and it did
-/// not come through a proxy. Every user of that PC can do what that principal can do; use tokens where that is too much.
+/// as that principal without one. All of this must hold: the server listens on loopback (the description is refused otherwise), the
+/// request names a loopback host (a foreign page that points its own name at 127.0.0.1 does not), no proxy has left its mark on it, and
+/// the process that made the connection belongs to the user of this server. The session is worth nothing where the marks of the request
+/// say otherwise later, or once the option is off.
 ///
 /// A cookie is sent by the browser whoever made the request, so requests that change something and are known by their cookie must
 /// come from our own page: their `Origin` must be ours. Requests with a bearer token need no such check.
@@ -19,6 +21,8 @@ package struct WebAccess: Sendable {
     package struct Configuration: Sendable {
         /// The principal as whom visitors of `/` get a session. Nil: they get none. Only for a server that is bound to loopback.
         package var visitor: String?
+        /// Whether the connection from this address was made by this server's user; asked of visitors.
+        package var isOwnUser: @Sendable (SocketAddress?) -> Bool = { LoopbackPeer.isOwnUser($0) }
         /// The server is reached by HTTPS: the cookie gets `Secure`.
         package var isSecure = false
         /// Further origins that are ours, such as `https://mcms.example.lan`, when a proxy changes the host's name.
@@ -62,10 +66,10 @@ package struct WebAccess: Sendable {
     /// Trades a token for a session.
     package func signIn(token: String, request: Request) async throws -> (WebPrincipal, Cookie) {
         try checkOrigin(request, mayBeAbsent: true)
-        guard let principal = authenticator.principal(for: token) else {
+        guard let principal = authenticator.principal(for: token), let holder = authenticator.holder(named: principal.name) else {
             throw Problem.notAuthenticated("The token is not known.", invalidToken: true)
         }
-        return (principal, try await newSession(principal.name))
+        return (principal, try await newSession(holder))
     }
 
     /// Ends the request's session. - Returns: a cookie that makes the browser forget it.
@@ -76,24 +80,27 @@ package struct WebAccess: Sendable {
     }
 
     /// The session for a visitor of `/`, if visitors get one and this one has none.
-    package func cookieForVisitor(_ request: Request) async throws -> Cookie? {
-        guard let visitor = configuration.visitor, Self.namesLoopback(request.head.authority), !Self.cameThroughProxy(request),
-            authenticator.principal(named: visitor) != nil, try await sessionPrincipal(request) == nil
+    package func cookieForVisitor(_ request: Request, from peer: SocketAddress?) async throws -> Cookie? {
+        guard let visitor = configuration.visitor, Self.cameStraight(request), let holder = authenticator.holder(named: visitor),
+            try await sessionPrincipal(request) == nil, configuration.isOwnUser(peer)
         else { return nil }
-        return try await newSession(visitor)
+        return try await newSession(holder, isVisitor: true)
     }
 
     private func sessionPrincipal(_ request: Request) async throws -> WebPrincipal? {
-        guard let digest = try Self.cookieDigest(request), let session = try await store.session(digest: digest) else { return nil }
-        return authenticator.principal(named: session.principal)
+        guard let digest = try Self.cookieDigest(request), let session = try await store.session(digest: digest),
+            let holder = authenticator.holder(named: session.principal), holder.credential == session.credential
+        else { return nil }
+        if session.isVisitor, configuration.visitor != session.principal || !Self.cameStraight(request) { return nil }
+        return holder.principal
     }
 
-    private func newSession(_ principal: String) async throws -> Cookie {
+    private func newSession(_ holder: TokenHolder, isVisitor: Bool = false) async throws -> Cookie {
         var random = SystemRandomNumberGenerator()
         let secret = Hexadecimal.text((0..<Self.cookieBytes).map { _ in UInt8.random(in: .min ... .max, using: &random) })
         try await store.createSession(
-            digest: try SHA256Stream.digest(of: Array(secret.utf8)), principal: principal,
-            lifetimeMilliseconds: configuration.sessionMilliseconds)
+            digest: try SHA256Stream.digest(of: Array(secret.utf8)), principal: holder.principal.name, credential: holder.credential,
+            isVisitor: isVisitor, lifetimeMilliseconds: configuration.sessionMilliseconds)
         return cookie(secret, maxAge: Int(configuration.sessionMilliseconds / 1_000))
     }
 
@@ -116,7 +123,11 @@ package struct WebAccess: Sendable {
     }
 
     private static let secFetchSite = fieldName("Sec-Fetch-Site")
-    private static let proxyHeaders = ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"].map(fieldName)
+    /// Besides all that begin with `X-Forwarded-`.
+    private static let proxyHeaders: Set<String> = [
+        "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "x-forwarded",
+        "x-original-host", "x-original-forwarded-for", "x-envoy-external-address", "x-scheme",
+    ]
 
     private static func fieldName(_ name: String) -> HTTPField.Name {
         guard let field = HTTPField.Name(name) else { preconditionFailure("\(name) is a valid field name") }
@@ -134,8 +145,13 @@ package struct WebAccess: Sendable {
         return try SHA256Stream.digest(of: Array(value.utf8))
     }
 
-    private static func cameThroughProxy(_ request: Request) -> Bool {
-        proxyHeaders.contains { request.headers.contains($0) }
+    /// Whether the request names a loopback host, and no proxy has left its mark on it.
+    private static func cameStraight(_ request: Request) -> Bool {
+        namesLoopback(request.head.authority)
+            && !request.headers.contains { field in
+                let name = field.name.canonicalName
+                return name.hasPrefix("x-forwarded-") || proxyHeaders.contains(name)
+            }
     }
 
     /// `localhost`, `127.0.0.1` or `[::1]`, with or without a port.

@@ -8,6 +8,8 @@ package enum WebPermission: String, Codable, CaseIterable, Sendable {
     case readJobs
     /// Report a job's result.
     case reportJobs
+    /// Say in whose name a routing is changed.
+    case nameActor
 }
 
 /// What a principal is to the API. `docs/mcms.md` has this table too.
@@ -20,10 +22,11 @@ package enum WebRole: String, CaseIterable, Sendable {
 
     package var permissions: Set<WebPermission> {
         switch self {
-        case .viewer, .bff: [.readRoutings, .readJobs]
+        case .viewer: [.readRoutings, .readJobs]
+        case .bff: [.readRoutings, .changeRoutings, .readJobs, .nameActor]
         case .approver: [.readRoutings, .changeRoutings, .readJobs]
         case .operator: [.readRoutings, .readJobs, .reportJobs]
-        case .admin: Set(WebPermission.allCases)
+        case .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs]
         case .addin: [.readJobs, .reportJobs]
         case .none: []
         }
@@ -41,10 +44,17 @@ package struct WebPrincipal: Codable, Hashable, Sendable {
     }
 }
 
+/// A principal that has a token now.
+package struct TokenHolder: Hashable, Sendable {
+    package let principal: WebPrincipal
+    /// Changes with the token, and doesn't tell it.
+    package let credential: [UInt8]
+}
+
 /// Knows the callers.
 package protocol BearerAuthenticator: Sendable {
     /// Who holds this token; `nil` if nobody does.
     func principal(for token: String) -> WebPrincipal?
-    /// The principal of a browser session; `nil` when there is no such principal any more, which ends its sessions.
-    func principal(named name: String) -> WebPrincipal?
+    /// The principal of a browser session, and what stands for its token; nil where it has none any more, which ends its sessions.
+    func holder(named name: String) -> TokenHolder?
 }

@@ -35,6 +35,8 @@ package struct HistoryEntry: Codable, Hashable, Sendable {
     package let generationOutcome: GenerationOutcome?
     package let message: String?
     package let actor: String
+    /// Whose token or session made the request. Nil where it came as a message, and in lines of before this was kept.
+    package let principal: String?
     package let correlationId: String
     package let time: Timestamp
 }

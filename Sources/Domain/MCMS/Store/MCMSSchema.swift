@@ -21,6 +21,15 @@ enum MCMSSchema {
             try db.execute(sql: historyTable)
             try db.execute(sql: messageTables)
         }
+        migrator.registerMigration("mcms.2.principals") { db in
+            // Not known of earlier lines.
+            try db.execute(sql: "ALTER TABLE historyEntry ADD COLUMN principal TEXT")
+            // Earlier sessions don't say which token they were traded for: they end.
+            try db.execute(sql: "DELETE FROM webSession")
+            try db.execute(sql: "ALTER TABLE webSession ADD COLUMN credential BLOB NOT NULL DEFAULT x''")
+            try db.execute(sql: "ALTER TABLE webSession ADD COLUMN isVisitor INTEGER NOT NULL DEFAULT 0")
+            try db.execute(sql: "CREATE INDEX webSessionByPrincipal ON webSession (principal, createdAt)")
+        }
         return migrator
     }
 

@@ -109,7 +109,7 @@ extension HistoryEntry {
     init(_ row: Row) {
         self.init(
             id: row["id"], routingId: row["routingId"], jobId: row["jobId"], event: row["event"], approvalOutcome: row["approvalOutcome"],
-            generationOutcome: row["generationOutcome"], message: row["message"], actor: row["actor"], correlationId: row["correlationId"],
-            time: row["time"])
+            generationOutcome: row["generationOutcome"], message: row["message"], actor: row["actor"], principal: row["principal"],
+            correlationId: row["correlationId"], time: row["time"])
     }
 }

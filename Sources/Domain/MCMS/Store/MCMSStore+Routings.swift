@@ -27,7 +27,9 @@ extension MCMSStore {
     /// Approves a routing and has its CAM output generated: the new status, two lines of history, the job, the command for the
     /// add-in and two events, in one transaction.
     package func approve(_ id: String, by caller: Caller) async throws -> Routing {
-        try await change(id, .approve, by: caller) { transaction, routing in
+        let approval = approval
+        return try await change(id, .approve, by: caller) { transaction, routing in
+            if approval == .fourEyes { try Self.refuseOwn(transaction, routing: id) }
             routing.approver = caller.actor
             routing.approvedAt = transaction.now
             try transaction.history(.routingApproved, routing: id, approval: .approved)
@@ -78,7 +80,23 @@ extension MCMSStore {
 
     private func checked(_ caller: Caller) throws -> Caller {
         Caller(
-            actor: try TextLimits.check(caller.actor, field: "actor", max: TextLimits.actorMax), correlationID: caller.correlationID)
+            actor: try TextLimits.check(caller.actor, field: "actor", max: TextLimits.actorMax), principal: caller.principal,
+            correlationID: caller.correlationID)
+    }
+
+    /// Refuses the approval by the actor who created the routing, or submitted it last.
+    private static func refuseOwn(_ transaction: MCMSTransaction, routing: String) throws {
+        let owners = try String.fetchAll(
+            transaction.db,
+            sql: """
+                SELECT actor FROM historyEntry WHERE id IN (
+                    (SELECT min(id) FROM historyEntry WHERE routingId = :routing AND event = :created),
+                    (SELECT max(id) FROM historyEntry WHERE routingId = :routing AND event = :submitted))
+                """,
+            arguments: ["routing": routing, "created": HistoryEvent.routingCreated, "submitted": HistoryEvent.routingSubmitted])
+        // Names that look alike are taken for one: the comparison is by what is read, whatever the case.
+        let actor = transaction.caller.actor.lowercased()
+        if owners.contains(where: { $0.lowercased() == actor }) { throw MCMSError.ownApproval(actor: transaction.caller.actor) }
     }
 
     private static func announceApproval(_ transaction: MCMSTransaction, _ routing: Routing) throws {

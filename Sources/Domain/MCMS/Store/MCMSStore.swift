@@ -9,10 +9,14 @@ package import SpindleText
 package final class MCMSStore: Sendable {
     package let pool: DatabasePool
     let clock: @Sendable () -> Timestamp
+    let approval: ApprovalRule
 
     /// Opens the file, creating it or bringing its tables up to date.
     /// - Throws: ``DatabaseFile/OpenError`` or GRDB's `DatabaseError`, each saying what is wrong with the file.
-    package init(path: String, clock: @escaping @Sendable () -> Timestamp = { Timestamp.now() }) throws {
+    package init(
+        path: String, approval: ApprovalRule = .anyone, clock: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
+    ) throws {
+        self.approval = approval
         pool = try DatabaseFile.open(path: path, migrator: MCMSSchema.migrator())
         self.clock = clock
     }

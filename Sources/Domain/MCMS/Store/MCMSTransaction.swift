@@ -14,10 +14,10 @@ struct MCMSTransaction {
     ) throws {
         try db.execute(
             sql: """
-                INSERT INTO historyEntry (routingId, jobId, event, approvalOutcome, generationOutcome, message, actor, correlationId, time)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO historyEntry (routingId, jobId, event, approvalOutcome, generationOutcome, message, actor, principal, correlationId, time)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-            arguments: [routing, job, event, approval, generation, message, caller.actor, caller.correlationID, now])
+            arguments: [routing, job, event, approval, generation, message, caller.actor, caller.principal, caller.correlationID, now])
     }
 
     /// Announces a change on a topic. Rows of one routing are published in their order.

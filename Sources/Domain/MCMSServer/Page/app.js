@@ -239,7 +239,8 @@ async function change(key, work) {
   }
 }
 
-const actor = () => byID("actor").value.trim() || undefined;
+// Only a server with pages of its own may say in whose name it acts; anyone else acts in the name of the session.
+const actor = () => (byID("actor-field").hidden ? undefined : byID("actor").value.trim() || undefined);
 
 async function act(routing, action) {
   const body = {actor: actor()};
@@ -320,9 +321,11 @@ async function begin() {
   let cursor;
   try { cursor = (await call("GET", "/events/cursor")).cursor; } catch { /* the streams begin where they are */ }
   try {
+    const session = await call("GET", "/api/session");
+    byID("actor-field").hidden = !session.permissions.includes("nameActor");
     await load();
   } catch (problem) {
-    if (problem.status === 401) return;
+    if (problem.status === 401) { signIn(); return; }
     toast(text("loadFailed"), problem.message, "bad");
     setTimeout(begin, 5000);
     return;

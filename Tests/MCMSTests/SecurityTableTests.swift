@@ -1,0 +1,344 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import MCMS
+import MCMSServer
+import NIOCore
+import SpindleBridge
+import SpindleClient
+import Testing
+
+/// Every path of the web server, by every kind of caller. What each may do is written out here once more, apart from the code.
+@Suite struct SecurityTableTests {
+    enum Right: String { case readRoutings, changeRoutings, readJobs, reportJobs, anyone, session }
+
+    /// A row of the table: a request, the right that it needs, and its answer to those who have it.
+    struct Row: Sendable, CustomTestStringConvertible {
+        let method: HTTPRequest.Method
+        let path: String
+        var body: String?
+        let right: Right
+        let status: Int
+        var testDescription: String { "\(method) \(path)" }
+
+        init(_ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, needs right: Right, _ status: Int) {
+            self.method = method
+            self.path = path
+            self.body = body
+            self.right = right
+            self.status = status
+        }
+    }
+
+    static let rows = [
+        Row(.get, "/", needs: .anyone, 200), Row(.get, "/page/app.js", needs: .anyone, 200), Row(.get, "/page/events.js", needs: .anyone, 200),
+        Row(.get, "/page/strings.js", needs: .anyone, 200), Row(.get, "/page/page.css", needs: .anyone, 200),
+        Row(.get, "/healthz", needs: .anyone, 200), Row(.get, "/readyz", needs: .anyone, 200),
+        Row(.post, "/api/routings", #"{"name":"a"}"#, needs: .changeRoutings, 201),
+        Row(.get, "/api/routings", needs: .readRoutings, 200),
+        Row(.get, "/api/routings/x", needs: .readRoutings, 404),
+        Row(.get, "/api/routings/x/history", needs: .readRoutings, 404),
+        Row(.post, "/api/routings/x/submit", "{}", needs: .changeRoutings, 404),
+        Row(.post, "/api/routings/x/approve", "{}", needs: .changeRoutings, 404),
+        Row(.post, "/api/routings/x/reject", "{}", needs: .changeRoutings, 404),
+        Row(.post, "/api/routings/x/retry-generation", "{}", needs: .changeRoutings, 404),
+        Row(.get, "/api/addin/jobs", needs: .readJobs, 200),
+        Row(.get, "/api/addin/jobs/x", needs: .readJobs, 404),
+        Row(.post, "/api/addin/jobs/x/complete", #"{"resultStatus":"failed"}"#, needs: .reportJobs, 404),
+        Row(.get, "/api/session", needs: .session, 200), Row(.delete, "/api/session", needs: .anyone, 204),
+        Row(.post, "/api/session", #"{"token":"x"}"#, needs: .anyone, 401),
+        // The streams have stopped: whoever is let in is told so.
+        Row(.get, "/events/updates", needs: .readRoutings, 503), Row(.get, "/events/alerts", needs: .readRoutings, 503),
+        Row(.get, "/events/cursor", needs: .readRoutings, 503),
+    ]
+
+    static let rights: [WebRole: Set<Right>] = [
+        .viewer: [.readRoutings, .readJobs], .approver: [.readRoutings, .changeRoutings, .readJobs], .operator: [.readRoutings, .readJobs, .reportJobs],
+        .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs], .addin: [.readJobs, .reportJobs],
+        .bff: [.readRoutings, .changeRoutings, .readJobs],
+    ]
+
+    /// A principal of each role, none of them called as its role, and all paths on one router.
+    struct Site {
+        let test: TestStore
+        let app: Application<RouterResponder<BasicRequestContext>>
+        let router: Router<BasicRequestContext>
+
+        static func token(_ role: WebRole) -> String { "token-of-somebody-\(role.rawValue)" }
+
+        init() async throws {
+            test = try TestStore()
+            for role in WebRole.allCases {
+                try Site.token(role).write(to: test.folder.appendingPathComponent("cell-\(role.rawValue)"), atomically: false, encoding: .utf8)
+            }
+            let tokens = try TokenDirectoryAuthenticator(
+                directory: test.folder.path, roles: WebRole.allCases.map { .init(principal: "cell-\($0.rawValue)", role: $0) })
+            let server = try MCMSServer(store: test.store, authenticator: tokens, logger: quiet)
+            let hub = EventHub(
+                configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["a"]), .init("alerts", topics: ["b"])]), source: NoTopics(),
+                logger: quiet)
+            let running = Task { try await hub.run() }
+            running.cancel()
+            try await running.value
+            router = Router()
+            router.add(middleware: SecurityHeaders(isSecure: true))
+            server.addRoutes(to: router)
+            EventRoutes(hub: hub, logger: quiet) { request in
+                guard let caller = try? await server.access.principal(for: request), caller.permissions.contains(.readRoutings) else { return nil }
+                return EventCaller(name: caller.name)
+            }.add(to: router)
+            app = Application(router: router, logger: quiet)
+        }
+
+        func status(_ row: Row, _ headers: HTTPFields) async throws -> (code: Int, headers: HTTPFields) {
+            var headers = headers
+            if row.body != nil { headers[.contentType] = "application/json" }
+            let fields = headers
+            return try await app.test(.router) { client in
+                try await client.execute(uri: row.path, method: row.method, headers: fields, body: row.body.map { ByteBuffer(string: $0) }) {
+                    ($0.status.code, $0.headers)
+                }
+            }
+        }
+
+        /// What a browser sends that has traded the role's token for a session; nil where it can't.
+        func session(_ role: WebRole) async throws -> HTTPFields? {
+            let (code, headers) = try await status(Row(.post, "/api/session", #"{"token":"\#(Site.token(role))"}"#, needs: .anyone, 201), [:])
+            guard code == 201, let cookie = headers[.setCookie]?.split(separator: ";").first else { return nil }
+            return [.cookie: String(cookie), .origin: "http://localhost"]
+        }
+    }
+
+    private struct NoTopics: EventFeedSource {
+        func subscribe(to pattern: String, from start: SubscriptionStart) async throws -> EventFeed { throw CancellationError() }
+    }
+
+    private func expected(_ row: Row, _ role: WebRole?) -> Int {
+        if row.right == .anyone { return row.status }
+        guard let role, let rights = Self.rights[role] else { return 401 }
+        if row.right == .session || rights.contains(row.right) { return row.status }
+        // A stream knows only who may listen.
+        return row.path.hasPrefix("/events/") ? 401 : 403
+    }
+
+    @Test func everyPathHasARow() async throws {
+        let site = try await Site()
+        defer { site.test.remove() }
+        // What is registered to be refused is in the table of HTTPTests: wrong methods, and addresses with nothing there.
+        let registered = Set(
+            site.router.routes.filter { $0.method == .get || $0.method == .post || $0.method == .delete }.map { "\($0.path)" }
+                .filter { !$0.hasSuffix("**") && $0 != "/api" })
+        let inTable = Set(Self.rows.map { $0.path.replacing("/x", with: "/{id}") })
+        #expect(registered.symmetricDifference(inTable) == [], "a path without a row, or a row without a path")
+    }
+
+    @Test(arguments: rows) func eachPathByEachCaller(row: Row) async throws {
+        let site = try await Site()
+        defer { site.test.remove() }
+        #expect(try await site.status(row, [:]).code == expected(row, nil), "nobody")
+        #expect(try await site.status(row, [.authorization: "Bearer not-a-token-of-anybody"]).code == expected(row, nil), "a wrong token")
+        for role in WebRole.allCases {
+            #expect(try await site.status(row, [.authorization: "Bearer \(Site.token(role))"]).code == expected(row, role), "bearer of \(role)")
+            let session = try await site.session(role)
+            #expect((session != nil) == (role != .none), "a session of \(role)")
+            guard let session else { continue }
+            let answer = try await site.status(row, session)
+            #expect(answer.code == expected(row, role), "session of \(role)")
+            #expect(answer.headers[.strictTransportSecurity] == "max-age=31536000")
+            #expect(answer.headers[.xContentTypeOptions] == "nosniff")
+        }
+    }
+
+    /// Who may say in whose name a routing is changed: a server with pages of its own, nobody else.
+    @Test(arguments: WebRole.allCases) func theActorIsTakenFromABFFOnly(role: WebRole) async throws {
+        let site = try await Site()
+        defer { site.test.remove() }
+        let row = Row(.post, "/api/routings", #"{"name":"a","actor":"이영희"}"#, needs: .changeRoutings, 201)
+        let status = try await site.status(row, [.authorization: "Bearer \(Site.token(role))"]).code
+        #expect(status == (role == .bff ? 201 : expected(row, role) == 201 ? 400 : expected(row, role)))
+    }
+
+    /// Headers by which a caller might pass for somebody else. The session is an approver's; the request creates a routing.
+    @Test(arguments: [
+        ([:], 201), (["Origin": "https://evil.example"], 403), (["Origin": "null"], 403), (["Origin": "http://localhost:81"], 403),
+        (["Origin": "http://localhost.evil.example"], 403), (["Sec-Fetch-Site": "cross-site"], 403), (["Sec-Fetch-Site": "same-site"], 403),
+        // A bad token is not made good by a cookie beside it, nor by another scheme.
+        (["Authorization": "Bearer not-a-token-of-anybody"], 401), (["Authorization": "Basic YWRtaW46YWRtaW4="], 401), (["Authorization": ""], 401),
+        (["Authorization": "Bearer"], 401),
+        // Names that other servers take on trust.
+        (["X-Forwarded-User": "cell-admin", "X-Remote-User": "cell-admin", "Remote-User": "cell-admin"], 201),
+        (["X-Original-URL": "/healthz", "X-Rewrite-URL": "/healthz"], 201), (["X-HTTP-Method-Override": "GET"], 201),
+        (["Content-Type": "text/plain"], 415), (["Content-Type": "application/x-www-form-urlencoded"], 415),
+    ] as [([String: String], Int)])
+    func headersGiveNobodysRights(headers: [String: String], status: Int) async throws {
+        let api = try TestAPI()
+        defer { api.test.remove() }
+        let signedIn = try await api.send(.post, "/api/session", #"{"token":"\#(TestAPI.tokens["web"]!)"}"#, as: nil)
+        let cookie = try #require(signedIn.headers[.setCookie]?.split(separator: ";").first)
+        var fields: HTTPFields = [.cookie: String(cookie), .origin: "http://localhost"]
+        for (name, value) in headers { fields[try #require(HTTPField.Name(name))] = value }
+        let answer = try await api.send(.post, "/api/routings", #"{"name":"a"}"#, as: nil, headers: fields)
+        #expect(answer.status == status, "\(answer.text)")
+        guard status == 201 else { return }
+        let history = try await api.test.store.history(of: try #require(answer.body["id"]?.text)).items
+        #expect(history.map(\.principal) == ["web"] && history.map(\.actor) == ["web"])
+    }
+
+    // MARK: Visitors
+
+    struct Visit: Sendable, CustomTestStringConvertible {
+        var authority: String? = "127.0.0.1:7402"
+        var headers: [String: String] = [:]
+        var isOwnUser = true
+        let isLetIn: Bool
+        var testDescription: String { "\(authority ?? "no host") \(headers) own user: \(isOwnUser)" }
+    }
+
+    static let visits =
+        [
+            Visit(isLetIn: true), Visit(authority: "localhost:7402", isLetIn: true), Visit(authority: "[::1]:7402", isLetIn: true),
+            Visit(isOwnUser: false, isLetIn: false), Visit(authority: "mcms.example.lan", isLetIn: false),
+            Visit(authority: "127.0.0.1.evil.example", isLetIn: false), Visit(authority: "10.0.0.5:7402", isLetIn: false), Visit(authority: nil, isLetIn: false),
+        ]
+        + [
+            "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "x-forwarded-anything", "Forwarded",
+            "X-Real-IP", "Via", "CF-Connecting-IP", "True-Client-IP",
+        ].map { Visit(headers: [$0: "127.0.0.1"], isLetIn: false) }
+
+    @Test(arguments: visits) func aVisitorComesStraightFromThisPC(visit: Visit) async throws {
+        var access = WebAccess.Configuration()
+        access.visitor = "web"
+        access.isOwnUser = { _ in visit.isOwnUser }
+        let api = try TestAPI(access)
+        defer { api.test.remove() }
+        let tokens = try TokenDirectoryAuthenticator(directory: api.test.folder.appendingPathComponent("tokens").path, roles: TestAPI.roles)
+        let door = WebAccess(store: api.test.store, authenticator: tokens, configuration: access)
+        func request(_ cookie: String? = nil) throws -> Request {
+            var head = HTTPRequest(method: .get, scheme: "http", authority: visit.authority, path: "/")
+            for (name, value) in visit.headers { head.headerFields[try #require(HTTPField.Name(name))] = value }
+            if let cookie { head.headerFields[.cookie] = cookie }
+            return Request(head: head, body: RequestBody(buffer: ByteBuffer()))
+        }
+        let cookie = try await door.cookieForVisitor(try request(), from: nil)
+        #expect((cookie != nil) == visit.isLetIn)
+        // A visitor's session that was given on this PC is worth nothing on the ways that are closed to visitors.
+        access.isOwnUser = { _ in true }
+        let open = WebAccess(store: api.test.store, authenticator: tokens, configuration: access)
+        let good = Request(
+            head: HTTPRequest(method: .get, scheme: "http", authority: "localhost:7402", path: "/"), body: RequestBody(buffer: ByteBuffer()))
+        let given = try #require(try await open.cookieForVisitor(good, from: nil))
+        let again = try? await open.principal(for: try request("\(given.name)=\(given.value)"))
+        #expect((again != nil) == (visit.isLetIn || !visit.isOwnUser))
+        // And nothing at all once the setting is off.
+        let closed = WebAccess(store: api.test.store, authenticator: tokens, configuration: .init())
+        #expect(try await closed.cookieForVisitor(good, from: nil) == nil)
+        #expect((try? await closed.principal(for: try request("\(given.name)=\(given.value)"))) == nil)
+    }
+
+    @Test func theOwnerOfAConnectionIsReadFromTheKernelsTable() {
+        let table = """
+              sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+               0: 0100007F:1CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0
+               1: 0100007F:D2F0 0100007F:1CEA 01 00000000:00000000 00:00000000 00000000  1000        0 2 1 0
+               2: 0100007F:1CEA 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000     0        0 3 1 0
+               3: 0500000A:D2F0 0600000A:01BB 01 00000000:00000000 00:00000000 00000000    33        0 4 1 0
+               4: 0000000000000000FFFF00000100007F:D2F1 0000000000000000FFFF00000100007F:1CEA 01 0:0 0:0 0  1001 0 5
+            """
+        #expect(LoopbackPeer.users(ofPort: 0xD2F0, in: table) == [1000])
+        #expect(LoopbackPeer.users(ofPort: 0xD2F1, in: table) == [1001])
+        #expect(LoopbackPeer.users(ofPort: 0x1CEB, in: table) == [])
+        #expect(LoopbackPeer.users(ofPort: 1, in: "") == [])
+    }
+
+    // MARK: Sessions and tokens
+
+    /// A session ends with the token for which it was traded: the token is another, or there is none.
+    @Test(arguments: ["another-token-0123456789", nil]) func aSessionEndsWithItsToken(next: String?) async throws {
+        let api = try TestAPI()
+        defer { api.test.remove() }
+        let folder = api.test.folder.appendingPathComponent("tokens")
+        let tokens = try TokenDirectoryAuthenticator(directory: folder.path, roles: TestAPI.roles)
+        let access = WebAccess(store: api.test.store, authenticator: tokens, configuration: .init())
+        func request(_ cookie: Cookie) -> Request {
+            var head = HTTPRequest(method: .get, scheme: "http", authority: "localhost", path: "/api/session")
+            head.headerFields[.cookie] = "\(cookie.name)=\(cookie.value)"
+            return Request(head: head, body: RequestBody(buffer: ByteBuffer()))
+        }
+        let anybody = Request(head: HTTPRequest(method: .post, scheme: "http", authority: "localhost", path: "/"), body: RequestBody(buffer: ByteBuffer()))
+        let mine = try await access.signIn(token: TestAPI.tokens["web"]!, request: anybody).1
+        let other = try await access.signIn(token: TestAPI.tokens["admin"]!, request: anybody).1
+        let file = folder.appendingPathComponent("web")
+        if let next { try next.write(to: file, atomically: true, encoding: .utf8) } else { try FileManager.default.removeItem(at: file) }
+        #expect(try await access.principal(for: request(mine)).name == "web", "not before the tokens are read again")
+        try tokens.reload()
+        await #expect(throws: Problem.self) { try await access.principal(for: request(mine)) }
+        #expect(try await access.principal(for: request(other)).name == "admin")
+        if let next {
+            let again = try await access.signIn(token: next, request: anybody).1
+            #expect(try await access.principal(for: request(again)).name == "web")
+        }
+    }
+
+    @Test func onePrincipalsSessionsDriveOutOnlyItsOwn() async throws {
+        let test = try TestStore()
+        defer { test.remove() }
+        func digest(_ number: Int) -> [UInt8] { withUnsafeBytes(of: number.bigEndian, Array.init) }
+        func begin(_ number: Int, _ principal: String) async throws {
+            try await test.store.createSession(
+                digest: digest(number), principal: principal, credential: [], isVisitor: false, lifetimeMilliseconds: 1_000_000_000)
+        }
+        try await begin(0, "kim")
+        for number in 1...MCMSStore.sessionsPerPrincipalMax + 1 { try await begin(number, "web") }
+        #expect(try await test.store.session(digest: digest(0))?.principal == "kim")
+        #expect(try await test.store.session(digest: digest(1)) == nil, "its oldest")
+        #expect(try await test.store.session(digest: digest(2)) != nil)
+    }
+
+    // MARK: Four eyes
+
+    @Test func fourEyesSeeEachRouting() async throws {
+        let api = try TestAPI(approval: .fourEyes)
+        defer { api.test.remove() }
+        func routing(createdBy creator: String, submittedBy submitter: String) async throws -> String {
+            let created = try await api.send(.post, "/api/routings", #"{"name":"a","actor":"\#(creator)"}"#, as: "pages")
+            let id = try #require(created.body["id"]?.text)
+            _ = try await api.send(.post, "/api/routings/\(id)/submit", #"{"actor":"\#(submitter)"}"#, as: "pages")
+            return id
+        }
+        for (creator, submitter, approver, status) in [
+            ("김철수", "김철수", "김철수", 403), ("김철수", "이영희", "김철수", 403), ("이영희", "김철수", "김철수", 403), ("Kim", "Kim", "KIM", 403),
+            ("김철수", "김철수", "이영희", 200), ("김철수", "이영희", "박민수", 200),
+        ] {
+            let id = try await routing(createdBy: creator, submittedBy: submitter)
+            let answer = try await api.send(.post, "/api/routings/\(id)/approve", #"{"actor":"\#(approver)"}"#, as: "pages")
+            #expect(answer.status == status, "\(creator), \(submitter), \(approver)")
+        }
+        // Who asks for approval again, after a rejection, is the submitter; the one before may approve.
+        let id = try await routing(createdBy: "김철수", submittedBy: "이영희")
+        _ = try await api.send(.post, "/api/routings/\(id)/reject", as: "web")
+        _ = try await api.send(.post, "/api/routings/\(id)/submit", #"{"actor":"박민수"}"#, as: "pages")
+        #expect(try await api.send(.post, "/api/routings/\(id)/approve", #"{"actor":"박민수"}"#, as: "pages").status == 403)
+        #expect(try await api.send(.post, "/api/routings/\(id)/approve", #"{"actor":"이영희"}"#, as: "pages").status == 200)
+        // Otherwise one's own routing may be approved.
+        let open = try TestAPI()
+        defer { open.test.remove() }
+        let own = try await open.test.store.createRouting(name: "a", by: open.test.caller("web"))
+        _ = try await open.send(.post, "/api/routings/\(own.id)/submit")
+        #expect(try await open.send(.post, "/api/routings/\(own.id)/approve").status == 200)
+    }
+
+    @Test func theDatabaseIsItsOwnersAlone() throws {
+        let test = try TestStore()
+        defer { test.remove() }
+        let file = test.folder.appendingPathComponent("mcms.sqlite").path
+        func mode(_ path: String) throws -> Int? { try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int }
+        for name in [file, file + "-wal", file + "-shm", file + ".open-lock"] { #expect(try mode(name) == 0o600, "\(name)") }
+        // As earlier versions left them.
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file)
+        try test.another().close()
+        #expect(try mode(file) == 0o600)
+        try test.store.backup(to: file + ".copy")
+        #expect(try mode(file + ".copy") == 0o600)
+    }
+}
