@@ -20,6 +20,9 @@ struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The authority that signed the broker's certificate, PEM. (default: DIR/tls/ca.pem where that is there)", valueName: "file"))
     var ca: String?
 
+    @Flag(help: "Send the token to another machine without TLS, where everyone on the way can read it.")
+    var allowPlaintext = false
+
     @Option(help: "Whose token is used.")
     var principal = "admin"
 
@@ -31,7 +34,12 @@ struct ClientOptions: ParsableArguments {
 
     func validate() throws {
         if url != nil, portBase != nil { throw ValidationError("--url and --port-base both say where the broker is: give one of them.") }
-        if let url { _ = try BrokerAddress(url: url) }
+        guard let url else { return }
+        let address = try BrokerAddress(url: url)
+        if !address.isTLS, !address.isLoopback, !allowPlaintext {
+            throw ValidationError(
+                "spindle:// to “\(address.host)” would send the token without TLS, where everyone on the way can read it: use spindles://, or say --allow-plaintext.")
+        }
     }
 
     var directory: DataDirectory { DataDirectory(option: data) }
@@ -113,6 +121,13 @@ struct BrokerAddress: Equatable {
     var host: String
     var port: Int
     var isTLS: Bool
+
+    /// Whether it is on this machine. A name counts only as `localhost`: what it stands for is somebody else's word.
+    var isLoopback: Bool {
+        if host == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
 
     init(host: String, port: Int, isTLS: Bool) {
         self.host = host
