@@ -27,7 +27,6 @@ extension Target.Dependency {
     static let lifecycleUnix: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
     static let hummingbird: Self = .product(name: "Hummingbird", package: "hummingbird")
     static let hummingbirdTesting: Self = .product(name: "HummingbirdTesting", package: "hummingbird")
-    static let hummingbirdTLS: Self = .product(name: "HummingbirdTLS", package: "hummingbird")
     static let httpClient: Self = .product(name: "AsyncHTTPClient", package: "async-http-client")
     static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
     static let yams: Self = .product(name: "Yams", package: "Yams")
@@ -107,6 +106,7 @@ let package = Package(
             "SpindleText", "SpindleNode", "SpindleLog", "SpindleWire", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .x509, .crypto,
             .logging, .lifecycle,
         ]),
+        library("SpindleWeb", in: .shell, [.hummingbird, .nioCore, .nioHTTP1, .nioSSL, .logging]),
         library("SpindleCluster", in: .shell, ["SpindleText", "SpindleWire", "SpindleLog", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
 
         // Programs that talk to a broker.
@@ -125,10 +125,10 @@ let package = Package(
         .executableTarget(
             name: "spindle",
             dependencies: [
-                "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster",
+                "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
                 "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleText", "SpindleWire",
                 "MCMS", "MCMSServer", "Outbox", "CMalloc",
-                .arguments, .httpClient, .histogram, .hummingbird, .hummingbirdTLS, .lifecycle, .lifecycleUnix, .logging,
+                .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
             swiftSettings: settings
@@ -174,6 +174,7 @@ let package = Package(
             "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleText", "SpindleWire", "SpindleCluster", .nioCore, .nioPosix, .nioSSL,
             .logging, .lifecycle,
         ]),
+        tests("SpindleWebTests", ["SpindleWeb", "SpindleCluster", .nioCore, .nioPosix, .nioHTTP1, .nioEmbedded, .hummingbird, .logging]),
         tests("SpindleClientTests", [
             "SpindleClient", "SpindleWire", "SpindleBroker", "SpindleLog", "SpindleNode", "SpindleCluster", "FakeBroker", .nioCore, .nioPosix, .logging,
         ]),
@@ -182,7 +183,10 @@ let package = Package(
             "SpindleBridge", "SpindleClient", "SpindleText", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
         ]),
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
-        tests("MCMSTests", ["DataFixtures", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", .grdb, .hummingbird, .hummingbirdTesting, .logging]),
+        tests("MCMSTests", [
+            "DataFixtures", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
+            .grdb, .hummingbird, .hummingbirdTesting, .nioCore, .logging,
+        ]),
         tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleDisk", .httpClient]),
     ]
 )

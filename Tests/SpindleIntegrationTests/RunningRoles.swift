@@ -13,8 +13,10 @@ actor RunningRoles {
     private var processes: [String: SpindleProcess] = [:]
     private let commands: [String: [String]]
 
-    /// `addin`: further arguments of the add-in.
-    init(addin: [String] = ["--slow", "60ms"]) throws {
+    /// - Parameters:
+    ///   - addin: further arguments of the add-in.
+    ///   - change: of the description.
+    init(addin: [String] = ["--slow", "60ms"], change: (String) -> String = { $0 }) throws {
         directory = try TemporaryDirectory()
         base = try FreePorts.base()
         configuration = directory.path + "/cluster.yaml"
@@ -25,7 +27,7 @@ actor RunningRoles {
         for (key, value) in [("lease", "3s"), ("attemptsMax", "1000"), ("initial", "50ms"), ("cap", "200ms")] {
             text = text.replacing(try Regex("(?<indent>\\b)\(key): *[0-9a-z]+")) { _ in "\(key): \(value)" }
         }
-        try text.write(toFile: configuration, atomically: true, encoding: .utf8)
+        try change(text).write(toFile: configuration, atomically: true, encoding: .utf8)
         let common = ["--data", directory.path + "/data", "--port-base", "\(base)", "--config", configuration, "--log-format", "json"]
         commands = [
             "broker": ["broker"] + common,
@@ -80,6 +82,8 @@ actor RunningRoles {
             #expect(try await process.exitCode(within: Spindle.deadline) == 0, "\(role) stops with 0: \(process.errors.suffix(2000))")
         }
     }
+
+    nonisolated var data: String { directory.path + "/data" }
 
     nonisolated func token(_ principal: String) throws -> String {
         try String(contentsOfFile: "\(directory.path)/data/tokens/\(principal)", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)

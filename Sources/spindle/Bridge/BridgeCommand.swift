@@ -3,17 +3,16 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import HummingbirdTLS
 import Logging
 import MCMS
 import MCMSServer
 import NIOCore
-import NIOSSL
 import ServiceLifecycle
 import SpindleBridge
 import SpindleClient
 import SpindleCluster
 import SpindleObservability
+import SpindleWeb
 
 struct BridgeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,28 +28,34 @@ struct BridgeCommand: AsyncParsableCommand {
     func run() async throws {
         let cluster = try role.cluster.load()
         let web = try Self.find(role.name, in: cluster)
+        let setup = WebServerSetup(cluster: cluster, web: web)
+        try setup.checkAddress()
         let process = RoleProcess(name: web.name, options: role)
+        WebServerSetup.raiseOpenFiles()
         let client = try await BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(
             name: process.name, labels: [("role", "web")], logger: process.logger)
         let store = try DomainStore.open(cluster)
         try makeShare(cluster.sharePath())
         let hub = EventHub(configuration: .domain, source: client, logger: process.logger)
-        // The API knows callers by their tokens. On another host than the broker's it has those that somebody put there.
-        for principal in cluster.principals where principal.role != .none && cluster.brokers.contains(where: { $0.host == web.host }) {
-            _ = try await BrokerLink.token(of: principal.name, in: DataDirectory(path: cluster.dataDirectory), logger: process.logger)
-        }
-        let router = try router(cluster, web, store, hub, process)
+        try await setup.awaitTokens(logger: process.logger)
+        let tokens = try tokens(cluster)
+        let tls = try setup.tls()
+        let domain = try MCMSServer(store: store, authenticator: tokens, access: setup.access, logger: process.logger)
         let server = Application(
-            router: router, server: try Self.server(cluster, web),
+            router: router(domain, setup, store, hub, process), server: WebChannel.server(tls: tls),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
             onServerRunning: { channel in
                 process.logger.info("web server is ready", metadata: ["port": "\(channel.localAddress?.port ?? web.port)"])
             }, logger: process.logger)
+        let certificates = CertificateWatch(setup.certificateFiles(), logger: process.logger)
         do {
             try await process.run([
                 ClientClosing(client: client), DomainStore.relay(store, client, logger: process.logger),
-                MCMSHousekeeping(store: store, logger: process.logger), hub, server,
-            ])
+                MCMSHousekeeping(store: store, logger: process.logger), certificates, hub, server,
+            ]) {
+                certificates.look()
+                await setup.reload(tokens, tls, hub, process.logger)
+            }
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw CommandFailure("port \(web.port) is in use.", advice: "Stop what uses it, or choose other ports with --port-base.")
         }
@@ -73,24 +78,21 @@ struct BridgeCommand: AsyncParsableCommand {
         return web
     }
 
-    private func router(
-        _ cluster: ClusterConfiguration, _ web: WebConfiguration, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess
-    ) throws -> Router<BasicRequestContext> {
-        let tokens: TokenDirectoryAuthenticator
+    private func tokens(_ cluster: ClusterConfiguration) throws -> TokenDirectoryAuthenticator {
         do {
-            tokens = try TokenDirectoryAuthenticator(
+            return try TokenDirectoryAuthenticator(
                 directory: DataDirectory(path: cluster.dataDirectory).tokenDirectory,
                 roles: cluster.principals.map { .init(principal: $0.name, role: WebRole($0.role)) })
         } catch {
             throw CommandFailure("\(error)", advice: "The broker makes the tokens at its first start: start it first.")
         }
-        var access = WebAccess.Configuration()
-        access.visitor = ["127.0.0.1", "::1", "localhost"].contains(web.listen) ? web.principal : nil
-        access.isSecure = web.tls != nil
-        let domain = try MCMSServer(store: store, authenticator: tokens, access: access, logger: process.logger)
-        let router = Router()
+    }
+
+    private func router(_ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess) -> Router<WebContext> {
+        let router = Router(context: WebContext.self)
+        router.add(middleware: SecurityHeaders(isSecure: setup.isSecure))
         domain.addRoutes(to: router)
-        EventRoutes(hub: hub, trustedOrigins: access.trustedOrigins, logger: process.logger) { request in
+        EventRoutes(hub: hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request in
             do {
                 let caller = try await domain.access.principal(for: request)
                 return caller.permissions.contains(.readRoutings) ? EventCaller(name: caller.name) : nil
@@ -108,17 +110,6 @@ struct BridgeCommand: AsyncParsableCommand {
                 body: ResponseBody(byteBuffer: ByteBuffer(string: process.metrics.render() + (outbox ?? ""))))
         }
         return router
-    }
-
-    private static func server(_ cluster: ClusterConfiguration, _ web: WebConfiguration) throws -> HTTPServerBuilder {
-        guard let tls = web.tls else { return .http1() }
-        do {
-            let chain = try NIOSSLCertificate.fromPEMFile(cluster.resolve(tls.certificate)).map { NIOSSLCertificateSource.certificate($0) }
-            let key = try NIOSSLPrivateKey(file: cluster.resolve(tls.key), format: .pem)
-            return try .tls(.http1(), tlsConfiguration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
-        } catch {
-            throw CommandFailure("the web server's certificate cannot be used: \(error)", advice: "Make certificates with `spindle cert init`.")
-        }
     }
 
     private func makeShare(_ path: String) throws {

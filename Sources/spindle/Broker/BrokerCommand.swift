@@ -32,7 +32,11 @@ struct BrokerCommand: AsyncParsableCommand {
         } catch let error as BrokerStartError {
             throw CommandFailure("\(error)", advice: Self.advice(error, cluster))
         }
-        try await process.run([broker])
+        let certificates = CertificateWatch(cluster.certificateFiles(ofBroker: description), logger: process.logger)
+        try await process.run([broker, certificates]) {
+            certificates.look()
+            do { try await broker.reload() } catch { process.logger.error("audit.error", metadata: ["what": "tokens or certificates can't be read again; those of before hold", "error": "\(error)"]) }
+        }
     }
 
     /// Has every buffer of 1 MiB and more given back to the system when it is freed. Left alone, glibc raises that limit to the largest

@@ -22,7 +22,7 @@ struct BrokerSetup {
             dataDirectory: cluster.dataDirectory, serverName: broker.name, listeners: listeners, limits: limits,
             queues: cluster.queues.map { DeclaredQueue(name: $0.name, policy: $0.policy) },
             principals: cluster.principals.map(principal))
-        configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0) }
+        configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0, allowPlaintext: broker.allowPlaintext) }
         configuration.newQueues = newQueues
         setLog(&configuration)
         let history = Self.retention(cluster.topicDefaults)

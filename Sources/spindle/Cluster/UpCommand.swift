@@ -44,6 +44,7 @@ struct UpCommand: AsyncParsableCommand {
         try ClusterEndpoints(configuration).write(to: directory)
 
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGHUP, SIG_IGN)
         Observability.bootstrap(label: "up", format: isatty(STDERR_FILENO) == 1 ? .plain : .json, level: .error)
         let screen = UpScreen(configuration: configuration, plan: plan, directory: directory, options: cluster, isVerbose: verbose)
         let launch = ClusterLaunch(plan: plan, configuration: configuration, directory: directory, options: cluster, isVerbose: verbose)
@@ -51,7 +52,9 @@ struct UpCommand: AsyncParsableCommand {
             processes: try launch.processes(), options: SupervisorOptions(runDirectory: directory.runDirectory, onEvent: screen.handle))
         screen.begin()
         var group = ServiceGroupConfiguration(
-            services: [.init(service: supervisor, successTerminationBehavior: .gracefullyShutdownGroup, failureTerminationBehavior: .gracefullyShutdownGroup)],
+            services: [Self.hangups(supervisor), supervisor].map {
+                .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup, failureTerminationBehavior: .gracefullyShutdownGroup)
+            },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
         group.maximumGracefulShutdownDuration = nil
         do {
@@ -60,6 +63,18 @@ struct UpCommand: AsyncParsableCommand {
             throw screen.explain(error)
         }
         Output.line("stopped")
+    }
+
+    /// SIGHUP goes on to the processes, which read tokens and certificates again. The one that a closed terminal sends stops the cluster.
+    private static func hangups(_ supervisor: Supervisor) -> any Service {
+        let hadTerminal = isatty(STDIN_FILENO) == 1
+        return HangupSignal {
+            guard !hadTerminal || isatty(STDIN_FILENO) == 1 else {
+                kill(getpid(), SIGTERM)
+                return
+            }
+            await supervisor.send(SIGHUP)
+        }
     }
 
     private func plan(_ configuration: ClusterConfiguration) throws -> ClusterPlan {

@@ -15,6 +15,16 @@ extension ClusterConfiguration {
     }
 }
 
+extension ApprovalRule {
+    init(_ approval: ApprovalConfiguration) {
+        self =
+            switch approval {
+            case .anyone: .anyone
+            case .fourEyes: .fourEyes
+            }
+    }
+}
+
 /// The domain's database, as the roles of one host share it.
 enum DomainStore {
     static func open(_ cluster: ClusterConfiguration) throws -> MCMSStore {
@@ -24,8 +34,9 @@ enum DomainStore {
         let path = cluster.resolve(domain.database)
         do {
             try FileManager.default.createDirectory(
-                atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true)
-            return try MCMSStore(path: path)
+                atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: DataDirectory.mode])
+            return try MCMSStore(path: path, approval: ApprovalRule(domain.approval))
         } catch {
             throw CommandFailure("the database \(path) cannot be opened: \(error)", advice: "Does its folder belong to the user who starts this?")
         }

@@ -27,6 +27,15 @@ struct RoleOptions: ParsableArguments {
     var logFormat: LogFormat?
 }
 
+/// Calls a function at each SIGHUP.
+struct HangupSignal: Service {
+    let reload: @Sendable () async -> Void
+
+    func run() async throws {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() { await reload() }
+    }
+}
+
 /// The frame of every long-running process: its logs, its metrics, its end.
 struct RoleProcess {
     /// From the signal to stop until the process ends by force.
@@ -40,6 +49,8 @@ struct RoleProcess {
     init(name: String, options: RoleOptions) {
         // A peer that hangs up is an error of one write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        // It asks to read files again, which is possible once the role runs; it never ends one.
+        signal(SIGHUP, SIG_IGN)
         SupervisorWatch.exitWhenSupervisorIsGone()
         self.name = name
         let format = options.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .plain : .json)
@@ -48,9 +59,10 @@ struct RoleProcess {
     }
 
     /// Runs the services until SIGTERM or SIGINT, or until one of them ends, then stops them in reverse.
-    func run(_ services: [any Service]) async throws {
+    /// - Parameter reload: what SIGHUP asks for.
+    func run(_ services: [any Service], reload: @escaping @Sendable () async -> Void = {}) async throws {
         var configuration = ServiceGroupConfiguration(
-            services: services.map {
+            services: ([HangupSignal(reload: reload)] + services).map {
                 .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup, failureTerminationBehavior: .gracefullyShutdownGroup)
             },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))

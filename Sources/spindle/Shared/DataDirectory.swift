@@ -18,12 +18,23 @@ struct DataDirectory {
         path = option ?? environment ?? configured ?? Self.defaultPath
     }
 
-    /// Makes the folder, closed to others: messages and tokens are in it.
+    /// What everyone else on the machine must not see: messages, tokens, the domain's database.
+    static let mode = 0o750
+
+    /// Makes the folder, closed to others. One that is open to others is closed.
     func make() throws {
         do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o750])
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: Self.mode])
         } catch {
             throw CommandFailure("\(path) cannot be made: \(error.localizedDescription)", advice: "Choose another data directory with --data.")
+        }
+        guard let now = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int, now & ~Self.mode != 0 else { return }
+        do {
+            try FileManager.default.setAttributes([.posixPermissions: now & Self.mode], ofItemAtPath: path)
+        } catch {
+            throw CommandFailure(
+                "\(path) is open to others on this machine (mode \(String(now, radix: 8))), and this user can't close it.",
+                advice: "Let its owner run `chmod 750 \(path)`.")
         }
     }
 

@@ -43,6 +43,8 @@ import Testing
         .replacing("  - pattern: notification.alert\n", with: "  - pattern: notification.alert\n    retention: {age: 30d, bytes: 1 MiB, count: 9}\n")
         .replacing("  - name: addin\n    role", with: "  - name: addin\n    certificateName: cam\n    \(quotas)\n    role")
         .replacing("    listen: 127.0.0.1\n", with: "    listen: 127.0.0.1\n    allowPlaintext: false\n    tls: {certificate: w.pem, key: w.key}\n")
+        .replacing("    signInVisitors: true\n", with: "    signInVisitors: false\n    origins: [https://a.example]\n")
+        .replacing("  database: mcms/mcms.sqlite\n", with: "  database: mcms/mcms.sqlite\n  approval: anyone\n")
 
     private static let setup = "Broker/BrokerSetup.swift"
     private static let bridge = "Bridge/BridgeCommand.swift"
@@ -111,6 +113,9 @@ import Testing
         Use("workerGroup.concurrency", "concurrency: 4", "concurrency: 5", reads: "concurrency: group.concurrency", in: worker),
         Use("workerGroup.processes", "processes: 1", "processes: 3", reads: "group.processes", in: plan),
         Use("domain.database", "database: mcms/mcms.sqlite", "database: x.sqlite", reads: "cluster.resolve(domain.database)", in: "Roles/DomainStore.swift"),
+        Use("domain.approval", "approval: anyone", "approval: fourEyes", reads: "ApprovalRule(domain.approval)", in: "Roles/DomainStore.swift"),
+        Use("web.signInVisitors", "signInVisitors: false\n    origins: [https://a.example]", "signInVisitors: true", reads: "web.signInVisitors", in: "Bridge/WebServerSetup.swift"),
+        Use("web.origins", "origins: [https://a.example]", "origins: [https://b.example]", reads: "Set(web.origins)", in: "Bridge/WebServerSetup.swift"),
         Use("files.hosts", "hosts: [local]", "hosts: [local, further]", reads: "files.hosts.contains", in: "../Shell/SpindleCluster/Decoding/ConsistencyChecks.swift"),
         Use("files.share", "share: mcms/share", "share: /srv/share", reads: "resolve(files.share)", in: "Roles/DomainStore.swift"),
         Use("web.name", "  - name: web\n    host", "  - name: page\n    host", reads: "process = RoleProcess(name: web.name", in: bridge),
@@ -118,9 +123,9 @@ import Testing
         Use("web.principal", "    principal: web\n    port", "    principal: admin\n    port", reads: "principal: web.principal", in: bridge),
         Use("web.port", "port: 7402", "port: 7409", reads: "port: web.port", in: bridge),
         Use("web.listen", "    listen: 127.0.0.1\n    allow", "    listen: localhost\n    allow", reads: ".hostname(web.listen", in: bridge),
-        Use("web.allowPlaintext", "    listen: 127.0.0.1\n    allowPlaintext: false", "    listen: 127.0.0.1\n    allowPlaintext: true", reads: "!web.allowPlaintext", in: decoder),
-        Use("webTLS.certificate", "certificate: w.pem", "certificate: v.pem", reads: "cluster.resolve(tls.certificate)", in: bridge),
-        Use("webTLS.key", "key: w.key", "key: v.key", reads: "cluster.resolve(tls.key)", in: bridge),
+        Use("web.allowPlaintext", "    listen: 127.0.0.1\n    allowPlaintext: false", "    listen: 127.0.0.1\n    allowPlaintext: true", reads: "!web.allowPlaintext", in: "../Shell/SpindleCluster/Decoding/WebDecoder.swift"),
+        Use("webTLS.certificate", "certificate: w.pem", "certificate: v.pem", reads: "cluster.resolve(tls.certificate)", in: "Bridge/WebServerSetup.swift"),
+        Use("webTLS.key", "key: w.key", "key: v.key", reads: "cluster.resolve(tls.key)", in: "Bridge/WebServerSetup.swift"),
         Use("addin.enabled", "enabled: true", "enabled: false", reads: "addin.enabled", in: plan),
         Use("addin.host", "  host: local\n  principal: addin", "  host: further\n  principal: addin", reads: "host: description.host", in: addin),
         Use("addin.principal", "  principal: addin", "  principal: admin", reads: "principal: description.principal", in: addin),

@@ -29,7 +29,8 @@ import Testing
         let old = ClusterConfiguration.pocText
             .replacing("domain:\n  database: mcms/mcms.sqlite\n", with: "").replacing("files:\n  hosts: [local]\n  share: mcms/share\n", with: "")
             .replacing(
-                "webs:\n  - name: web\n    host: local\n    principal: web\n    port: 7402\n    listen: 127.0.0.1\n",
+                "webs:\n  - name: web\n    host: local\n    principal: web\n    port: 7402\n    listen: 127.0.0.1\n"
+                    + "    # For this trial only: your browser on this PC needs no token. Never put a proxy in front of it.\n    signInVisitors: true\n",
                 with: "web: {host: local, principal: web, port: 7402, database: mcms/mcms.sqlite, storeRoot: mcms/store, shareRoot: mcms/share}\n")
         let errors = ConfigurationErrorTests.errors(in: old)
         #expect(errors.map(\.path) == ["web"], "\(errors)")

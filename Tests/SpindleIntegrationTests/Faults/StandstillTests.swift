@@ -48,6 +48,37 @@ import Testing
         try network.remove()
     }
 
+    /// More comes meanwhile than any buffer on the way holds: browsers get it all afterwards, or are told of a gap.
+    @Test func aWebServerThatStandsStillCatchesUpOrTellsAGap() async throws {
+        let roles = try RunningRoles()
+        try await roles.startAll(["broker", "bridge"])
+        let client = try await SpindleClient.connect(
+            configuration: ClientConfiguration(host: "127.0.0.1", port: roles.base, credential: .token(try roles.token("admin"))))
+        let url = "http://127.0.0.1:\(roles.base + 2)/events/updates"
+        let bearer = ["-H", "Authorization: Bearer \(try roles.token("admin"))"]
+        try await roles.waitUntil("the web server follows the broker") { try await roles.http("GET", "/events/cursor").status == 200 }
+        let browser = try EventListener(url, bearer)
+        try await roles.waitUntil("the stream begins") { try await browser.count(of: "hello") == 1 }
+
+        try await roles.send(SIGSTOP, to: "bridge")
+        let event = Array(#"{"jobId":"\#(String(repeating: "x", count: 40_000))"}"#.utf8)
+        for _ in 0..<300 { _ = try await client.publish(events: [Message(body: event)], toTopic: "addin.job.updated") }
+        // How long it stands still is what is tested; there is nothing to wait for but this deadline.
+        try await Task.sleep(for: .seconds(30))
+        try await roles.send(SIGCONT, to: "bridge")
+
+        try await roles.waitUntil("everything came, or a gap was told") {
+            if try await browser.count(of: "addin.job.updated") == 300 { return true }
+            return try await browser.count(of: "gap") > 0
+        }
+        let before = try await browser.count(of: "addin.job.updated")
+        _ = try await client.publish(events: [Message(text: "{}")], toTopic: "addin.job.updated")
+        try await roles.waitUntil("events go on") { try await browser.count(of: "addin.job.updated") == before + 1 }
+        print("300 events of 40 kB during 30 s: \(before) came, \(try await browser.count(of: "gap")) gaps, \(await browser.connections) connections")
+        await client.close()
+        try await roles.stop()
+    }
+
     private struct Routing: Decodable {
         let id: String
         let lastGenerationStatus: String

@@ -169,6 +169,8 @@ extension ClusterConfiguration {
             principal: web
             port: 7402
             listen: 127.0.0.1
+            # For this trial only: your browser on this PC needs no token. Never put a proxy in front of it.
+            signInVisitors: true
 
         # The simulated add-in: runs the approve → generate flow without ESPRIT.
         addin:

@@ -51,7 +51,7 @@ package struct BrokerConfiguration: Sendable, Equatable {
     package var tls: TLSConfiguration?
     package var limits: BrokerLimits
     package var log: BrokerLogConfiguration
-    /// True: the plaintext port may be opened beyond loopback.
+    /// True: the plaintext port and the operations port may be opened beyond loopback.
     package var allowPlaintext: Bool
 }
 
@@ -156,6 +156,14 @@ package struct WorkerGroupConfiguration: Sendable, Equatable {
 package struct DomainConfiguration: Sendable, Equatable {
     /// The SQLite file of the domain and its outbox.
     package var database: String
+    package var approval: ApprovalConfiguration
+}
+
+/// Who may approve a routing.
+package enum ApprovalConfiguration: String, Sendable, Equatable, CaseIterable {
+    /// Also those who created or submitted it.
+    case anyone
+    case fourEyes
 }
 
 /// The folders of the domain's files.
@@ -177,6 +185,10 @@ package struct WebConfiguration: Sendable, Equatable {
     package var tls: WebTLSConfiguration?
     /// True: plain HTTP may be served beyond loopback.
     package var allowPlaintext: Bool
+    /// True: the user of this machine who opens the page is signed in without a token, as ``principal``. On loopback only.
+    package var signInVisitors: Bool
+    /// Origins under which browsers reach this server through a proxy, such as `https://mcms.example.lan`.
+    package var origins: [String]
 }
 
 /// PEM files of an HTTPS server, relative to the data directory unless absolute.

@@ -25,7 +25,7 @@ struct ClusterDecoder {
         let workers = elements(reader.list("workers", required: false, of: "worker groups")).map(workerGroup)
         let domain = reader.mapping("domain", shape: "domain", required: false).map(self.domain)
         let files = reader.mapping("files", shape: "files", required: false).map(self.files)
-        let webs = elements(reader.list("webs", required: false, of: "web servers")).map(web)
+        let webs = elements(reader.list("webs", required: false, of: "web servers")).map { WebDecoder.web($0, diagnostics) }
         let addin = reader.mapping("addin", shape: "addin", required: false).map(self.addin)
         reader.finish()
 
@@ -76,6 +76,11 @@ struct ClusterDecoder {
                 "found the plaintext address \"\(listen.plain)\", expected a loopback address (127.0.0.1), or allowPlaintext: true",
                 at: reader.place(of: "listen"))
         }
+        if ports.value.operations != nil, !allowPlaintext, !Self.isLoopback(listen.operations) {
+            diagnostics.report(
+                "found the operations address \"\(listen.operations)\", which is plain HTTP; expected a loopback address (127.0.0.1), or allowPlaintext: true",
+                at: reader.place(of: "listen"))
+        }
         return BrokerConfiguration(
             name: name, host: host, ports: ports.value, listen: listen, tls: tls, limits: limits, log: log,
             allowPlaintext: allowPlaintext)
@@ -98,8 +103,11 @@ struct ClusterDecoder {
             operations: reader?.optional("operations", .address) ?? "127.0.0.1")
     }
 
+    /// Whether the address is reached from this machine only. A name that merely begins like one is not.
     static func isLoopback(_ address: String) -> Bool {
-        address == "localhost" || address == "::1" || address.hasPrefix("127.")
+        if address == "localhost" || address == "::1" { return true }
+        let parts = address.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
     private func tls(_ reader: MappingReader) -> TLSConfiguration {
@@ -212,7 +220,8 @@ struct ClusterDecoder {
 
     private func domain(_ reader: MappingReader) -> DomainConfiguration {
         defer { reader.finish() }
-        return DomainConfiguration(database: reader.required("database", .path))
+        return DomainConfiguration(
+            database: reader.required("database", .path), approval: reader.optional("approval", .oneOf(.anyone)) ?? .anyone)
     }
 
     private func files(_ reader: MappingReader) -> FilesConfiguration {
@@ -220,28 +229,6 @@ struct ClusterDecoder {
         let hosts = reader.scalars("hosts", required: true, .name, of: "host names", countMin: 1)
         for host in hosts { diagnostics.refer(to: .host, host.value, at: host.location) }
         return FilesConfiguration(hosts: hosts.map(\.value), share: reader.required("share", .path))
-    }
-
-    private func web(_ node: ConfigNode) -> WebConfiguration {
-        let reader = MappingReader(node, shape: "web", diagnostics)
-        defer { reader.finish() }
-        let web = WebConfiguration(
-            name: reader.declaredName(as: .web), host: reader.reference("host", to: .host),
-            principal: reader.reference("principal", to: .principal), port: reader.required("port", .port),
-            listen: reader.optional("listen", .address) ?? "127.0.0.1",
-            tls: reader.mapping("tls", shape: "webTLS", required: false).map(webTLS),
-            allowPlaintext: reader.optional("allowPlaintext", .bool) ?? false)
-        if web.tls == nil, !web.allowPlaintext, !Self.isLoopback(web.listen) {
-            diagnostics.report(
-                "found the address \"\(web.listen)\" without \"tls\", expected a loopback address (127.0.0.1), a \"tls\" section, or allowPlaintext: true",
-                at: reader.place(of: "listen"))
-        }
-        return web
-    }
-
-    private func webTLS(_ reader: MappingReader) -> WebTLSConfiguration {
-        defer { reader.finish() }
-        return WebTLSConfiguration(certificate: reader.required("certificate", .path), key: reader.required("key", .path))
     }
 
     private func addin(_ reader: MappingReader) -> AddinConfiguration {

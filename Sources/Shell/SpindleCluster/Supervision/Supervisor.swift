@@ -266,6 +266,11 @@ package actor Supervisor: Service {
         process.send(SIGKILL, toGroup: true)
     }
 
+    /// Sends a signal to every process that runs.
+    package func send(_ signal: Int32) {
+        for child in children { child.process?.send(signal) }
+    }
+
     // MARK: Telling
 
     private func setState(_ index: Int, _ state: ClusterStatus.State) {
