@@ -117,7 +117,7 @@ extension BrowseReplyHead.Item {
         holder = try m.text("holder")
         percent = m.isNull("percent") ? ExtendRequest.Item.noPercent : try m.number("percent")
         note = try m.text("note")
-        if m["record"] != nil { recordByteCount = UInt32(try record(m).encoded().count) }
+        if m["record"] != nil { recordByteCount = UInt32(try StoredRecord(in: m).bytes.count) }
     }
 }
 

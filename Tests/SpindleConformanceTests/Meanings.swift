@@ -99,15 +99,32 @@ extension LeaseReplyHead {
         self.init(leaseMilliseconds: try m.number("leaseMs"), items: try m.array("messages").map {
             Item(
                 token: try DeliveryToken($0), attempt: try $0.number("attempt"), storedAtMilliseconds: try $0.number("storedAtMs"),
-                recordByteCount: UInt32(try record($0).encoded().count))
+                recordByteCount: UInt32(try StoredRecord(in: $0).bytes.count))
         })
     }
 }
 
-/// The record inside a delivery or an event.
-func record(_ m: JSONValue) throws -> MessageRecord {
-    guard let record = m["record"] else { throw JSONValue.WrongShape(key: "record") }
-    return try MessageRecord(record)
+/// The record inside a delivery or an event; none where a stand-in takes its place.
+struct StoredRecord {
+    let record: MessageRecord?
+    let bytes: [UInt8]
+
+    init(_ record: MessageRecord) throws {
+        self.record = record
+        bytes = try record.encoded()
+    }
+
+    init(in m: JSONValue) throws {
+        guard let meaning = m["record"] else { throw JSONValue.WrongShape(key: "record") }
+        guard meaning["standInBytes"] != nil else {
+            self = try StoredRecord(MessageRecord(meaning))
+            return
+        }
+        record = nil
+        var place = [UInt8](repeating: 0xFF, count: try meaning.number("standInBytes"))
+        place.withUnsafeMutableBytes { StandIn.write(into: $0) }
+        bytes = place
+    }
 }
 
 extension DeadLetterNote {
@@ -261,7 +278,7 @@ extension TopicEventsHead {
         self.init(subscriptionID: try m.number("subscriptionId"), epoch: try m.identifier("epoch"), items: try m.array("events").map {
             Item(
                 offset: try $0.identifier("offset"), storedAtMilliseconds: try $0.number("storedAtMs"), topic: try $0.text("topic"),
-                recordByteCount: UInt32(try record($0).encoded().count))
+                recordByteCount: UInt32(try StoredRecord(in: $0).bytes.count))
         })
     }
 }

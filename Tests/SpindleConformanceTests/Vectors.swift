@@ -35,10 +35,14 @@ struct FrameVector: Decodable, Sendable, CustomTestStringConvertible {
     var direction: Direction
     var hex: String
     var meaning: JSONValue
+    /// What numbered fields the frame has: their kind (`tail`, `policy`, `filter`, `retention`, `figure`) and number.
+    var tags: [String]?
     var testDescription: String { "\(opcode) \(direction): \(name)" }
 
     static let files = ["connection", "messages", "queues", "topics", "workers", "errors"]
     static let all: [FrameVector] = files.flatMap { load($0) }
+    /// Frames that every decoder must take, though nobody writes them today.
+    static let tolerated: [FrameVector] = load("tolerated")
 }
 
 /// One message record and what it means.
@@ -49,6 +53,7 @@ struct RecordVector: Decodable, Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [RecordVector] = load("records")
+    static let tolerated: [RecordVector] = load("tolerated-records")
 }
 
 /// A request that says for whom it is made.
@@ -74,6 +79,10 @@ struct RejectedVector: Decodable, Sendable, CustomTestStringConvertible {
     var error: UInt16
     var errorName: String
     var blastRadius: String
+    /// Whose frame it is: a reply, error or push must be refused by a client.
+    var direction: Direction
+    /// `broker` where the frame can be read and what the broker knows refuses it.
+    var judge: String?
     /// Which record of the batch is refused; absent where it is the frame.
     var item: Int?
     var testDescription: String { name }

@@ -175,7 +175,7 @@ import Testing
             lease w q 9 30s                 -> a#1 b#1
             done w a=x b                    -> ok ok
             unreadable on
-            await s q 0 a b                 -> !INTERNAL_ERROR acknowledged
+            await s q 0 a b                 -> !RECORD_DAMAGED acknowledged
             unreadable off
             await s q 0 a b                 -> acknowledged(x) acknowledged
             """)

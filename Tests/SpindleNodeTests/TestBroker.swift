@@ -34,6 +34,9 @@ final class TestBroker {
     var isDiskStalled = false
     /// Fetches of the node fail.
     var isLogUnreadable = false
+    /// Addresses of stored records that the disk gives out no more.
+    var damaged: Set<UInt64> = []
+    private struct Unreadable: Error {}
     /// How many bytes of its output a session takes in a turn; all where nothing is named.
     private var takes: [SessionID: Int] = [:]
     /// Output that came and was not taken.
@@ -122,6 +125,16 @@ final class TestBroker {
         return correlation
     }
 
+    /// Hands over one whole frame as a connection does, whatever its header says.
+    func raw(_ session: SessionID, frame: [UInt8]) {
+        do throws(WireError) {
+            let header = try FrameHeader(frame.span.bytes, frameBytesMax: node.frameBytesMax(session))
+            node.received(session, header: header, body: frame.span.bytes.extracting(FrameHeader.byteCount..<frame.count), now: now)
+        } catch {
+            node.framingFailed(session, error: error, now: now)
+        }
+    }
+
     // MARK: Turns
 
     /// One turn of the loop: serves waiters, writes and syncs the log, performs the effects.
@@ -205,13 +218,16 @@ final class TestBroker {
                 noteOutput(session, range.count)
             case .read(let session, let address, let count):
                 var record = [UInt8](repeating: 0, count: count)
-                try? record.withUnsafeMutableBytes { try reader.read(address: address, into: $0) }
+                record.withUnsafeMutableBytes { place in
+                    _ = StandIn.fill(place) { if damaged.contains(address) { throw Unreadable() } else { try reader.read(address: address, into: $0) } }
+                }
                 received[session, default: []] += record
                 noteOutput(session, count)
             case .fetch(let ticket, let ranges):
                 fetches += 1
                 let bytes = isLogUnreadable ? nil : try? ranges.flatMap { range in
                     var bytes = [UInt8](repeating: 0, count: range.count)
+                    if damaged.contains(range.address) { return bytes }
                     try bytes.withUnsafeMutableBytes { try reader.read(address: range.address, into: $0) }
                     return bytes
                 }

@@ -11,6 +11,7 @@ import sys
 
 import wire
 from rejected import REJECTED
+from tolerated import TOLERATED, TOLERATED_RECORDS
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -25,6 +26,7 @@ LZ4_TEXT = b"spindle " * 8
 LZ4_BLOCK = bytes([0x8F]) + b"spindle " + struct.pack("<H", 8) + bytes([32]) + bytes([0x50]) + LZ4_TEXT[59:]
 assert wire.lz4_expand(LZ4_BLOCK, len(LZ4_TEXT)) == LZ4_TEXT
 COMPRESSED = {"flags": ["lz4"], "expandedBytes": len(LZ4_TEXT), "bodyHex": LZ4_BLOCK.hex()}
+DAMAGED = {"standInBytes": 52}
 EMPTY = {"priority": 0, "bodyText": ""}
 BINARY = {"contentType": "application/octet-stream", "bodyHex": "00ff80fe0a0d"}
 
@@ -75,6 +77,7 @@ CONNECTION = [
     ("auth refused", "AUTH", "error", failure("AUTHENTICATION_FAILED", message="this token is not known")),
     ("ping", "PING", "request", {}),
     ("ping answered", "PING", "reply", {}),
+    ("the broker's ping", "PING", "push", {}),
     ("going away", "GOING_AWAY", "push", {"graceMs": 20000, "reason": "점검"}),
     ("quiet", "QUIET", "push", {"action": "quiet", "graceMs": 0, "reason": "점검"}),
     ("resume", "QUIET", "push", {"action": "resume", "graceMs": 0, "reason": ""}),
@@ -89,11 +92,19 @@ MESSAGES = [
     ("stored, duplicate and refused", "PUBLISH", "reply", {"runs": [{"status": 0, "count": 2, "firstId": "0x7f00000000000040"},
      {"status": 1, "count": 1, "firstId": "0x20"}, {"status": wire.CODES["RECORD_CORRUPT"], "count": 1, "firstId": "0x0"}]}),
     ("publish refused", "PUBLISH", "error", failure("NO_SPACE", 2000, "the disk is nearly full: acks are taken, publishes are not")),
+    ("each refusal of an item", "PUBLISH", "reply", {"runs": [{"status": wire.CODES[name], "count": 1, "firstId": "0x0"} for name in
+     ("RECORD_CORRUPT", "RECORD_INVALID", "RECORD_TOO_LARGE", "QUEUE_FULL", "SEQUENCE_OUT_OF_ORDER")]}),
+    ("duplicate of a message in the same frame", "PUBLISH", "reply", {"runs": [{"status": 0, "count": 1, "firstId": "0x10000000020"},
+     {"status": 1, "count": 1, "firstId": "0x0"}]}),
     ("publish too old to tell", "PUBLISH", "reply", {"runs": [{"status": wire.CODES["SEQUENCE_OUT_OF_ORDER"], "count": 2, "firstId": "0x0"}]}),
     ("lease", "LEASE", "request", {"queue": "esprit-gen", "messagesMax": 16, "bytesMax": 1048576, "leaseMs": 0, "waitMs": 20000}),
     ("leased", "LEASE", "reply", {"leaseMs": 30000, "messages": [
         {"id": "0x10000000020", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000123, "record": PLAIN},
         {"id": "0x10000000040", "epoch": 7, "attempt": 3, "storedAtMs": 1780000000456, "record": KOREAN}]}),
+    ("leased, one damaged", "LEASE", "reply", {"leaseMs": 30000, "messages": [
+        {"id": "0x10000000020", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000123, "record": PLAIN},
+        {"id": "0x10000000040", "epoch": 2, "attempt": 2, "storedAtMs": 1780000000456, "record": DAMAGED},
+        {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000789, "record": BINARY}]}),
     ("nothing came", "LEASE", "reply", {"leaseMs": 30000, "messages": []}),
     ("leased from a dead-letter queue", "LEASE", "reply", {"leaseMs": 30000, "messages": [
         {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000900000, "record": BINARY}],
@@ -101,6 +112,8 @@ MESSAGES = [
     ("lease refused", "LEASE", "error", failure("PERMISSION_DENIED", message="'web' may not lease 'esprit-gen'")),
     ("ack", "ACK", "request", {"tokens": [TOKEN, {"id": "0xffffffffffffffff", "epoch": 4294967295}]}),
     ("acked, one lease lost", "ACK", "reply", {"runs": [{"status": 0, "count": 1}, {"status": wire.CODES["LEASE_LOST"], "count": 1}]}),
+    ("acked in part: then the disk was full", "ACK", "reply", {"runs": [{"status": 0, "count": 4096},
+     {"status": wire.CODES["PERMISSION_DENIED"], "count": 1}, {"status": wire.CODES["NO_SPACE"], "count": 1000}]}),
     ("ack with results", "ACK", "request", {"tokens": [TOKEN, {"id": "0x40", "epoch": 2}, {"id": "0x80", "epoch": 3}],
      "results": [{"itemIndex": 0, "hex": b"{\"id\":17}".hex()}, {"itemIndex": 2, "hex": ""}]}),
     ("nack", "NACK", "request", {"items": [
@@ -111,7 +124,8 @@ MESSAGES = [
     ("extend", "EXTEND", "request", {"leaseMs": 60000, "items": [
         {**TOKEN, "percent": 42, "note": "roughing 3/7"}, {"id": "0x40", "epoch": 2, "percent": None, "note": ""}]}),
     ("extended, one cancelled", "EXTEND", "reply", {"leaseMs": 60000, "items": [
-        {"status": 0, "cancelled": True}, {"status": wire.CODES["LEASE_LOST"], "cancelled": False}]}),
+        {"status": 0, "cancelled": True}, {"status": wire.CODES["LEASE_LOST"], "cancelled": False},
+        {"status": wire.CODES["PERMISSION_DENIED"], "cancelled": False}, {"status": wire.CODES["INVALID_ARGUMENT"], "cancelled": False}]}),
     ("settle", "SETTLE", "request", {"acks": [TOKEN], "nacks": [{"id": "0x40", "epoch": 2, "disposition": "retry", "delayMs": 250, "reason": "later"}],
      "groups": [{"kind": "queue", "name": "addin-result", "records": [PLAIN, EMPTY]}, {"kind": "topic", "name": "addin.job.updated", "records": [PLAIN]}]}),
     ("settle with a result", "SETTLE", "request", {"acks": [TOKEN], "nacks": [], "groups": [{"kind": "queue", "name": "next", "records": [PLAIN]}],
@@ -126,7 +140,8 @@ MESSAGES = [
         {"status": 0, "state": "pending", "settledAtMs": 0, "resultHex": ""},
         {"status": 0, "state": "dead", "settledAtMs": 1780000000456, "resultHex": "디스크 오류".encode("utf-8").hex()},
         {"status": 0, "state": "cancelled", "settledAtMs": 1780000000789, "resultHex": ""},
-        {"status": wire.CODES["RECORD_TOO_LARGE"], "state": "acknowledged", "settledAtMs": 1780000000999, "resultHex": ""}]}),
+        {"status": wire.CODES["RECORD_TOO_LARGE"], "state": "acknowledged", "settledAtMs": 1780000000999, "resultHex": ""},
+        {"status": wire.CODES["RECORD_DAMAGED"], "state": "acknowledged", "settledAtMs": 1780000001111, "resultHex": ""}]}),
     ("await refused", "AWAIT", "error", failure("PERMISSION_DENIED", message="'web' may not publish to 'esprit-gen'")),
     ("withdraw", "WITHDRAW", "request", {"withdrawn": 4294967295}),
     ("withdrawn", "WITHDRAW", "reply", {"outcome": "withdrawn"}),
@@ -177,11 +192,19 @@ QUEUES = [
          "holder": "", "percent": None, "note": ""},
         {"id": "0x10000000080", "state": "cancelled", "epoch": 2, "attempts": 2, "storedAtMs": 1780000000999, "dueAtMs": 1780000030999,
          "holder": "worker cam-03", "percent": 0, "note": ""}]}),
+    ("browsed, one damaged", "BROWSE", "reply", {"next": "0x0", "messages": [
+        {"id": "0x10000000020", "state": "ready", "epoch": 0, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
+         "percent": None, "note": "", "record": DAMAGED},
+        {"id": "0x10000000060", "state": "ready", "epoch": 0, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
+         "percent": None, "note": "", "record": EMPTY}]}),
     ("nothing on this page", "BROWSE", "reply", {"next": "0x20000000000", "messages": []}),
     ("get", "GET", "request", {"queue": "esprit-gen.dead", "id": "0x10000000020", "parts": ["records", "histories"]}),
     ("got a dead letter", "GET", "reply", {"next": "0x0", "messages": [
         {"id": "0x10000000020", "state": "ready", "epoch": 3, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
          "percent": None, "note": "", "record": PLAIN}], "histories": [HISTORY]}),
+    ("got a damaged one", "GET", "reply", {"next": "0x0", "messages": [
+        {"id": "0x10000000020", "state": "leased", "epoch": 3, "attempts": 3, "storedAtMs": 1780000000123, "dueAtMs": 1780000030456,
+         "holder": "worker cam-03", "percent": None, "note": "", "record": DAMAGED}]}),
     ("get refused", "GET", "error", failure("NO_SUCH_MESSAGE", message="'esprit-gen' has no message 0x20")),
     ("cancel", "CANCEL", "request", {"queue": "esprit-gen", "reason": "주문이 취소되었습니다", "ids": ["0x10000000020", "0x40", "0x60", "0x80"]}),
     ("cancelled", "CANCEL", "reply", {"items": [{"status": 0, "was": "ready"}, {"status": 0, "was": "leased"}, {"status": 0, "was": "delayed"},
@@ -199,6 +222,7 @@ QUEUES = [
     ("bulk reschedule", "BULK", "request", {**BULK, "action": "reschedule", "delayMs": 60000}),
     ("look at a job", "BULK", "request", {**BULK, "action": "look", "job": "0x123456789abcdef"}),
     ("stop a job", "BULK", "request", {**BULK, "action": "stop", "job": "0xffffffffffffffff"}),
+    ("job running", "BULK", "reply", {"job": "0x1", "matched": 100000, "done": 40, "failed": 0, "state": "running"}),
     ("job done", "BULK", "reply", {"job": "0x123456789abcdef", "matched": 3, "done": 2, "failed": 1, "state": "done",
      "lastFailure": "'esprit-gen' is full"}),
     ("job stopped", "BULK", "reply", {"job": "0x1", "matched": 100000, "done": 40, "failed": 0, "state": "stopped"}),
@@ -219,6 +243,9 @@ TOPICS = [
     ("events", "TOPIC_EVENTS", "push", {"subscriptionId": 1, "epoch": "0x123456789abcdef", "events": [
         {"offset": "0x10000000200", "storedAtMs": 1780000000123, "topic": "addin.job.created", "record": PLAIN},
         {"offset": "0x10000000300", "storedAtMs": 1780000000124, "topic": "addin.job.updated", "record": COMPRESSED}]}),
+    ("events, one damaged", "TOPIC_EVENTS", "push", {"subscriptionId": 1, "epoch": "0x123456789abcdef", "events": [
+        {"offset": "0x10000000200", "storedAtMs": 1780000000123, "topic": "addin.job.created", "record": {"standInBytes": 20}},
+        {"offset": "0x10000000300", "storedAtMs": 1780000000124, "topic": "addin.job.updated", "record": PLAIN}]}),
     ("gap", "TOPIC_GAP", "push", {"subscriptionId": 1, "cursor": "123456789abcdef:10000000000", "reason": "보존 기간이 지났습니다"}),
     ("declare retention", "TOPIC_DECLARE", "request", {"pattern": "addin.*", "retention": {"ageMsMax": 604800000, "bytesMax": 1073741824, "eventsMax": 100000}}),
     ("declare retention by age", "TOPIC_DECLARE", "request", {"pattern": "*", "retention": {"ageMsMax": 0}}),
@@ -236,7 +263,7 @@ WORKERS = [
         {"id": "0x0", "principal": "", "clientName": "", "clientVersion": "", "address": "", "connectedAtMs": 0, "heardAtMs": 0, "quiet": False,
          "waits": False, "held": 1, "labels": [], "leases": [{"queue": "file-ingest", "id": "0x40", "epoch": 2, "attempt": 2,
          "leasedAtMs": 1780000000000, "endsAtMs": 1780000030000, "percent": None, "note": ""}]},
-        {"id": "0x7", "principal": "esprit-addin", "clientName": "esprit-addin", "clientVersion": "4.2.0", "address": "10.0.0.3:50123",
+        {"id": "0x7", "principal": "esprit-addin", "clientName": "esprit-addin", "clientVersion": "4.2.0", "address": "10.0.0.3",
          "connectedAtMs": 1780000000000, "heardAtMs": 1780000009000, "quiet": True, "waits": True, "held": 2,
          "labels": [{"name": "host", "value": "cam-03"}, {"name": "현장", "value": "2공장"}], "leases": [
             {"queue": "esprit-gen", **TOKEN, "attempt": 1, "leasedAtMs": 1780000001000, "endsAtMs": 1780000061000, "percent": 42, "note": "황삭 3/7"},
@@ -254,6 +281,10 @@ WORKERS = [
 ERRORS = [
     (f"error {name}", "STATS", "error", failure(name, 250 if retryable else 0, f"{name} in a sentence"))
     for code, (name, _, retryable) in wire.ERRORS.items() if name != "UNSUPPORTED_VERSION"
+] + [
+    ("error MALFORMED_FRAME of one request", "LEASE", "error", failure("MALFORMED_FRAME", message="queue: not valid UTF-8", radius="request")),
+    ("error TIMED_OUT without AUTH", "AUTH", "error", failure("TIMED_OUT", message="no AUTH within 5,000 ms", radius="connection")),
+    ("error INVALID_ARGUMENT of HELLO", "HELLO", "error", failure("INVALID_ARGUMENT", message="client name: a line feed", radius="connection")),
 ]
 
 RECORDS = [
@@ -266,7 +297,10 @@ def vectors(list):
     whole = []
     for name, opcode, direction, meaning in list:
         frame = wire.frame(opcode, direction, wire.body(opcode, direction, meaning))
-        whole.append({"name": name, "opcode": opcode, "direction": direction, "hex": frame.hex, "meaning": meaning})
+        vector = {"name": name, "opcode": opcode, "direction": direction, "hex": frame.hex, "meaning": meaning}
+        if frame.tags:
+            vector["tags"] = sorted(set(frame.tags), key=lambda tag: (tag.split()[0], int(tag.split()[1])))
+        whole.append(vector)
     return whole
 
 
@@ -299,6 +333,9 @@ def files():
     yield "errors.json", vectors(ERRORS)
     yield "records.json", [{"name": name, "hex": wire.record(meaning).hex, "meaning": meaning} for name, meaning in RECORDS]
     yield "rejected.json", REJECTED
+    yield "tolerated.json", [{"name": name, "opcode": opcode, "direction": direction, "hex": hex, "meaning": meaning}
+                             for name, opcode, direction, hex, meaning in TOLERATED]
+    yield "tolerated-records.json", [{"name": name, "hex": hex, "meaning": meaning} for name, hex, meaning in TOLERATED_RECORDS]
     yield "actors.json", actors()
 
 

@@ -10,16 +10,23 @@ MIB = 1024 * 1024
 TEN_YEARS = 315_576_000_000
 
 
-def entry(name, hex, error, cap=4 * MIB, item=None):
-    _, radius, _ = wire.ERRORS[wire.CODES[error]]
+def entry(name, hex, error, cap=4 * MIB, item=None, radius=None, direction="request", judge=None):
+    """`judge`: the frame can be read, and only the broker's state refuses it."""
+    radius = radius or wire.ERRORS[wire.CODES[error]][1]
     whole = {"name": name, "frameBytesMax": cap, "hex": hex, "error": wire.CODES[error], "errorName": error, "blastRadius": radius}
+    whole["direction"] = direction
     if item is not None:
         whole["item"] = item
+    if judge:
+        whole["judge"] = judge
     return whole
 
 
-def request(name, opcode, body, error, direction="request", **more):
-    return entry(name, wire.frame(opcode, direction, body).hex, error, **more)
+def request(name, opcode, body, error, direction="request", header={}, **more):
+    """In the open state only this request is spoilt; HELLO and AUTH spoil the connection, and so does what a client can't read."""
+    if "item" not in more and "radius" not in more:
+        more["radius"] = "request" if direction == "request" and opcode not in ("HELLO", "AUTH") else "connection"
+    return entry(name, wire.frame(opcode, direction, body, **header).hex, error, direction=direction, **more)
 
 
 def publish(record, count=1, queue="q", byte_count=None, tail=b""):
@@ -120,6 +127,21 @@ REJECTED = [
     entry("length 4 GiB", wire.frame("PING", "request", Fields(), length=2**32 - 1).hex, "FRAME_TOO_LARGE"),
     entry("5 KiB before authentication", wire.frame("HELLO", "request", Fields(), length=5120).hex, "FRAME_TOO_LARGE", cap=4096),
     entry("an unknown opcode", wire.frame(0x7777, "request", Fields()).hex, "UNSUPPORTED"),
+    entry("the reserved opcode WHY", wire.frame(0x0042, "request", Fields()).hex, "UNSUPPORTED"),
+    entry("the reserved opcode LOCATE", wire.frame(0x0043, "request", Fields()).hex, "UNSUPPORTED"),
+    request("version 2 of an opcode that has version 1", "LEASE", lease(), "UNSUPPORTED", header={"version": 2}),
+    request("version 0 of an opcode", "PING", Fields(), "UNSUPPORTED", header={"version": 0}),
+    request("version 2 of HELLO", "HELLO", hello(), "UNSUPPORTED", header={"version": 2}),
+    request("correlation id 0", "LEASE", lease(), "MALFORMED_FRAME", header={"correlation": 0}, radius="connection"),
+    request("a request with the flag push", "LEASE", lease(), "MALFORMED_FRAME", header={"flags": 4}),
+    request("a request with the flag error", "LEASE", lease(), "MALFORMED_FRAME", header={"flags": 2}),
+    request("a request with the flag reply", "LEASE", lease(), "MALFORMED_FRAME", header={"flags": 1}),
+    request("HELLO with the flag push", "HELLO", hello(), "MALFORMED_FRAME", header={"flags": 4}),
+    request("ping with a byte too many", "PING", Fields().u8(0), "MALFORMED_FRAME"),
+    request("ping with an unknown critical tag", "PING", Fields().tag(1, b"", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("ping for another, critical", "PING", Fields().tag(0x7F01, b"anna", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("HELLO for another, critical", "HELLO", hello().tag(0x7F01, b"anna", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("AUTH for another, critical", "AUTH", Fields().u8(0).string("t").tag(0x7F01, b"anna", critical=True), "UNKNOWN_CRITICAL_TAG"),
     # HELLO and AUTH.
     request("wrong magic", "HELLO", Fields().raw(b"SPINDLE9").raw(hello().data[8:]), "HELLO_REQUIRED"),
     request("hello cut in its magic", "HELLO", Fields().raw(b"SPIND"), "MALFORMED_FRAME"),
@@ -161,6 +183,7 @@ REJECTED = [
     bad_record("priority 10", wire.record({**PLAIN, "priority": 10})),
     bad_record("priority 255 behind a good record", wire.record({**PLAIN, "priority": 255}), item=1),
     bad_record("record version 2", wire.record(PLAIN, version=2)),
+    bad_record("a stand-in, which only a broker makes", wire.stand_in(24)),
     bad_record("unknown record flag", wire.record(PLAIN, flags=2)),
     bad_record("header bytes past the record", wire.record(PLAIN, header_bytes=500)),
     bad_record("body bytes past the record", wire.record(PLAIN, body_bytes=2**32 - 1)),
@@ -194,7 +217,8 @@ REJECTED = [
     request("4 billion nacks announced", "NACK", Fields().u32(2**32 - 1).add(nack()), "MALFORMED_FRAME"),
     request("progress of 101 %", "EXTEND", Fields().u32(0).u32(1).token(1, 1).u8(101).string(""), "INVALID_ARGUMENT"),
     request("extend cut", "EXTEND", Fields().u32(0).u32(1).token(1, 1).u8(0), "MALFORMED_FRAME"),
-    request("settle of 65 groups", "SETTLE", settle(65), "INVALID_ARGUMENT"),
+    request("settle of 65 groups", "SETTLE", settle(65, Fields().raw(group().data * 65)), "INVALID_ARGUMENT"),
+    request("65 settle groups announced", "SETTLE", settle(65), "MALFORMED_FRAME"),
     request("settle group kind 2", "SETTLE", settle(1, group(kind=2)), "INVALID_ARGUMENT"),
     request("settle group without records", "SETTLE", settle(1, group(count=0)), "INVALID_ARGUMENT"),
     request("settle group of 4 GiB", "SETTLE", settle(1, group(byte_count=2**32 - 1)), "MALFORMED_FRAME"),
@@ -209,7 +233,15 @@ REJECTED = [
     request("length of 2^53", "DECLARE", declare().tag(11, struct.pack("<Q", 2**53)), "INVALID_ARGUMENT"),
     request("dead-letter queue with a comma", "DECLARE", declare().tag(8, b"a,b"), "INVALID_ARGUMENT"),
     request("declare without a name", "DECLARE", declare(""), "INVALID_ARGUMENT"),
+    request("stats of nothing", "STATS", Fields().string("*").string("").u32(0), "INVALID_ARGUMENT"),
+    request("topics' stats of nothing", "TOPIC_STATS", Fields().string("*").string("").u32(0), "INVALID_ARGUMENT"),
+    request("rate of 1,000,001", "DECLARE", declare().tag(17, u64(1_000_001)), "INVALID_ARGUMENT", judge="broker"),
+    request("lease setting of 0", "DECLARE", declare().tag(1, u64(0)), "INVALID_ARGUMENT", judge="broker"),
     request("stats cut", "STATS", Fields().string("*").string(""), "MALFORMED_FRAME"),
+    request("event for a topic without a name", "TOPIC_PUBLISH", publish(wire.record(PLAIN), queue=""), "INVALID_ARGUMENT"),
+    request("event cut", "TOPIC_PUBLISH", cut(publish(wire.record(PLAIN)), 1), "MALFORMED_FRAME"),
+    request("unsubscribe cut", "TOPIC_UNSUBSCRIBE", Fields().u16(1), "MALFORMED_FRAME"),
+    request("unsubscribe from what is not there", "TOPIC_UNSUBSCRIBE", Fields().u32(9), "INVALID_ARGUMENT", judge="broker"),
     request("subscribe from 3", "TOPIC_SUBSCRIBE", Fields().u32(1).string("*").u8(3).u64(0).u64(0).u32(1), "INVALID_ARGUMENT"),
     request("credit cut", "TOPIC_CREDIT", Fields().u32(1), "MALFORMED_FRAME"),
     request("fair groups 2", "DECLARE", declare().tag(20, u64(2)), "INVALID_ARGUMENT"),
@@ -285,11 +317,8 @@ REJECTED = [
     request("4 billion queues announced", "STATS", Fields().u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
     request("4 billion events announced", "TOPIC_EVENTS", Fields().u32(1).u64(1).u32(2**32 - 1), "MALFORMED_FRAME", direction="push"),
     request("4 billion browsed messages announced", "BROWSE", Fields().u64(0).u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
-    request("browsed message in state 4", "BROWSE", Fields().u64(0).u32(1).u64(1).u8(4).raw(bytes(33)), "MALFORMED_FRAME", direction="reply"),
     request("4 billion awaited results announced", "AWAIT", Fields().u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
     request("awaited result of 4 GiB", "AWAIT", Fields().u32(1).u16(0).u8(2).u64(1).u32(2**32 - 1), "MALFORMED_FRAME", direction="reply"),
-    request("cancelled message that was 3", "CANCEL", Fields().u32(1).u16(0).u8(3), "MALFORMED_FRAME", direction="reply"),
-    request("job in state 3", "BULK", Fields().u64(1).u64(0).u64(0).u64(0).u8(3), "MALFORMED_FRAME", direction="reply"),
     request("pause's reason for a queue that is not there", "STATS", Fields().u32(0).u8(0).tag(1, struct.pack("<IH", 0, 0)), "MALFORMED_FRAME",
             direction="reply"),
     request("4 billion topics announced", "TOPIC_STATS", Fields().u64(1).u64(1).u64(1).u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME",
@@ -301,5 +330,8 @@ REJECTED = [
             direction="reply"),
     request("4 billion cancelled messages announced", "CANCELLED", Fields().u32(2**32 - 1).token(1, 1), "MALFORMED_FRAME", direction="push"),
     request("quiet cut", "QUIET", Fields().u8(0).u32(0), "MALFORMED_FRAME", direction="push"),
+    request("65,535 first ids announced", "SETTLE", Fields().u16(65535).u64(1), "MALFORMED_FRAME", direction="reply"),
+    request("leased with an unknown critical tag", "LEASE", Fields().u32(0).u32(0).tag(0x7000, b"", critical=True), "UNKNOWN_CRITICAL_TAG",
+            direction="reply"),
     request("error reply cut", "PUBLISH", Fields().u16(16).u8(2), "MALFORMED_FRAME", direction="error"),
 ]

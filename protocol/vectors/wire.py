@@ -99,10 +99,11 @@ def lz4_expand(block, size):
 
 
 class Fields:
-    """Pieces of bytes, one per field."""
+    """Pieces of bytes, one per field, and which tags are among them."""
 
     def __init__(self):
         self.pieces = []
+        self.tags = []
 
     def raw(self, data):
         if data:
@@ -128,11 +129,18 @@ class Fields:
     def token(self, id, epoch):
         return self.u64(id).u32(epoch)
 
-    def tag(self, number, data, critical=False):
+    def tag(self, number, data, critical=False, kind="tail"):
+        self.tags.append(f"{kind} {number}")
         return self.u16(number | (0x8000 if critical else 0)).u32(len(data)).raw(data)
+
+    def figure(self, number, value):
+        """A figure of STATS or TOPIC_STATS."""
+        self.tags.append(f"figure {number}")
+        return self.u16(number).u64(value)
 
     def add(self, other):
         self.pieces += other.pieces
+        self.tags += other.tags
         return self
 
     @property
@@ -151,6 +159,8 @@ def header(id, value):
 
 def record(m, crc=None, length=None, version=1, flags=None, header_bytes=None, body_bytes=None, extra=b""):
     """One message record from its meaning; the keyword arguments put a fault into it."""
+    if "standInBytes" in m:
+        return stand_in(m["standInBytes"])
     headers = Fields()
     for id, key in ((1, "correlationId"), (2, "contentType"), (3, "taskType"), (4, "group"), (5, "dedupKey")):
         if key in m:
@@ -177,14 +187,20 @@ def record(m, crc=None, length=None, version=1, flags=None, header_bytes=None, b
     return whole.add(rest)
 
 
+def stand_in(size):
+    """What a broker sends in place of a stored record of so many bytes that it cannot read."""
+    rest = Fields().u8(1).u8(0x80).u8(0).u8(0).u16(0).u16(0).u32(size - 20).raw(bytes(size - 20))
+    return Fields().u32(size).u32(crc32c(rest.data)).add(rest)
+
+
 FLAGS = {"request": 0, "reply": 1, "error": 3, "push": 4}
 
 
-def frame(opcode, direction, body, correlation=7, length=None, flags=None):
+def frame(opcode, direction, body, correlation=7, length=None, flags=None, version=1):
     """A whole frame. Pushes have the correlation id 0."""
     number = OPCODES[opcode] if isinstance(opcode, str) else opcode
     whole = Fields()
-    whole.u32(12 + len(body.data) if length is None else length).u16(number).u8(1)
+    whole.u32(12 + len(body.data) if length is None else length).u16(number).u8(version)
     whole.u8(FLAGS[direction] if flags is None else flags)
     whole.u32(0 if direction == "push" else correlation)
     return whole.add(body)
@@ -260,7 +276,7 @@ def lease_reply(m):
         notes = Fields()
         for note in m["deadLetters"]:
             notes.add(dead_letter(note))
-        body.u16(1).u32(len(notes.data)).add(notes)
+        body.tag(1, notes.data)
     return body
 
 
@@ -343,9 +359,9 @@ def policy(m):
     body = Fields()
     for name, tag in POLICY.items():
         if name in m and name != "deadLetterQueue":
-            body.tag(tag, struct.pack("<Q", m[name]))
+            body.tag(tag, struct.pack("<Q", m[name]), kind="policy")
     if "deadLetterQueue" in m:
-        body.tag(POLICY["deadLetterQueue"], m["deadLetterQueue"].encode("utf-8"))
+        body.tag(POLICY["deadLetterQueue"], m["deadLetterQueue"].encode("utf-8"), kind="policy")
     return body
 
 
@@ -360,7 +376,7 @@ def stats_reply(m):
     for queue in m["queues"]:
         body.string(queue["name"]).u16(len(STATS))
         for index, name in enumerate(STATS):
-            body.u16(index + 1).u64(queue[name])
+            body.figure(index + 1, queue[name])
         settings = policy(queue["policy"])
         body.u32(len(settings.data)).add(settings)
     body.u8(1 if m["moreFollow"] else 0)
@@ -385,21 +401,21 @@ def filter(m):
     """The filter's fields by number, behind their length."""
     fields = Fields()
     if "states" in m:
-        fields.tag(1, struct.pack("<Q", sum(STATE_BITS[state] for state in m["states"])))
+        fields.tag(1, struct.pack("<Q", sum(STATE_BITS[state] for state in m["states"])), kind="filter")
     for tag, key in ((2, "ageMsMin"), (3, "ageMsMax"), (4, "attemptsMin"), (5, "attemptsMax")):
         if key in m:
-            fields.tag(tag, struct.pack("<Q", m[key]))
+            fields.tag(tag, struct.pack("<Q", m[key]), kind="filter")
     if "group" in m:
-        fields.tag(6, m["group"].encode("utf-8"))
+        fields.tag(6, m["group"].encode("utf-8"), kind="filter")
     for header in m.get("headersEqual", []):
-        fields.tag(7, Fields().string(header["name"]).string(header["text"]).data)
+        fields.tag(7, Fields().string(header["name"]).string(header["text"]).data, kind="filter")
     for header in m.get("headersContaining", []):
-        fields.tag(8, Fields().string(header["name"]).string(header["text"]).data)
+        fields.tag(8, Fields().string(header["name"]).string(header["text"]).data, kind="filter")
     for tag, key in ((9, "originQueue"), (10, "lastReasonContains")):
         if key in m:
-            fields.tag(tag, m[key].encode("utf-8"))
+            fields.tag(tag, m[key].encode("utf-8"), kind="filter")
     if "ids" in m:
-        fields.tag(11, b"".join(struct.pack("<Q", number(id)) for id in m["ids"]))
+        fields.tag(11, b"".join(struct.pack("<Q", number(id)) for id in m["ids"]), kind="filter")
     return Fields().u32(len(fields.data)).add(fields)
 
 
@@ -432,7 +448,7 @@ def browse_reply(m):
         notes = Fields()
         for note in m["histories"]:
             notes.add(dead_letter(note))
-        body.u16(1).u32(len(notes.data)).add(notes)
+        body.tag(1, notes.data)
     return body
 
 
@@ -482,7 +498,7 @@ def topic_declare(m):
     body = Fields().string(m["pattern"])
     for name, tag in RETENTION.items():
         if name in m["retention"]:
-            body.tag(tag, struct.pack("<Q", m["retention"][name]))
+            body.tag(tag, struct.pack("<Q", m["retention"][name]), kind="retention")
     return body
 
 
@@ -497,7 +513,7 @@ def topic_stats_reply(m):
     for topic in m["topics"]:
         body.string(topic["name"]).u16(len(TOPIC_STATS))
         for index, (name, value) in enumerate(TOPIC_STATS):
-            body.u16(index + 1).u64(value(topic[name]))
+            body.figure(index + 1, value(topic[name]))
     return body.u8(1 if m["moreFollow"] else 0)
 
 
@@ -561,7 +577,7 @@ ENCODERS = {
     ("HELLO", "request"): hello, ("HELLO", "reply"): hello_reply,
     ("AUTH", "request"): lambda m: Fields().u8({"token": 0, "clientCertificate": 1}[m["method"]]).string(m["credential"]),
     ("AUTH", "reply"): lambda m: Fields().string(m["principal"]),
-    ("PING", "request"): lambda m: Fields(), ("PING", "reply"): lambda m: Fields(),
+    ("PING", "request"): lambda m: Fields(), ("PING", "reply"): lambda m: Fields(), ("PING", "push"): lambda m: Fields(),
     ("GOING_AWAY", "push"): lambda m: Fields().u32(m["graceMs"]).string(m["reason"]),
     ("QUIET", "push"): lambda m: Fields().u8(WISHES[m["action"]]).u32(m["graceMs"]).string(m["reason"]),
     ("PUBLISH", "request"): publish, ("PUBLISH", "reply"): publish_reply,

@@ -9,7 +9,7 @@ extension SpindleClient {
     ///   - bytesMax: of their records together; one message comes in any case.
     ///   - duration: of the leases; nil: the queue's own.
     ///   - wait: how long the broker waits for a message where there is none; then the answer is empty.
-    /// - Throws: ``SpindleError``. A message whose record is corrupt is sent to the dead-letter queue, not thrown at the caller. When
+    /// - Throws: ``SpindleError``. A message whose record can't be decoded is given back with the reason, not thrown at the caller. When
     ///   the task is cancelled while messages are on their way here, they are handed back.
     public func lease(
         from queue: String, max: Int = 1, bytesMax: Int = 1024 * 1024, duration: Duration? = nil, wait: Duration = .zero

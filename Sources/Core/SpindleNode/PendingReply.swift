@@ -81,14 +81,10 @@ extension Node.Outbox {
         }
     }
 
-    /// `count` bytes of the log; joined to the read before where they follow it.
+    /// One stored record. Neighbours are not joined here: damage of one must not spoil the next, so the shell has to know where each begins.
     private mutating func read(_ session: SessionID, address: UInt64, count: Int) {
         self.count(count, for: session)
-        if case .read(session, let from, let before)? = effects.last, from + UInt64(before) == address {
-            effects[effects.count - 1] = .read(session, address: from, count: before + count)
-        } else {
-            effects.append(.read(session, address: address, count: count))
-        }
+        effects.append(.read(session, address: address, count: count))
     }
 
     mutating func release(_ reply: PendingReply) {

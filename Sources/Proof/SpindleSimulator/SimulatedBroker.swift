@@ -425,8 +425,7 @@ package final class SimulatedBroker {
         frame.append(contentsOf: repeatElement(0, count: count))
         let reader = recovered.makeReader(storage: storage)
         frame.withUnsafeMutableBytes { bytes in
-            // What can't be read stays zero, and the client finds it damaged.
-            try? reader.read(address: address, into: UnsafeMutableRawBufferPointer(rebasing: bytes[start...]))
+            _ = StandIn.fill(UnsafeMutableRawBufferPointer(rebasing: bytes[start...])) { try reader.read(address: address, into: $0) }
         }
     }
 

@@ -79,12 +79,11 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
             do throws(SpindleError) {
                 return try offer.grant.delivery(queue: queue, received: offer.received, watch: offer.watch)
             } catch {
-                // No later attempt would do better, and the others must not be held up.
-                logger.error("a message can't be decoded and goes to the dead letters", metadata: [
+                // The others must not be held up.
+                logger.error("a message can't be decoded and is given back", metadata: [
                     "queue": "\(queue)", "messageID": "\(offer.grant.token.messageID)", "error": "\(error)",
                 ])
-                _ = await settle(.negativeAcknowledge(NegativeAcknowledgement(
-                    token: offer.grant.token, disposition: .dead, reason: error.description)))
+                _ = await settle(.negativeAcknowledge(NegativeAcknowledgement(undecodable: offer.grant.token, because: error)))
             }
         }
         return nil

@@ -48,6 +48,14 @@ struct LeaseGrant: Sendable {
     }
 }
 
+extension NegativeAcknowledgement {
+    /// What becomes of a delivery whose record can't be decoded. A record that its producer made so is dead at once: no later attempt would do
+    /// better. One that the broker can't read now is tried again, as the disk may do better later; at the queue's limit of attempts it is dead.
+    init(undecodable token: DeliveryToken, because error: SpindleError) {
+        self.init(token: token, disposition: error.code == .recordDamaged ? .retry : .dead, reason: error.description)
+    }
+}
+
 extension Link {
     /// Hands back what a LEASE reply brought that nobody waits for any more; best effort, the leases end by themselves.
     func release(_ body: ByteBuffer) {
@@ -55,9 +63,9 @@ extension Link {
         giveBack(grants.map { NegativeAcknowledgement(token: $0.token, disposition: .release, reason: "its receiver was cancelled") })
     }
 
-    /// Sends a message that can't be decoded to the dead-letter queue: no later attempt would do better.
+    /// Gives back a message that can't be decoded, as ``NegativeAcknowledgement/init(undecodable:because:)`` says.
     func refuse(_ token: DeliveryToken, because error: SpindleError) {
-        giveBack([NegativeAcknowledgement(token: token, disposition: .dead, reason: error.description)])
+        giveBack([NegativeAcknowledgement(undecodable: token, because: error)])
     }
 
     /// Best effort: whatever is not given back this way comes back when its lease ends.

@@ -133,7 +133,7 @@ extension SpindleError {
         case .queueFull: "the queue is at its limit; publish again when it has drained"
         case .noSpace: "the broker's disk is nearly full; publish again when there is room"
         case .recordCorrupt: "its checksum does not fit; it was changed on its way"
-        case .recordInvalid: "a header is not valid, or asks for what this broker does not support (a time to live, for instance)"
+        case .recordInvalid: "its format is not valid"
         case .recordTooLarge: "it is too large"
         case .recordDamaged: "the broker cannot read it any more: its stored bytes are damaged"
         case .noSuchMessage: "there is no such message"

@@ -104,7 +104,6 @@ extension Node {
 
     /// Units of one queue's figures, and of a name that is passed over.
     private static let unitsPerStatsRow = 8
-    private static let queuesPerStatsMax = 1000
     /// Bytes of a STATS reply that are no queues.
     private static let statsMargin = 256
 
@@ -113,7 +112,7 @@ extension Node {
         continueStats(
             StatsWalk(
                 session: request.session, correlationID: request.correlationID, allowed: request.principal.read + request.principal.admin,
-                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.queuesPerStatsMax), cursor: stats.after,
+                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), WireLimits.queuesPerReplyMax), cursor: stats.after,
                 room: pageBytesMax(request.session) - Self.statsMargin),
             now: request.now)
     }

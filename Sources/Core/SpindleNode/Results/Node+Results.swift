@@ -79,10 +79,6 @@ extension Node {
             throw WireError(
                 .invalidArgument, "the queue '\(asked.queue)' does not remember what became of its messages; declare its result retention first")
         }
-        let countMax = min(WireLimits.awaitedMax, (configuration.frameBytesMax - 1024) / (AwaitReply.itemByteCount + WireLimits.resultBytesMax))
-        guard !asked.ids.isEmpty, asked.ids.count <= countMax else {
-            throw WireError(.invalidArgument, "\(asked.ids.count) messages: 1 to \(countMax) can be awaited in a request, so that all results fit its reply")
-        }
         var pending: [UInt64] = []
         var seen: Set<UInt64> = []
         for id in asked.ids where seen.insert(id).inserted && isPending(id, in: queue) { pending.append(id) }
@@ -149,6 +145,24 @@ extension Node {
         var reading = 0
         /// What its session's window keeps free for the reply.
         var promisedBytes = 0
+
+        /// Bytes of the frame that are no items.
+        private static let margin = 1024
+
+        /// Leaves out the results for which the frame has no room; they are asked for again.
+        mutating func leaveOutResults(frameBytesMax: Int) {
+            var room = frameBytesMax - Self.margin - AwaitReply.itemByteCount * items.count
+            let all = unread
+            unread = []
+            for entry in all {
+                if entry.range.count <= room {
+                    room -= entry.range.count
+                    unread.append(entry)
+                } else {
+                    items[entry.item].status = ItemStatus(.recordTooLarge)
+                }
+            }
+        }
     }
 
     /// Answers with what has become of the messages by now, once that is durable: what becomes of them until then is not told.
@@ -175,6 +189,7 @@ extension Node {
             }
             answer.items.append(.init(state: ending, settledAtMilliseconds: result.settledAt))
         }
+        answer.leaveOutResults(frameBytesMax: configuration.frameBytesMax)
         let byteCount = answer.unread.reduce(64 + AwaitReply.itemByteCount * answer.items.count) { $0 + $1.range.count }
         guard byteCount <= outputAllowance(awaiter.session).single else { return setAside(.await(awaiter), of: awaiter.session, for: byteCount) }
         if !answer.unread.isEmpty {
@@ -207,14 +222,11 @@ extension Node {
         var answer = answer
         var place = 0
         for (item, range) in answer.unread.prefix(answer.reading) {
-            if let bytes {
-                do throws(WireError) {
-                    answer.items[item].result = try RecordView.decode(bytes.extracting(place..<(place + range.count))).body
-                } catch {
-                    answer.items[item].status = ItemStatus(error.code)
-                }
+            if let bytes, let record = try? RecordView.decode(bytes.extracting(place..<(place + range.count))) {
+                answer.items[item].result = record.body
             } else {
-                answer.items[item].status = ItemStatus(.internalError)
+                // How the message ended is known all the same.
+                answer.items[item].status = ItemStatus(.recordDamaged)
             }
             place += range.count
         }

@@ -59,11 +59,13 @@ extension Node {
                 guard header.opcode == Opcode.hello.rawValue else {
                     throw WireError(.helloRequired, "the first frame must be HELLO, not opcode \(header.opcode)")
                 }
+                try header.checkIsRequest(of: .hello)
                 try hello(session, header, body)
             case .awaitingAuthentication:
                 guard header.opcode == Opcode.auth.rawValue else {
                     throw WireError(.notAuthenticated, "authenticate with AUTH before any other request")
                 }
+                try header.checkIsRequest(of: .auth)
                 try authenticate(session, header, body)
             case .authenticating:
                 throw WireError(.notAuthenticated, "wait for AUTH's answer before the next request")
@@ -188,6 +190,12 @@ extension Node {
 
     /// A request of an authenticated session.
     private mutating func open(_ session: SessionID, _ principal: Principal, _ header: FrameHeader, _ body: RawSpan, now: UInt64) {
+        do throws(WireError) {
+            try header.checkCorrelationID()
+        } catch {
+            // Its answer would be taken for an error of the connection, and so it is one.
+            return refuse(session, opcode: header.opcode, correlationID: 0, error, blastRadius: .connection)
+        }
         var request = Request(session: session, principal: principal, correlationID: header.correlationID, now: max(now, state.time))
         do throws(WireError) {
             guard let opcode = Opcode(rawValue: header.opcode) else {
@@ -198,10 +206,7 @@ extension Node {
                 if opcode == .ping { return }
                 throw .malformed("\(opcode.name) came with the reply flag: the broker asks nothing but PING")
             }
-            guard header.flags.isEmpty else { throw .malformed("\(opcode.name): a request has no flags, these are \(header.flags.rawValue)") }
-            guard header.version == 1 else {
-                throw WireError(.unsupported, "\(opcode.name) version \(header.version): this broker speaks version 1")
-            }
+            try header.checkIsRequest(of: opcode)
             // A WITHDRAW is answered in place of what it takes back.
             guard opcode == .withdraw || (sessions[session]?.usage.requests ?? 0) < configuration.inFlightMax else {
                 throw WireError(
@@ -236,7 +241,9 @@ extension Node {
 
     private mutating func perform(_ opcode: Opcode, _ request: Request, _ body: RawSpan) throws(WireError) {
         switch opcode {
-        case .ping: outbox.reply(request.session, .ping, request.correlationID) { _ in }
+        case .ping:
+            try PingBody.check(body)
+            outbox.reply(request.session, .ping, request.correlationID) { _ in }
         case .publish: try publish(request, body)
         case .lease: try lease(request, body)
         case .ack: try acknowledge(request, body)

@@ -56,8 +56,6 @@ extension Node {
 
     // MARK: TOPIC_STATS
 
-    /// Topics in one reply at most.
-    static let topicsPerReplyMax = 1000
     /// Bytes of one topic in a reply besides its name.
     private static let topicStatsByteCount = 2 + 2 + 7 * 10
 
@@ -85,7 +83,7 @@ extension Node {
         continueTopicStats(
             TopicStatsWalk(
                 session: request.session, correlationID: request.correlationID, allowed: request.principal.topicSubscribe,
-                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), Self.topicsPerReplyMax), room: pageBytesMax(request.session) - 1024,
+                pattern: NamePattern(stats.pattern), max: min(Int(stats.max), WireLimits.topicsPerReplyMax), room: pageBytesMax(request.session) - 1024,
                 cursor: stats.after, reply: reply),
             now: request.now)
     }

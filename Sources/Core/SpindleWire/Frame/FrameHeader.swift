@@ -41,6 +41,22 @@ package struct FrameHeader: Equatable, Sendable {
         correlationID = try reader.u32("correlation id")
     }
 
+    /// Checks flags and version of a request. Reserved flags are ignored; those that say that it is no request are not.
+    package func checkIsRequest(of opcode: Opcode) throws(WireError) {
+        guard flags.isDisjoint(with: [.reply, .error, .push]) else {
+            throw .malformed("\(opcode.name): a request has no flags, these are \(flags.rawValue)")
+        }
+        guard version == 1 else {
+            throw WireError(.unsupported, "\(opcode.name) version \(version): this broker speaks version 1")
+        }
+    }
+
+    /// Checks that a request which gets a reply has a correlation id.
+    package func checkCorrelationID() throws(WireError) {
+        guard correlationID == 0, !flags.contains(.reply), opcode != Opcode.topicCredit.rawValue else { return }
+        throw .malformed("correlation id 0: a request has one of its own, but for TOPIC_CREDIT, which has no reply")
+    }
+
     package func encode(into writer: inout WireWriter) {
         writer.u32(length)
         writer.u16(opcode)
@@ -50,7 +66,7 @@ package struct FrameHeader: Equatable, Sendable {
     }
 }
 
-/// Bits of the header's flags byte; the others are zero and ignored.
+/// Bits of the header's flags byte. The others are written 0 and ignored, so that later versions may give them a meaning.
 package struct FrameFlags: OptionSet, Sendable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }

@@ -13,8 +13,8 @@ package enum TaggedTail {
     }
 
     /// The fields of `tail`, in order, without those of ``RequestTail``. `known` are the tags that the caller understands; unknown ones are skipped,
-    /// or refused where they are critical.
-    package static func fields(in tail: RawSpan, known: Set<UInt16> = []) throws(WireError) -> [Field] {
+    /// or refused where they are critical. `hasCommonTags`: the frame may have the tags of ``RequestTail``; those of HELLO, AUTH and PING may not.
+    package static func fields(in tail: RawSpan, known: Set<UInt16> = [], hasCommonTags: Bool = true) throws(WireError) -> [Field] {
         var reader = WireReader(tail)
         var fields: [Field] = []
         while !reader.isAtEnd {
@@ -25,7 +25,7 @@ package enum TaggedTail {
             _ = try reader.span(count, "tagged field")
             if known.contains(tag) {
                 fields.append(Field(tag: tag, range: start..<(start + count)))
-            } else if raw & criticalBit != 0, !RequestTail.isKnown(tag) {
+            } else if raw & criticalBit != 0, !(hasCommonTags && RequestTail.isKnown(tag)) {
                 throw WireError(.unknownCriticalTag, "tag \(tag) is critical and not known to this version")
             }
         }
@@ -67,9 +67,9 @@ extension WireWriter {
 }
 
 extension WireReader {
-    /// The rest of the frame as its tagged tail; `known` as in ``TaggedTail/fields(in:known:)``.
-    package mutating func skipTail() throws(WireError) {
+    /// Reads the rest of the frame as a tagged tail of which no field is known; `hasCommonTags` as in ``TaggedTail/fields(in:known:hasCommonTags:)``.
+    package mutating func skipTail(hasCommonTags: Bool = true) throws(WireError) {
         guard !isAtEnd else { return }
-        _ = try TaggedTail.fields(in: try span(remaining, "tail"))
+        _ = try TaggedTail.fields(in: try span(remaining, "tail"), hasCommonTags: hasCommonTags)
     }
 }

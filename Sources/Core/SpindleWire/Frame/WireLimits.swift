@@ -18,7 +18,7 @@ package enum WireLimits {
     /// Most messages, tokens or events in one frame.
     package static let messagesPerFrameMax = 65_536
     /// Most queues in one STATS reply.
-    package static let queuesPerReplyMax = 10_000
+    package static let queuesPerReplyMax = 1000
     /// Longest delay, time to live, lease or retention that can be asked for, milliseconds: ten years. It keeps every sum of a
     /// time and a duration far from overflow.
     package static let durationMillisecondsMax: UInt64 = 315_576_000_000
@@ -41,5 +41,5 @@ package enum WireLimits {
     /// Most leases that a WORKERS reply shows of one session.
     package static let leasesPerSessionMax = 1000
     /// Most topics in one TOPIC_STATS reply.
-    package static let topicsPerReplyMax = 10_000
+    package static let topicsPerReplyMax = 1000
 }

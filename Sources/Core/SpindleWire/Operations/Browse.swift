@@ -7,6 +7,9 @@ package struct BrowseParts: OptionSet, Equatable, Sendable {
     package static let records = BrowseParts(rawValue: 1)
     /// The attempts so far, as notes in the tail.
     package static let histories = BrowseParts(rawValue: 2)
+
+    /// Those of the bits that this version knows; the others are ignored.
+    init(known bits: UInt8) { self = BrowseParts(rawValue: bits).intersection([.records, .histories]) }
 }
 
 /// `name queue · u64 after · u32 max · u32 bytes max · u8 parts · u32 filter bytes · filter · tail`; reply ``BrowseReplyHead``.
@@ -47,7 +50,7 @@ package struct BrowseRequest: Equatable, Sendable {
             throw WireError(.invalidArgument, "max is \(messagesMax): 1 to \(WireLimits.messagesPerFrameMax) messages can be asked for")
         }
         bytesMax = try reader.u32("bytes max")
-        parts = BrowseParts(rawValue: try reader.u8("parts"))
+        parts = BrowseParts(known: try reader.u8("parts"))
         filter = try MessageFilter(&reader)
         try reader.skipTail()
     }
@@ -74,7 +77,7 @@ package struct GetRequest: Equatable, Sendable {
         var reader = WireReader(body)
         queue = try reader.name("queue")
         id = try reader.u64("id")
-        parts = BrowseParts(rawValue: try reader.u8("parts"))
+        parts = BrowseParts(known: try reader.u8("parts"))
         try reader.skipTail()
     }
 }
@@ -85,6 +88,7 @@ package struct GetRequest: Equatable, Sendable {
 ///
 /// Tail tag 1: histories, ``DeadLetterNote``s one behind the other (``LeaseReplyHead/Tag/deadLetters``).
 package struct BrowseReplyHead: Equatable, Sendable {
+    /// Unknown ones of later brokers are read as ``leased``: nobody else can have the message now.
     package enum State: UInt8, CaseIterable, Sendable {
         case ready = 0
         case leased = 1
@@ -131,11 +135,7 @@ package struct BrowseReplyHead: Equatable, Sendable {
 
         init(_ reader: inout WireReader) throws(WireError) {
             id = try reader.u64("id")
-            let raw = try reader.u8("state")
-            guard let state = State(rawValue: raw) else {
-                throw .malformed("message state \(raw): 0 (ready), 1 (leased), 2 (delayed) and 3 (cancelled) are known")
-            }
-            self.state = state
+            state = State(rawValue: try reader.u8("state")) ?? .leased
             epoch = try reader.u32("epoch")
             attempts = try reader.u32("attempts")
             storedAtMilliseconds = try reader.u64("stored at")

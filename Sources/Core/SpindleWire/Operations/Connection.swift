@@ -55,7 +55,7 @@ package struct HelloRequest: Equatable, Sendable {
         }
         versionMin = try reader.u16("version min")
         versionMax = try reader.u16("version max")
-        capabilities = Capabilities(rawValue: try reader.u64("capabilities"))
+        capabilities = Capabilities(known: try reader.u64("capabilities"))
         clientName = try reader.string("client name")
         clientVersion = try reader.string("client version")
         let count = Int(try reader.u16("label count"))
@@ -64,7 +64,7 @@ package struct HelloRequest: Equatable, Sendable {
         for _ in 0..<count {
             labels.append(Label(name: try reader.string("label name"), value: try reader.string("label value")))
         }
-        try reader.skipTail()
+        try reader.skipTail(hasCommonTags: false)
     }
 }
 
@@ -79,6 +79,9 @@ package struct Capabilities: OptionSet, Sendable {
     package init(rawValue: UInt64) { self.rawValue = rawValue }
     /// Bodies may be LZ4 blocks.
     package static let lz4 = Capabilities(rawValue: 1)
+
+    /// Those of the bits that this version knows; the others are ignored.
+    init(known bits: UInt64) { self = Capabilities(rawValue: bits).intersection(.lz4) }
 }
 
 /// `u16 version · u64 capabilities · u32 frame bytes max · u32 in flight max · u32 heartbeat ms · 16 bytes server id ·
@@ -154,7 +157,7 @@ package struct HelloReply: Equatable, Sendable {
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         version = try reader.u16("version")
-        capabilities = Capabilities(rawValue: try reader.u64("capabilities"))
+        capabilities = Capabilities(known: try reader.u64("capabilities"))
         frameBytesMax = try reader.u32("frame bytes max")
         inFlightMax = try reader.u32("in flight max")
         heartbeatMilliseconds = try reader.u32("heartbeat")
@@ -204,7 +207,7 @@ package struct AuthRequest: Equatable, Sendable {
         }
         self.method = method
         credential = try reader.string("credential")
-        try reader.skipTail()
+        try reader.skipTail(hasCommonTags: false)
     }
 }
 
@@ -216,6 +219,14 @@ package struct AuthReply: Equatable, Sendable {
         var reader = WireReader(body)
         principal = try reader.string("principal")
         try reader.skipTail()
+    }
+}
+
+/// PING and its reply: nothing but a tail.
+package enum PingBody {
+    package static func check(_ body: RawSpan) throws(WireError) {
+        var reader = WireReader(body)
+        try reader.skipTail(hasCommonTags: false)
     }
 }
 

@@ -126,6 +126,7 @@ package struct BulkRequest: Equatable, Sendable {
 /// The reply of REDRIVE and BULK. `u64 job · u64 matched · u64 done · u64 failed · u8 state · tail`; tail tag 1: why the last of
 /// the failed ones failed, UTF-8.
 package struct JobReply: Equatable, Sendable {
+    /// Unknown ones of later brokers are read as ``running``: the client looks again.
     package enum State: UInt8, CaseIterable, Sendable {
         case running = 0
         case done = 1
@@ -166,9 +167,7 @@ package struct JobReply: Equatable, Sendable {
         matched = try reader.u64("matched")
         done = try reader.u64("done")
         failed = try reader.u64("failed")
-        let raw = try reader.u8("state")
-        guard let state = State(rawValue: raw) else { throw .malformed("job state \(raw): 0 (running), 1 (done) and 2 (stopped) are known") }
-        self.state = state
+        state = State(rawValue: try reader.u8("state")) ?? .running
         lastFailure = ""
         let tail = try reader.span(reader.remaining, "tail")
         for field in try TaggedTail.fields(in: tail, known: [Self.lastFailureTag]) {

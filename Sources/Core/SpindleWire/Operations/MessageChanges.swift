@@ -36,7 +36,8 @@ package struct CancelRequest: Equatable, Sendable {
 
 /// One item for each id, in the request's order. `u32 count × (u16 status · u8 was) · tail`
 package struct CancelReply: Equatable, Sendable {
-    package enum Was: UInt8, Sendable {
+    /// Unknown ones of later brokers are read as ``leased``.
+    package enum Was: UInt8, CaseIterable, Sendable {
         /// Gone; also what stands beside an error.
         case ready = 0
         /// Flagged: gone with the end of its lease.
@@ -71,9 +72,7 @@ package struct CancelReply: Equatable, Sendable {
         items = []
         for _ in 0..<count {
             let status = ItemStatus(rawValue: try reader.u16("status"))
-            let raw = try reader.u8("was")
-            guard let was = Was(rawValue: raw) else { throw .malformed("was \(raw): 0 (ready), 1 (leased) and 2 (delayed) are known") }
-            items.append(Item(status: status, was: was))
+            items.append(Item(status: status, was: Was(rawValue: try reader.u8("was")) ?? .leased))
         }
         try reader.skipTail()
     }

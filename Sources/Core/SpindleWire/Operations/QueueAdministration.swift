@@ -106,7 +106,7 @@ package struct DeclareReply: Equatable, Sendable {
     package func encode(into writer: inout WireWriter) { writer.u8(outcome.rawValue) }
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        outcome = Outcome(rawValue: try reader.u8("outcome")) ?? .unchanged
+        outcome = Outcome(rawValue: try reader.u8("outcome")) ?? .changed
         try reader.skipTail()
     }
 }
@@ -132,6 +132,7 @@ package struct StatsRequest: Equatable, Sendable {
         pattern = try reader.string("pattern")
         after = try reader.string("after")
         max = try reader.u32("max")
+        guard max > 0 else { throw WireError(.invalidArgument, "max is 0: ask for at least one") }
         try reader.skipTail()
     }
 }
@@ -167,6 +168,9 @@ package struct StatsReply: Equatable, Sendable {
             let settings = 4 + QueuePolicyFields.byteCountMax + (policy.deadLetterQueue?.utf8.count ?? 0)
             return 2 + name.utf8.count + figures + settings + (pauseReason.isEmpty ? 0 : 16 + pauseReason.utf8.count)
         }
+
+        /// Numbers of the figures.
+        package static var figureTags: [UInt16] { values.map(\.tag) }
 
         static let values: [(tag: UInt16, path: any WritableKeyPath<Queue, UInt64> & Sendable)] = [
             (1, \.ready), (2, \.leased), (3, \.delayed), (4, \.bytes), (5, \.oldestAgeMilliseconds), (6, \.published), (7, \.delivered),

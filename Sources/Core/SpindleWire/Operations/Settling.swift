@@ -254,6 +254,8 @@ package struct SettleRequest: ~Escapable {
         package var records: Range<Int>
     }
 
+    /// A group's fields with a name of one byte and the smallest record.
+    private static let groupBytesMin = 1 + 3 + 4 + 4 + MessageRecord.fixedByteCount
     /// Most groups in one SETTLE.
     package static let groupsMax = 64
 
@@ -269,6 +271,9 @@ package struct SettleRequest: ~Escapable {
         var groups: [Group] = []
         var recordCount = 0
         let groupCount = Int(try reader.u16("groups"))
+        guard groupCount <= reader.remaining / Self.groupBytesMin else {
+            throw .malformed("groups: \(groupCount) are announced, the \(reader.remaining) bytes left can't hold them")
+        }
         guard groupCount <= Self.groupsMax else { throw WireError(.invalidArgument, "\(groupCount) groups: at most \(Self.groupsMax) are allowed in a SETTLE") }
         for _ in 0..<groupCount {
             let raw = try reader.u8("group kind")
@@ -320,6 +325,7 @@ package struct SettleReply: Equatable, Sendable {
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         let count = Int(try reader.u16("groups"))
+        guard count <= reader.remaining / 8 else { throw .malformed("groups: \(count) are announced, the \(reader.remaining) bytes left can't hold them") }
         firstIDs = []
         for _ in 0..<count { firstIDs.append(try reader.u64("first id")) }
         try reader.skipTail()

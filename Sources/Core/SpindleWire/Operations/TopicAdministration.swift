@@ -82,6 +82,9 @@ package struct TopicStatsReply: Equatable, Sendable {
         package var oldestAgeMilliseconds: UInt64 = 0
         package init(name: String) { self.name = name }
 
+        /// Numbers of the figures.
+        package static var figureTags: [UInt16] { values.map(\.tag) }
+
         static let values: [(tag: UInt16, path: any WritableKeyPath<Topic, UInt64> & Sendable)] = [
             (1, \.events), (2, \.bytes), (3, \.earliestOffset), (4, \.latestOffset), (5, \.published), (6, \.subscriptions),
             (7, \.oldestAgeMilliseconds),

@@ -11,6 +11,7 @@
 /// A header is `u8 id, u16 length, bytes`; ids are in ``RecordHeaderID``. Source: `protocol/records.md`.
 package struct MessageRecord: Equatable, Sendable {
     package static let fixedByteCount = 20
+    package static let version: UInt8 = 1
     package static let priorityMax: UInt8 = 9
     package static let priorityDefault: UInt8 = 4
 
@@ -49,6 +50,8 @@ package struct RecordFlags: OptionSet, Sendable {
     package init(rawValue: UInt8) { self.rawValue = rawValue }
     /// The body is one LZ4 block; header ``RecordHeaderID/expandedByteCount`` says how long it is expanded.
     package static let lz4 = RecordFlags(rawValue: 1)
+    /// Set by the broker alone: these bytes stand for a record that it cannot read. See ``StandIn``.
+    package static let standIn = RecordFlags(rawValue: 0x80)
 }
 
 /// Header ids of a message record. Unknown ids below 128 are kept and passed on; from 128 on they are refused.
@@ -84,7 +87,7 @@ extension MessageRecord {
         let start = writer.count
         writer.u32(0) // length, known at the end
         writer.u32(0) // CRC-32C, likewise
-        writer.u8(1)
+        writer.u8(Self.version)
         writer.u8(flags.rawValue)
         writer.u8(priority)
         writer.u8(0)

@@ -62,9 +62,17 @@ package enum RecordView {
         }
     }
 
-    /// The whole message, headers and body copied out; the consumer's half. Checks like ``attributes(of:)``.
+    /// Checks that one record with the right checksum fills `record`. Throws ``ErrorCode/recordCorrupt`` or ``ErrorCode/recordInvalid``. Reads no
+    /// headers.
+    package static func checkWhole(_ record: RawSpan) throws(WireError) { _ = try Fields(record) }
+
+    /// The whole message, headers and body copied out; the consumer's half. Checks like ``attributes(of:)``, and throws
+    /// ``ErrorCode/recordDamaged`` for a ``StandIn``.
     package static func decode(_ record: RawSpan) throws(WireError) -> MessageRecord {
-        var fields = try Fields(record)
+        var fields = try Fields(record, mayStandIn: true)
+        guard !fields.flags.contains(.standIn) else {
+            throw WireError(.recordDamaged, "the broker cannot read this record any more: its stored bytes are damaged")
+        }
         var message = MessageRecord(body: record.extracting(fields.body).withUnsafeBytes { [UInt8]($0) })
         message.flags = fields.flags
         message.priority = fields.priority
@@ -86,6 +94,7 @@ package enum RecordView {
             }
         }
         try fields.checkCompression()
+        if !fields.flags.contains(.lz4) { message.expandedByteCount = 0 }
         return message
     }
 
@@ -98,7 +107,8 @@ package enum RecordView {
         var body: Range<Int>
         var expandedByteCount: UInt32 = 0
 
-        init(_ record: RawSpan, checksumIsKnown: Bool = false) throws(WireError) {
+        /// `mayStandIn`: the record comes from a broker, which alone makes stand-ins.
+        init(_ record: RawSpan, checksumIsKnown: Bool = false, mayStandIn: Bool = false) throws(WireError) {
             var reader = WireReader(record)
             guard let length = try? reader.u32("record length"), Int(length) == record.byteCount else {
                 throw WireError(.recordInvalid, "the record's length field is not the \(record.byteCount) bytes that it takes")
@@ -110,9 +120,9 @@ package enum RecordView {
             }
             do throws(WireError) {
                 let version = try reader.u8("record version")
-                guard version == 1 else { throw WireError(.recordInvalid, "record version \(version): only 1 is known") }
+                guard version == MessageRecord.version else { throw WireError(.recordInvalid, "record version \(version): only 1 is known") }
                 flags = RecordFlags(rawValue: try reader.u8("record flags"))
-                guard flags.subtracting(.lz4).isEmpty else {
+                guard flags.subtracting(mayStandIn ? [.lz4, .standIn] : .lz4).isEmpty else {
                     throw WireError(.recordInvalid, "record flags \(flags.rawValue): only 1 (LZ4) is known")
                 }
                 priority = try reader.u8("priority")

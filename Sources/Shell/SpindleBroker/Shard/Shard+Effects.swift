@@ -28,17 +28,18 @@ extension Shard {
             }
             return 1
         case .read(let session, let address, let count):
+            recordSizes.removeAll(keepingCapacity: true)
+            recordSizes.append(count)
             var total = count
-            var merged = 1
             // Neighbours in the log are read at once.
-            while index + merged < performing.effects.count,
-                case .read(session, let next, let more) = performing.effects[index + merged], next == address + UInt64(total)
+            while index + recordSizes.count < performing.effects.count,
+                case .read(session, let next, let more) = performing.effects[index + recordSizes.count], next == address + UInt64(total)
             {
                 total += more
-                merged += 1
+                recordSizes.append(more)
             }
             read(session, address: address, count: total)
-            return merged
+            return recordSizes.count
         case .fetch(let ticket, let ranges):
             fetch(ticket, ranges)
         case .verifyToken(let session, let token):
@@ -53,56 +54,72 @@ extension Shard {
         return 1
     }
 
+    /// Writes the records that begin at `address`, `recordSizes` bytes each and `count` in all. One that is damaged or can't be read is replaced by
+    /// a stand-in; the others of the frame are as they were stored.
     private func read(_ session: SessionID, address: UInt64, count: Int) {
         guard let connection = connections[session], connection.isOpen else { return }
-        var failure: (any Error)?
-        var damage: WireError?
+        var damage: [Int: any Error] = [:]
         connection.withOutput { output in
             output.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
                 let space = UnsafeMutableRawBufferPointer(rebasing: space[..<count])
                 do {
                     try files.reader.read(address: address, into: space)
-                    damage = StoredRecords.blankDamaged(space)
-                    return count
+                    damage = StandIn.replaceDamaged(in: space, sizes: recordSizes)
                 } catch {
-                    failure = error
-                    return 0
+                    damage = readSingly(address, into: space)
                 }
+                return count
             }
         }
-        if let damage {
+        for (index, error) in damage {
+            let place = address + UInt64(recordSizes[..<index].reduce(0, +))
             figures.damagedReads += 1
             logThrottled(
-                .error, "a stored message is damaged; its bytes are not given out",
-                ["address": "\(address)", "bytes": "\(count)", "reason": "\(damage.message)"])
-        }
-        if let failure {
-            figures.damagedReads += 1
-            logThrottled(
-                .error, "the log could not be read for a delivery; the connection is closed, its leases run out",
-                ["address": "\(address)", "bytes": "\(count)", "error": "\(failure)"])
-            cut(connection, .internalError, "a stored message could not be read")
+                .error, "a stored message is damaged or cannot be read; its consumer is told so in its place",
+                ["address": "\(place)", "bytes": "\(recordSizes[index])", "reason": "\(error)"])
         }
     }
 
-    /// Reads what the node itself must see, and hands it back.
+    /// Part of them can't be read: which one shows when each is read by itself.
+    private func readSingly(_ address: UInt64, into space: UnsafeMutableRawBufferPointer) -> [Int: any Error] {
+        var damage: [Int: any Error] = [:]
+        var offset = 0
+        for (index, size) in recordSizes.enumerated() {
+            let record = UnsafeMutableRawBufferPointer(rebasing: space[offset..<(offset + size)])
+            damage[index] = StandIn.fill(record) { try files.reader.read(address: address + UInt64(offset), into: $0) }
+            offset += size
+        }
+        return damage
+    }
+
+    /// Reads what the node itself must see, and hands it back: zeros for what can't be read, nothing where none of it can.
     private func fetch(_ ticket: UInt64, _ ranges: [Effect.Range]) {
         let total = ranges.reduce(0) { $0 + $1.count }
-        let bytes: [UInt8]
-        do {
-            bytes = try [UInt8](unsafeUninitializedCapacity: total) { space, count in
-                let space = UnsafeMutableRawBufferPointer(space)
-                for range in ranges {
-                    try files.reader.read(address: range.address, into: UnsafeMutableRawBufferPointer(rebasing: space[count..<(count + range.count)]))
-                    count += range.count
+        var failure: (any Error)?
+        var readable = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: total) { space, count in
+            let space = UnsafeMutableRawBufferPointer(space)
+            for range in ranges {
+                let place = UnsafeMutableRawBufferPointer(rebasing: space[count..<(count + range.count)])
+                do {
+                    try files.reader.read(address: range.address, into: place)
+                    readable += 1
+                } catch {
+                    failure = error
+                    place.initializeMemory(as: UInt8.self, repeating: 0)
                 }
+                count += range.count
             }
-        } catch {
-            logThrottled(.error, "stored messages could not be read", ["bytes": "\(total)", "error": "\(error)"])
-            node.fetched(ticket, bytes: nil, now: now)
-            return
         }
-        node.fetched(ticket, bytes: bytes.span.bytes, now: now)
+        if let failure {
+            figures.damagedReads += UInt64(ranges.count - readable)
+            logThrottled(.error, "stored messages could not be read", ["unread": "\(ranges.count - readable)", "error": "\(failure)"])
+        }
+        if readable == 0, !ranges.isEmpty {
+            node.fetched(ticket, bytes: nil, now: now)
+        } else {
+            node.fetched(ticket, bytes: bytes.span.bytes, now: now)
+        }
     }
 
     /// Tells the node who a session is, or that nobody knows.

@@ -166,7 +166,7 @@ extension Shard {
     private func end(_ connection: Connection, _ expiry: ConnectionExpiry) {
         switch expiry {
         case .unauthenticated:
-            refuse(connection, WireError(.notAuthenticated, "no AUTH succeeded within \(limits.unauthenticatedMilliseconds) ms of connecting"))
+            refuse(connection, WireError(.timedOut, "no AUTH succeeded within \(limits.unauthenticatedMilliseconds) ms of connecting"))
         case .partialFrame:
             refuse(connection, WireError(.timedOut, "a frame was not whole \(limits.partialFrameMilliseconds) ms after it began"))
         case .silent:

@@ -48,6 +48,8 @@ final class Shard {
 
     // The tick.
     var performing = Node.Outbox()
+    /// Of the stored records that are read at once.
+    var recordSizes: [Int] = []
     var turns = Turns()
 
     var figures = ShardCounters()
