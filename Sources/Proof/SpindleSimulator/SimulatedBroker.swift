@@ -388,7 +388,16 @@ package final class SimulatedBroker {
                     deliverIfWhole(session, range.count)
                 case .read(let session, let address, let count):
                     read(address, count)
-                    deliverIfWhole(session, count)
+                    var total = count
+                    // Neighbours go out at once, as from the real shell.
+                    while index < performing.effects.count,
+                        case .read(session, let next, let more) = performing.effects[index], next == address + UInt64(total)
+                    {
+                        read(next, more)
+                        total += more
+                        index += 1
+                    }
+                    deliverIfWhole(session, total)
                 case .fetch(let ticket, let ranges):
                     fetch(ticket, ranges)
                 case .verifyToken(let session, _), .verifyCertificate(let session):
