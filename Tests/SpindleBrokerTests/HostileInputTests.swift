@@ -226,7 +226,7 @@ struct HostileInputTests {
             deaf.sendLater(TestClient.frame(Opcode.hello.rawValue, TestClient.body { HelloRequest(clientName: "deaf", clientVersion: "1").encode(into: &$0) }))
             let token = try running.token()
             deaf.sendLater(TestClient.frame(Opcode.auth.rawValue, TestClient.body { AuthRequest(method: .token, credential: token).encode(into: &$0) }))
-            for id in 0..<300 {
+            for id in 1...300 {
                 deaf.sendLater(TestClient.frame(Opcode.lease.rawValue, correlationID: UInt32(id), TestClient.leaseBody("esprit-gen", max: 1)))
             }
             try await waitUntil { try await running.metric("spindle_refusals_total{code=\"SLOW_READER\"}") == 1 }
@@ -258,7 +258,7 @@ extension HostileInputTests {
                 let text = String(repeating: "x", count: 100_000)
                 let producer = try await running.client()
                 for _ in 0..<100 { _ = try await producer.publish("esprit-gen", text) }
-                for id in 0..<100 {
+                for id in 1...100 {
                     bytes += TestClient.frame(Opcode.lease.rawValue, correlationID: UInt32(id), TestClient.leaseBody("esprit-gen", max: 1))
                 }
             }

@@ -64,7 +64,7 @@ struct OutputTests {
             for (count, byteCount) in [(12, 1 << 20), (40, 2 << 20)] {
                 let record = try Self.record(Self.body(byteCount))
                 try await publish(client, "esprit-gen", Array(repeating: record, count: count))
-                let requests = (0..<count).flatMap { TestClient.frame(Opcode.lease.rawValue, correlationID: UInt32($0), TestClient.leaseBody("esprit-gen", max: 1)) }
+                let requests = (1...count).flatMap { TestClient.frame(Opcode.lease.rawValue, correlationID: UInt32($0), TestClient.leaseBody("esprit-gen", max: 1)) }
                 client.sendLater(requests)
                 var tokens: [DeliveryToken] = []
                 for _ in 0..<count {

@@ -29,11 +29,11 @@ struct ServingTests {
             let count = 2_000
             for index in 0..<count {
                 let body = TestClient.publishBody("esprit-gen", [try TestClient.record("message \(index)")])
-                client.sendLater(TestClient.frame(Opcode.publish.rawValue, correlationID: UInt32(index), body))
+                client.sendLater(TestClient.frame(Opcode.publish.rawValue, correlationID: UInt32(index + 1), body))
             }
             for index in 0..<count {
                 let reply = try await client.reply()
-                #expect(reply.header.correlationID == UInt32(index), "publishes of one connection are answered in order")
+                #expect(reply.header.correlationID == UInt32(index + 1), "publishes of one connection are answered in order")
                 #expect(try reply.published() == [.ok])
             }
             var texts: [String] = []
@@ -56,9 +56,9 @@ struct ServingTests {
             let cuts = [0, 1, 4, 11, 12, 1_012, 66_548, 132_085, frame.count]
             for (start, end) in zip(cuts, cuts.dropFirst()) { try await client.send(Array(frame[start..<end])) }
             #expect(try await client.reply().published() == [.ok])
-            let together = (0..<100).flatMap { TestClient.frame(Opcode.ping.rawValue, correlationID: UInt32($0)) }
+            let together = (1...100).flatMap { TestClient.frame(Opcode.ping.rawValue, correlationID: UInt32($0)) }
             try await client.send(together)
-            for id in 0..<100 {
+            for id in 1...100 {
                 let answered = try await client.reply().header.correlationID
                 #expect(answered == UInt32(id))
             }

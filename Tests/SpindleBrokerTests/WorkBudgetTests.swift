@@ -54,7 +54,7 @@ struct WorkBudgetTests {
             let browse = TestClient.body {
                 BrowseRequest(queue: "esprit-gen", after: 0, messagesMax: 1_000, bytesMax: 1 << 20, parts: [], filter: filter).encode(into: &$0)
             }
-            let storm = (0..<12).flatMap { TestClient.frame(Opcode.browse.rawValue, correlationID: UInt32($0), browse) }
+            let storm = (1...12).flatMap { TestClient.frame(Opcode.browse.rawValue, correlationID: UInt32($0), browse) }
             #expect(storm.count > 34_000)
             hostile.sendLater(storm)
             // Without turns the good client's first PING is answered when the storm is over.
@@ -71,7 +71,7 @@ struct WorkBudgetTests {
             let hostile = try await running.client()
             let good = try await running.client()
             let stats = TestClient.body { StatsRequest(pattern: "q*").encode(into: &$0) }
-            hostile.sendLater((0..<40).flatMap { TestClient.frame(Opcode.stats.rawValue, correlationID: UInt32($0), stats) })
+            hostile.sendLater((1...40).flatMap { TestClient.frame(Opcode.stats.rawValue, correlationID: UInt32($0), stats) })
             let pings = try await pings(good, until: hostile, has: 40)
             // The test's own clients share a thread, which the answers keep busy: few PINGs come to be sent.
             #expect(pings > 3, "\(pings) PINGs were answered while the storm was on")
@@ -89,7 +89,7 @@ struct WorkBudgetTests {
             let busy = try await running.client()
             let stats = TestClient.body { StatsRequest(pattern: "q*").encode(into: &$0) }
             let count = 300
-            busy.sendLater((0..<count).flatMap { TestClient.frame(Opcode.stats.rawValue, correlationID: UInt32($0), stats) })
+            busy.sendLater((1...count).flatMap { TestClient.frame(Opcode.stats.rawValue, correlationID: UInt32($0), stats) })
             for _ in 0..<count { try await busy.reply().requireSuccess() }
         }
     }
@@ -99,7 +99,7 @@ struct WorkBudgetTests {
             let lease = TestClient.leaseBody("addin-result", max: 1, wait: 3_600_000)
             for _ in 0..<30 {
                 let ghost = try await running.client()
-                ghost.sendLater((0..<1_000).flatMap { TestClient.frame(Opcode.lease.rawValue, correlationID: UInt32($0), lease) })
+                ghost.sendLater((1...1_000).flatMap { TestClient.frame(Opcode.lease.rawValue, correlationID: UInt32($0), lease) })
                 try await ghost.request(.ping).requireSuccess()
                 ghost.close()
             }
