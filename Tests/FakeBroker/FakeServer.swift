@@ -263,7 +263,8 @@ extension FakePeer {
 
     /// Answers a LEASE with messages of the given texts; ids count from `firstID`, epoch 1. The record at `corrupt` gets a wrong bit.
     package func grant(
-        _ frame: FakeFrame, _ texts: [String], firstID: UInt64, leaseMilliseconds: UInt32 = 30_000, attempt: UInt32 = 1, corrupt: Int? = nil
+        _ frame: FakeFrame, _ texts: [String], firstID: UInt64, leaseMilliseconds: UInt32 = 30_000, attempt: UInt32 = 1, corrupt: Int? = nil,
+        damaged: Int? = nil
     ) {
         var records = WireWriter()
         var items: [LeaseReplyHead.Item] = []
@@ -278,6 +279,12 @@ extension FakePeer {
         if let corrupt {
             let end = items.prefix(corrupt + 1).reduce(0) { $0 + Int($1.recordByteCount) }
             bytes[end - 1] ^= 1
+        }
+        if let damaged {
+            let start = items.prefix(damaged).reduce(0) { $0 + Int($1.recordByteCount) }
+            bytes.withUnsafeMutableBytes { all in
+                StandIn.write(into: UnsafeMutableRawBufferPointer(rebasing: all[start..<(start + Int(items[damaged].recordByteCount))]))
+            }
         }
         reply(frame) {
             LeaseReplyHead(leaseMilliseconds: leaseMilliseconds, items: items).encode(into: &$0)

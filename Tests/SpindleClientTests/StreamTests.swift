@@ -115,6 +115,28 @@ import Testing
         await server.stop()
     }
 
+    /// The connection goes on, and the disk may read it at a later attempt.
+    @Test func aDamagedRecordIsTriedAgainAndTheNextIsDelivered() async throws {
+        let server = try await FakeServer.start { peer, frame in
+            switch frame.opcode {
+            case .lease where Self.isFirst(frame): peer.grant(frame, ["lost", "good"], firstID: 1, damaged: 0)
+            case .nack, .ack: peer.status(frame, count: 1)
+            default: break
+            }
+        }
+        let client = ClientTests.client(server)
+        let consumer = client.makeConsumer(queue: "q", configuration: .init(inFlightMax: 3))
+        var iterator = consumer.makeAsyncIterator()
+        let delivery = try #require(try await iterator.next())
+        #expect(delivery.message.body == Array("good".utf8))
+        let nack = try await server.frames.wait { $0.opcode == .nack }[0]
+        let items = try nack.read { span throws(WireError) in try NackRequest(span).items }
+        #expect(items.map(\.disposition) == [.retry] && items[0].reason.hasPrefix("RECORD_DAMAGED"))
+        #expect(items[0].delayMilliseconds == NackItem.delayByPolicy)
+        await client.close()
+        await server.stop()
+    }
+
     @Test func aRefusalForGoodEndsTheSequence() async throws {
         let server = try await FakeServer.start { peer, frame in peer.refuse(frame, WireError(.noSuchQueue, "no queue 'q'")) }
         let client = ClientTests.client(server)
