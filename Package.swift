@@ -187,7 +187,7 @@ let package = Package(
             "DataFixtures", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
             .grdb, .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
-        tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleDisk", .httpClient]),
+        tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
     ]
 )
 

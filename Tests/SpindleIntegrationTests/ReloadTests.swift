@@ -1,4 +1,5 @@
 import Foundation
+import SpindleCluster
 import Testing
 
 /// SIGHUP, as after `systemctl reload`: tokens and certificates are read again, and nothing ends.
@@ -40,6 +41,35 @@ import Testing
         let processes = try #require(status["processes"] as? [[String: Any]])
         #expect(processes.allSatisfy { $0["state"] as? String == "running" && $0["restarts"] as? Int == 0 }, "\(processes)")
         try await cluster.down()
+    }
+
+    /// A certificate that ends soon is told, one that has ended is named, and a new one serves after SIGHUP, in the same process.
+    @Test func certificatesAreRenewedWithoutARestart() async throws {
+        let roles = try RunningRoles { text in
+            text.replacing("    portBase: 7400\n", with: "    portBase: 7400\n    tls: {certificate: tls/broker-1.pem, key: tls/broker-1.key, authority: tls/ca.pem}\n")
+                .replacing("    listen: 127.0.0.1\n", with: "    listen: 127.0.0.1\n    tls: {certificate: tls/web.pem, key: tls/web.key}\n")
+        }
+        let certificates = CertificateFiles(directory: roles.data + "/tls")
+        _ = try certificates.initialize(cluster: "poc", servers: [], clients: [])
+        func made(_ days: Double) -> Date { Date(timeIntervalSinceNow: -days * 86_400) }
+        _ = try certificates.issueServer(.init(name: "broker-1", hosts: []), now: made(Double(CertificateFiles.leafDays) - 20.5))
+        _ = try certificates.issueServer(.init(name: "web", hosts: []), now: made(Double(CertificateFiles.leafDays) + 1))
+        for role in ["broker", "bridge"] { try await roles.start(role) }
+        try await roles.waitUntil("the broker tells when its certificate ends") {
+            await roles.errors(of: "broker").contains("tls/broker-1.pem expires in 20 days")
+        }
+        try await roles.waitUntil("the web server names what has ended") { await roles.errors(of: "bridge").contains("tls/web.pem expired on 20") }
+        try await roles.waitUntil("the web server is ready") { await roles.errors(of: "bridge").contains("web server is ready") }
+        let url = "https://127.0.0.1:\(roles.base + 2)"
+        let trust = ["--cacert", certificates.authorityPath]
+        #expect(try await Curl.send("GET", url + "/readyz", trust).status == 0, "who verifies it is not served")
+        let metrics = try await Curl.send("GET", url + "/metrics", ["-k"]).body
+        #expect(metrics.contains("spindle_certificate_expires_seconds{file=\"\(roles.data)/tls/web.pem\"} "), "\(metrics)")
+
+        _ = try certificates.issueServer(.init(name: "web", hosts: []), replacing: true)
+        try await roles.send(SIGHUP, to: "bridge")
+        try await roles.waitUntil("the new certificate is shown") { try await Curl.send("GET", url + "/readyz", trust).status == 200 }
+        try await roles.stop()
     }
 
     @Test func theDataDirectoryIsClosedToOthers() async throws {

@@ -40,14 +40,14 @@ struct BridgeCommand: AsyncParsableCommand {
         try await setup.awaitTokens(logger: process.logger)
         let tokens = try tokens(cluster)
         let tls = try setup.tls()
+        let certificates = CertificateWatch(setup.certificateFiles(), logger: process.logger)
         let domain = try MCMSServer(store: store, authenticator: tokens, access: setup.access, logger: process.logger)
         let server = Application(
-            router: router(domain, setup, store, hub, process), server: WebChannel.server(tls: tls),
+            router: router(domain, setup, store, hub, process, certificates), server: WebChannel.server(tls: tls),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
             onServerRunning: { channel in
                 process.logger.info("web server is ready", metadata: ["port": "\(channel.localAddress?.port ?? web.port)"])
             }, logger: process.logger)
-        let certificates = CertificateWatch(setup.certificateFiles(), logger: process.logger)
         do {
             try await process.run([
                 ClientClosing(client: client), DomainStore.relay(store, client, logger: process.logger),
@@ -88,7 +88,9 @@ struct BridgeCommand: AsyncParsableCommand {
         }
     }
 
-    private func router(_ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess) -> Router<WebContext> {
+    private func router(
+        _ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess, _ certificates: CertificateWatch
+    ) -> Router<WebContext> {
         let router = Router(context: WebContext.self)
         router.add(middleware: SecurityHeaders(isSecure: setup.isSecure))
         domain.addRoutes(to: router)
@@ -107,7 +109,7 @@ struct BridgeCommand: AsyncParsableCommand {
             }
             return Response(
                 status: .ok, headers: [.contentType: PrometheusMetrics.contentType, .cacheControl: "no-store"],
-                body: ResponseBody(byteBuffer: ByteBuffer(string: process.metrics.render() + (outbox ?? ""))))
+                body: ResponseBody(byteBuffer: ByteBuffer(string: process.metrics.render() + (outbox ?? "") + certificates.metrics())))
         }
         return router
     }

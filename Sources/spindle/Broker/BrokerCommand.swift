@@ -24,7 +24,8 @@ struct BrokerCommand: AsyncParsableCommand {
         let description = try Self.find(role.name, in: cluster)
         let process = RoleProcess(name: description.name, options: role)
         let configuration = try BrokerSetup(cluster: cluster, broker: description, logger: process.logger).configuration()
-        let hooks = try Self.hooks(process)
+        let certificates = CertificateWatch(cluster.certificateFiles(ofBroker: description), logger: process.logger)
+        let hooks = try Self.hooks(process, certificates)
         let broker: Broker
         do {
             try DataDirectory(path: cluster.dataDirectory).make()
@@ -32,7 +33,6 @@ struct BrokerCommand: AsyncParsableCommand {
         } catch let error as BrokerStartError {
             throw CommandFailure("\(error)", advice: Self.advice(error, cluster))
         }
-        let certificates = CertificateWatch(cluster.certificateFiles(ofBroker: description), logger: process.logger)
         try await process.run([broker, certificates]) {
             certificates.look()
             do { try await broker.reload() } catch { process.logger.error("audit.error", metadata: ["what": "tokens or certificates can't be read again; those of before hold", "error": "\(error)"]) }
@@ -47,8 +47,8 @@ struct BrokerCommand: AsyncParsableCommand {
     }
 
     /// What is put around the broker: this process's metrics, and for tests a failpoint that the environment names.
-    private static func hooks(_ process: RoleProcess) throws -> BrokerHooks {
-        var hooks = BrokerHooks(furtherMetrics: { process.metrics.render() })
+    private static func hooks(_ process: RoleProcess, _ certificates: CertificateWatch) throws -> BrokerHooks {
+        var hooks = BrokerHooks(furtherMetrics: { process.metrics.render() + certificates.metrics() })
         guard let text = ProcessInfo.processInfo.environment[ArmedFailpoint.variable] else { return hooks }
         do {
             let armed = try ArmedFailpoint(text)

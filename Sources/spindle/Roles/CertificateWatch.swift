@@ -25,6 +25,16 @@ struct CertificateWatch: Service {
         }
     }
 
+    /// For `/metrics`: when each certificate ends, in seconds since 1970. One that can't be read has no sample.
+    func metrics() -> String {
+        let samples = files.compactMap { file -> String? in
+            guard let expiry = try? CertificateExpiry(file: file) else { return nil }
+            let label = file.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+            return "spindle_certificate_expires_seconds{file=\"\(label)\"} \(Int64(expiry.notValidAfter.timeIntervalSince1970))\n"
+        }
+        return samples.isEmpty ? "" : "# TYPE spindle_certificate_expires_seconds gauge\n" + samples.joined()
+    }
+
     func look(now: Date = Date()) {
         for file in files {
             let expiry: CertificateExpiry

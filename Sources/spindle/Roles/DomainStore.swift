@@ -32,6 +32,7 @@ enum DomainStore {
             throw CommandFailure("the description has no database.", advice: "Add `domain:` with its `database:`, as in `spindle config show`.")
         }
         let path = cluster.resolve(domain.database)
+        try DataDirectory(path: cluster.dataDirectory).make()
         do {
             try FileManager.default.createDirectory(
                 atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true,
