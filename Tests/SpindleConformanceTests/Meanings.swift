@@ -189,6 +189,7 @@ extension QueuePolicyFields {
         backoffCapMilliseconds = try m.optionalNumber("backoffCapMs")
         backoffJitterPercent = try m.optionalNumber("backoffJitterPercent")
         deadLetterQueue = try m.optionalText("deadLetterQueue")
+        deadLetterTopic = try m.optionalText("deadLetterTopic")
         delayMilliseconds = try m.optionalNumber("delayMs")
         timeToLiveMilliseconds = try m.optionalNumber("timeToLiveMs")
         lengthMax = try m.optionalNumber("lengthMax")

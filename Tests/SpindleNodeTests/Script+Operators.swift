@@ -69,7 +69,7 @@ extension Script {
         case "unreadable":
             broker.isLogUnreadable = words[1] == "on"
             return "ok"
-        case "settle", "event", "subscribe", "retain", "topics": return try settleOrTell(words)
+        case "settle", "event", "subscribe", "retain", "topics", "deaths": return try settleOrTell(words)
         default: return try attend(words)
         }
     }

@@ -1,3 +1,4 @@
+import Foundation
 import SpindleNode
 import SpindleWire
 import Testing
@@ -10,6 +11,7 @@ import Testing
 // subscribe a.*             -> ok
 // retain a.*                -> created      a retention of topics
 // topics *                  -> a.x a.y      those that STATS shows
+// deaths t                  -> q:a#3(boom)>q.dead    what a dead-letter topic was told: queue, message, attempts, reason, where it is now
 // ```
 extension Script {
     func settleOrTell(_ words: [String]) throws -> String {
@@ -28,6 +30,7 @@ extension Script {
                 TopicSubscribeRequest(subscriptionID: 1, pattern: words[1], start: .latest, credit: 1).encode(into: &$0)
             }
             return try reply(frame) { _ in "ok" }
+        case "deaths": return try deaths(words[1])
         case "retain":
             let retention = TopicRetentionFields(eventsMax: 5)
             return try reply(broker.ask(speaker, .topicDeclare) { TopicDeclareRequest(pattern: words[1], retention: retention).encode(into: &$0) }) {
@@ -39,6 +42,37 @@ extension Script {
                 return names.isEmpty ? "none" : names.joined(separator: " ")
             }
         }
+    }
+
+    private struct Death: Decodable {
+        var queue: String
+        var messageId: String
+        var ending: String
+        var reason: String
+        var deadLetterQueue: String?
+        var diedAt: String
+        var attempts: Int
+    }
+
+    /// All that a dead-letter topic holds.
+    private func deaths(_ topic: String) throws -> String {
+        let reader = broker.connect()
+        broker.request(reader, .topicSubscribe) { TopicSubscribeRequest(subscriptionID: 1, pattern: topic, start: .earliest, credit: 1000).encode(into: &$0) }
+        broker.turn()
+        var told: [String] = []
+        for frame in broker.frames(reader) where frame.header.opcode == Opcode.topicEvents.rawValue {
+            var bytes = WireReader(frame.body.span.bytes)
+            for item in try TopicEventsHead(&bytes).items {
+                let record = try RecordView.decode(try bytes.span(Int(item.recordByteCount), "record"))
+                #expect(record.contentType == "application/json")
+                let death = try JSONDecoder().decode(Death.self, from: Data(record.body))
+                let name = ids.first { String($0.value, radix: 16) == death.messageId }?.key ?? "?"
+                let state = death.ending == "dead" ? "" : "-"
+                told.append("\(death.queue):\(state)\(name)#\(death.attempts)(\(death.reason))" + (death.deadLetterQueue.map { ">\($0)" } ?? ""))
+            }
+        }
+        broker.disconnect(reader)
+        return told.isEmpty ? "none" : told.joined(separator: " ")
     }
 
     /// A message written `body`, `body/k:key`, `body/g:group`.

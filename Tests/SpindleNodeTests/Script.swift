@@ -123,6 +123,7 @@ final class Script {
             case "window": policy.deduplicationWindowMilliseconds = Self.milliseconds(pair[1])
             case "delay": policy.delayMilliseconds = Self.milliseconds(pair[1])
             case "dead": policy.deadLetterQueue = pair[1]
+            case "tell": policy.deadLetterTopic = pair[1]
             case "results": policy.resultRetentionMilliseconds = Self.milliseconds(pair[1])
             case "groups": policy.orderedGroups = UInt64(pair[1])
             case "fair": policy.fairGroups = UInt64(pair[1])

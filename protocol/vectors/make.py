@@ -153,6 +153,8 @@ MESSAGES = [
 QUEUES = [
     ("declare with everything", "DECLARE", "request", {"queue": "esprit-gen", "policy": POLICY}),
     ("declare with defaults", "DECLARE", "request", {"queue": "missingParts", "policy": {}}),
+    ("declare with a dead-letter topic", "DECLARE", "request",
+     {"queue": "esprit-gen", "policy": {"deadLetterQueue": "esprit-gen.dead", "deadLetterTopic": "message.dead"}}),
     ("declare without dead letters", "DECLARE", "request", {"queue": "storage-retry", "policy": {"deadLetterQueue": "", "attemptsMax": 0}}),
     ("created", "DECLARE", "reply", {"outcome": "created"}),
     ("unchanged", "DECLARE", "reply", {"outcome": "unchanged"}),

@@ -351,17 +351,19 @@ POLICY = {
     "backoffJitterPercent": 7, "deadLetterQueue": 8, "delayMs": 9, "timeToLiveMs": 10, "lengthMax": 11, "bytesMax": 12,
     "deduplicationWindowMs": 13, "orderedGroups": 14, "concurrency": 15, "concurrencyPerGroup": 16, "ratePerSecond": 17,
     "priorities": 18, "resultRetentionMs": 19, "fairGroups": 20, "ratePerSecondPerGroup": 21,
+    "deadLetterTopic": 22,
 }
 
 
 def policy(m):
-    """Tags may come in any order; the vectors have the numbers first and the dead-letter queue last."""
+    """Tags may come in any order; the vectors have the numbers first and the names last."""
     body = Fields()
     for name, tag in POLICY.items():
-        if name in m and name != "deadLetterQueue":
+        if name in m and name not in ("deadLetterQueue", "deadLetterTopic"):
             body.tag(tag, struct.pack("<Q", m[name]), kind="policy")
-    if "deadLetterQueue" in m:
-        body.tag(POLICY["deadLetterQueue"], m["deadLetterQueue"].encode("utf-8"), kind="policy")
+    for name in ("deadLetterQueue", "deadLetterTopic"):
+        if name in m:
+            body.tag(POLICY[name], m[name].encode("utf-8"), kind="policy")
     return body
 
 

@@ -53,6 +53,9 @@ package struct Node: ~Copyable {
     /// Ends of messages in the open transaction, and the records of their results.
     var notedEnds: [NotedEnd] = []
     var resultRecords = WireWriter(capacity: 256)
+    /// Deaths in the open transaction that topics are told of, and the records of these events.
+    var notedDeaths = NotedDeaths()
+    var deathRecords = WireWriter(capacity: 256)
     var waitingAwaits = WaitingAwaits()
     /// Leases whose connection is gone. Some have ended since: looked through when there are more than `unownedKept`.
     var unowned: [DeliveryToken] = []
@@ -202,7 +205,7 @@ package struct Node: ~Copyable {
     ///
     /// What can be refused asks ``canLog(payloadCount:)`` or `roomForPublish` first, so that state and log change together.
     mutating func appendTransaction(_ type: EntryType, body: RawSpan = RawSpan()) throws(WireError) -> UInt64 {
-        if !notedEnds.isEmpty {
+        if !notedEnds.isEmpty || !notedDeaths.events.isEmpty {
             precondition(body.byteCount == 0, "an entry that ends messages has its records in acceptedRecords")
             acceptedRecords.removeAll()
             return try appendTransactionWithAcceptedRecords(type)
@@ -247,6 +250,7 @@ package struct Node: ~Copyable {
         state.set(time: now)
         transaction.begin(now: state.time)
         if !notedEnds.isEmpty { forgetNotedEnds() }
+        if !notedDeaths.events.isEmpty { forgetNotedDeaths() }
     }
 
     /// Takes back ``beginTransaction(now:)``, where nothing happened: the state's time is the last entry's.

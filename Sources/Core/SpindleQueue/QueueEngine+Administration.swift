@@ -46,6 +46,7 @@ extension QueueEngine {
         aging.remove(queue)
         keyEnds.remove(queue)
         numberByName[ByteText(queues[index].name)] = nil
+        if !queues[index].policy.deadLetterTopic.isEmpty { announcingQueues -= 1 }
         queues[index] = QueueState(number: queue, name: "", policy: QueuePolicy())
         queues[index].isDeleted = true
         deletedCount += 1

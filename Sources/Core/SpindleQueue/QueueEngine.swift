@@ -10,6 +10,8 @@ package struct QueueEngine: Sendable {
     package internal(set) var queues: [QueueState] = []
     var numberByName: [ByteText: UInt32] = [:]
     var deletedCount = 0
+    /// Queues that tell a topic of their dead messages.
+    package internal(set) var announcingQueues = 0
     package internal(set) var held = HeldMessages()
     /// Only of held messages.
     var histories: [UInt64: MessageHistory] = [:]
@@ -70,6 +72,7 @@ package struct QueueEngine: Sendable {
             deletedCount -= 1
         }
         numberByName[ByteText(name)] = number
+        if !policy.deadLetterTopic.isEmpty { announcingQueues += 1 }
         return number
     }
 
@@ -77,6 +80,7 @@ package struct QueueEngine: Sendable {
         let index = Int(number)
         let before = queues[index].policy
         queues[index].policy = policy
+        announcingQueues += (policy.deadLetterTopic.isEmpty ? 0 : 1) - (before.deadLetterTopic.isEmpty ? 0 : 1)
         if policy.orderedGroups, !before.orderedGroups { orderDelayed(number) }
         if policy.timeToLiveMilliseconds != before.timeToLiveMilliseconds { ageAnew(number) }
         if policy.deduplicationWindowMilliseconds != before.deduplicationWindowMilliseconds {

@@ -19,6 +19,8 @@ package struct QueuePolicy: Equatable, Sendable {
     package var backoffJitterPercent: UInt64 = 20
     /// Where dead messages go; empty: they are dropped.
     package var deadLetterQueue: String = ""
+    /// The topic that gets an event when a message dies; empty: none.
+    package var deadLetterTopic: String = ""
     /// Wait before a message can be delivered, unless it says one of its own.
     package var delayMilliseconds: UInt64 = 0
     /// Messages waiting or in flight; a publish beyond is refused.

@@ -21,6 +21,15 @@ package enum JSONText {
         line.append(UInt8(ascii: "\""))
     }
 
+    /// Bytes that a scalar takes inside a JSON string.
+    package static func byteCount(of scalar: Unicode.Scalar) -> Int {
+        switch scalar {
+        case "\"", "\\", "\n", "\r", "\t": 2
+        case "\0"..<" ", "\u{7f}": 6
+        default: UTF8.width(scalar)
+        }
+    }
+
     package static func quoted(_ text: String) -> String {
         var bytes: [UInt8] = []
         append(text, to: &bytes)

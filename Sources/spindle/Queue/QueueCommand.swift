@@ -156,13 +156,15 @@ struct PolicyView: Encodable {
 
     func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: Key.self)
-        try values.encodeIfPresent(policy.deadLetterQueue, forKey: Key(stringValue: PolicySetting.deadLetterQueue.name))
+        for setting in PolicySetting.allCases where setting.isName {
+            try values.encodeIfPresent(policy[name: setting], forKey: Key(stringValue: setting.name))
+        }
         for setting in PolicySetting.allCases {
             guard let value = policy[setting] else { continue }
             switch setting.entry.unit {
             case .milliseconds: try values.encode(value, forKey: Key(stringValue: setting.name + "Ms"))
             case .percent: try values.encode(value, forKey: Key(stringValue: setting.name + "Percent"))
-            case .count, .bytes, .queueName: try values.encode(value, forKey: Key(stringValue: setting.name))
+            case .count, .bytes, .queueName, .topicName: try values.encode(value, forKey: Key(stringValue: setting.name))
             case .flag: try values.encode(value != 0, forKey: Key(stringValue: setting.name))
             case .words: try values.encode(setting.text(value), forKey: Key(stringValue: setting.name))
             }
@@ -175,6 +177,7 @@ struct PolicyView: Encodable {
             if setting == .deadLetterQueue {
                 return policy.deadLetterQueue.map { (setting.option, $0.isEmpty ? "none, dead messages are dropped" : $0) }
             }
+            if setting == .deadLetterTopic { return policy.deadLetterTopic.map { (setting.option, $0.isEmpty ? "none" : $0) } }
             guard let value = policy[setting] else { return nil }
             return (setting.option, setting.entry.unit == .percent ? "\(value) %" : setting.text(value))
         }

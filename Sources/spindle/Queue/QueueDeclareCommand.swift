@@ -40,6 +40,7 @@ struct QueueDeclareCommand: AsyncParsableCommand {
         @Option(name: .setting(.backoffCap), help: .setting(.backoffCap)) var backoffCap: DurationArgument?
         @Option(name: .setting(.backoffJitter), help: .setting(.backoffJitter)) var backoffJitter: Int?
         @Option(name: .setting(.deadLetterQueue), help: .setting(.deadLetterQueue)) var deadLetterQueue: String?
+        @Option(name: .setting(.deadLetterTopic), help: .setting(.deadLetterTopic)) var deadLetterTopic: String?
         @Option(name: .setting(.delay), help: .setting(.delay)) var delay: DurationArgument?
         @Option(name: .setting(.timeToLive), help: .setting(.timeToLive)) var timeToLive: DurationArgument?
         @Option(name: .setting(.lengthMax), help: .setting(.lengthMax)) var lengthMax: Int?
@@ -93,6 +94,7 @@ struct QueueDeclareCommand: AsyncParsableCommand {
             var policy = QueuePolicy()
             for (setting, value) in values { policy.wire[setting] = value }
             policy.deadLetterQueue = deadLetterQueue
+            policy.deadLetterTopic = deadLetterTopic
             return policy
         }
     }
@@ -157,6 +159,7 @@ extension PolicySetting {
         case .flag: "flag"
         case .words(let words): words.joined(separator: "|")
         case .queueName: "queue"
+        case .topicName: "topic"
         }
     }
 }

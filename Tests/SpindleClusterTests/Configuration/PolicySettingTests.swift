@@ -14,7 +14,7 @@ import Testing
     @Test(arguments: PolicySetting.allCases) func theDefaultIsAllowed(setting: PolicySetting) throws {
         try setting.check(setting.entry.standard)
         #expect(setting.entry.range.upperBound <= max(setting.entry.unit.valueMax, 0))
-        guard setting != .deadLetterQueue else { return }
+        guard !setting.isName else { return }
         let (over, isOver) = setting.entry.range.upperBound.addingReportingOverflow(1)
         if !isOver { #expect(throws: WireError.self) { try setting.check(over) } }
         if !setting.entry.mayBeNone, setting.entry.range.lowerBound > 0 { #expect(throws: WireError.self) { try setting.check(0) } }
@@ -22,14 +22,14 @@ import Testing
 
     /// Each key is read as what it says, from the defaults of a file as from the policy of a queue.
     @Test(arguments: PolicySetting.allCases) func theDescriptionReadsIt(setting: PolicySetting) throws {
-        let values = setting == .deadLetterQueue ? [] : [setting.entry.range.lowerBound, setting.entry.standard] + (setting.entry.mayBeNone ? [0] : [])
+        let values = setting.isName ? [] : [setting.entry.range.lowerBound, setting.entry.standard] + (setting.entry.mayBeNone ? [0] : [])
         for value in values {
             let path = setting.key.split(separator: ".")
             // The lower one of a pair must not be above.
             let pair: [PolicySetting: String] = [.leaseMax: "lease: 1ms, ", .backoffCap: "initial: 0s, "]
             let written = "\(pair[setting] ?? "")\(path.last ?? ""): \(setting.text(value))"
             let policy = path.count > 1 ? "{\(path[0]): {\(written)}}" : "{\(written)}"
-            let text = ClusterConfiguration.pocText.replacing("  - name: addin-result\n    policy:\n      attemptsMax: 8\n", with: "  - {name: addin-result, policy: \(policy)}\n")
+            let text = ClusterConfiguration.pocText.replacing("  - name: addin-result\n    policy:\n      attemptsMax: 8\n      deadLetterTopic: message.dead\n", with: "  - {name: addin-result, policy: \(policy)}\n")
             let queue = try #require(try ClusterConfiguration.parse(yaml: text, fileName: "x.yaml").queues.first { $0.name == "addin-result" })
             #expect(queue.policy[setting] == value, "\(written)")
         }
@@ -41,10 +41,10 @@ import Testing
         let end = try #require(poc.range(of: "  # What differs for the queues that collect dead letters."))
         let text = poc.replacingCharacters(in: start.lowerBound..<end.lowerBound, with: "  queue: {attemptsMax: 7}\n")
         let defaults = try ClusterConfiguration.parse(yaml: text, fileName: "x.yaml").queueDefaults.queue
-        for setting in PolicySetting.allCases where setting != .deadLetterQueue {
+        for setting in PolicySetting.allCases where !setting.isName {
             #expect(defaults[setting] == (setting == .attemptsMax ? 7 : setting.entry.standard), "\(setting)")
         }
-        #expect(defaults.deadLetterQueue == PolicySetting.deadLetterQueue.standardText)
+        #expect(defaults.deadLetterQueue == PolicySetting.deadLetterQueue.standardText && defaults.deadLetterTopic == "")
     }
 
     // MARK: Files
@@ -67,7 +67,7 @@ import Testing
         switch entry.unit {
         case .milliseconds: schema = ["$ref": "#/$defs/duration"]
         case .bytes: schema = ["$ref": "#/$defs/size"]
-        case .queueName: schema = ["type": "string"]
+        case .queueName, .topicName: schema = ["type": "string"]
         case .words(let words): schema = ["enum": words]
         case .count:
             schema = ["type": "integer", "minimum": Int(entry.range.lowerBound), "maximum": Int(entry.range.upperBound)]
@@ -79,7 +79,7 @@ import Testing
             schema = ["type": "boolean"]
             standard = entry.standard == 1
         }
-        if entry.mayBeNone, entry.unit != .queueName { schema = ["anyOf": [schema, ["const": "none"]]] }
+        if entry.mayBeNone, !setting.isName { schema = ["anyOf": [schema, ["const": "none"]]] }
         schema["description"] = entry.summary
         schema["default"] = standard
         return schema
@@ -108,6 +108,7 @@ import Testing
             switch entry.unit {
             case .flag: values = "0 no, 1 yes"
             case .words(let words): values = words.enumerated().map { "\($0.offset) \($0.element)" }.joined(separator: ", ")
+            case .topicName: (standard, values) = ("empty", "a name; empty: none")
             case .queueName: (standard, values) = ("`\(setting.standardText)`", "a name; empty: none")
             case .milliseconds, .count, .bytes, .percent: break
             }

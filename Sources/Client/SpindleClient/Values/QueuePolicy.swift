@@ -30,6 +30,8 @@ public struct QueuePolicy: Sendable, Equatable {
     public var backoffJitterPercent: Int? { get { self[count: .backoffJitter] } set { self[count: .backoffJitter] = newValue } }
     /// Where dead messages go; empty: they are dropped.
     public var deadLetterQueue: String? { get { wire.deadLetterQueue } set { wire.deadLetterQueue = newValue } }
+    /// The topic that gets an event when a message of the queue dies; empty: none.
+    public var deadLetterTopic: String? { get { wire.deadLetterTopic } set { wire.deadLetterTopic = newValue } }
     /// The wait before the first delivery, for messages that name none.
     public var delay: Duration? { get { self[duration: .delay] } set { self[duration: .delay] = newValue } }
     /// How long a message may wait; zero: without limit.

@@ -47,7 +47,7 @@ extension Node {
 
     private mutating func takeStep(_ job: Job, _ index: Int, now: UInt64) {
         // Jobs leave the log's reserve to those who end their work.
-        guard log.roomForPublish(payloadCount: Self.stepBytesMax(job)) == .available, log.canAppend(payloadCount: Self.stepBytesMax(job)) else {
+        guard log.roomForPublish(payloadCount: stepBytesMax(job)) == .available, log.canAppend(payloadCount: stepBytesMax(job)) else {
             jobRuns[index].notBefore = now + Self.retryMilliseconds
             return
         }
@@ -75,16 +75,22 @@ extension Node {
         return death.at > job.beganAt
     }
 
-    private static func stepBytesMax(_ job: Job) -> Int {
-        let end = job.action == .cancel ? endByteCountMax : 0
-        return 4096 + job.reason.utf8.count + jobChangesMax * (32 + end)
+    private static let stepOverhead = 4096
+
+    private func stepBytesMax(_ job: Job) -> Int { Self.stepOverhead + job.reason.utf8.count + changesMax(job) * changeByteCountMax(job) }
+
+    private func changeByteCountMax(_ job: Job) -> Int { 32 + (job.action == .cancel ? endByteCountMax : 0) }
+
+    /// Messages that a step changes at most: a log with small segments takes fewer, and must not wait for room that never comes.
+    private func changesMax(_ job: Job) -> Int {
+        min(Self.jobChangesMax, max(1, (log.payloadBytesMax - Self.stepOverhead - job.reason.utf8.count) / changeByteCountMax(job)))
     }
 
     /// The bytes that a job's step asked for have come; nil: they could not be read.
     mutating func fetchedForJob(_ id: UInt64, _ heads: HeadFetch, bytes: RawSpan?, now: UInt64) {
         guard let index = jobRuns.firstIndex(where: { $0.job == id }), let job = state.jobs.running(id) else { return }
         jobRuns[index].isFetching = false
-        guard log.canAppend(payloadCount: Self.stepBytesMax(job)) else {
+        guard log.canAppend(payloadCount: stepBytesMax(job)) else {
             jobRuns[index].notBefore = now + Self.retryMilliseconds
             return
         }
@@ -102,7 +108,7 @@ extension Node {
     /// Changes the messages, as many as the job may change now, and logs that with how far it came.
     private mutating func finishStep(_ job: Job, _ messages: [MessageView], cursor: UInt64, isEnd: Bool, now: UInt64) {
         beginTransaction(now: now)
-        var messagesMax = UInt64(Self.jobChangesMax)
+        var messagesMax = UInt64(changesMax(job))
         if job.ratePerSecond > 0 { messagesMax = min(messagesMax, max(1, job.ratePerSecond / Self.jobStepsPerSecond)) }
         if job.messagesMax > 0 { messagesMax = min(messagesMax, job.messagesMax - min(job.matched, job.messagesMax)) }
         var step = JobTable.Step(job: job.id, cursor: cursor, nextStepAtMicroseconds: 0, ending: isEnd ? .done : .none)

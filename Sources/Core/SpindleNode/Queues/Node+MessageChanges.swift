@@ -8,7 +8,7 @@ extension Node {
         let cancel = try CancelRequest(body)
         try Self.allow(request.principal.admin, cancel.queue, "cancel messages of queue", request.principal)
         let queue = try queueNumber(cancel.queue)
-        try checkReserve(128 + cancel.reason.utf8.count + (12 + Self.endByteCountMax) * cancel.ids.count)
+        try checkReserve(128 + cancel.reason.utf8.count + (12 + endByteCountMax) * cancel.ids.count)
         beginTransaction(now: request.now)
         let countAt = transaction.beginCancel(in: queue, reason: cancel.reason)
         var reply = CancelReply(items: [])
@@ -37,7 +37,11 @@ extension Node {
     mutating func cancelMessage(_ message: MessageView, reason: String) -> QueueEngine.Cancelled? {
         guard let cancelled = state.engine.cancel(message.id, in: message.queue, group: message.group, reason: reason) else { return nil }
         transaction.message(message.id, group: message.group)
-        if case .removed = cancelled { noteEnd(message.id, in: message.queue, .cancelled) }
+        if case .removed = cancelled {
+            noteEnd(message.id, in: message.queue, .cancelled)
+            noteDeath(
+                message.id, in: message.queue, attempts: message.attempts, .cancelled, reason: reason.isEmpty ? "cancelled" : reason, next: .removed)
+        }
         statistics.messagesCancelled += 1
         // A later one of its group may have waited for it.
         becameReady(message.queue)

@@ -306,10 +306,12 @@ extension Node {
     /// ``appendTransaction(_:body:)`` with what lies in `acceptedRecords`.
     mutating func appendTransactionWithAcceptedRecords(_ type: EntryType) throws(WireError) -> UInt64 {
         let results = notedEnds.isEmpty ? 0 : writeNotedEnds()
+        writeNotedDeaths()
         transaction.finish()
         let address = try Self.append(type, head: transaction.writer, body: acceptedRecords, to: &log)
         state.engine.sweepKeys()
         if !notedEnds.isEmpty { applyNotedEnds(recordsAddress: address + UInt64(results)) }
+        applyNotedDeaths(recordsAddress: address)
         return address
     }
 

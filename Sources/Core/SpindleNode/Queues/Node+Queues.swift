@@ -44,17 +44,23 @@ extension Node {
         guard state.engine.count + added <= queuesMax else {
             throw WireError(.invalidArgument, "there are \(state.engine.count) queues: at most \(queuesMax) are allowed")
         }
-        let deadPolicy = try QueuePolicy().applying(defaults.policy).applying(defaults.deadLetterPolicy)
+        let topic = try deadLetterTopic(policy.deadLetterTopic, before: known.map { state.engine.queues[Int($0)].policy.deadLetterTopic }, queue: name, principal)
+        var deadPolicy = try QueuePolicy().applying(defaults.policy)
+        // It collects deaths, and tells of its own only where that is said of it.
+        deadPolicy.deadLetterTopic = ""
+        deadPolicy = try deadPolicy.applying(defaults.deadLetterPolicy)
         try checkRoom(forPublishOf: 2048)
         beginTransaction(now: now)
         let numbers = state.engine.freeNumbers(2)
         let number = known ?? numbers[0]
         let deadNumber = numbers[known == nil ? 1 : 0]
+        if let topic { writeTopic(topic, name: policy.deadLetterTopic) }
         transaction.declare(queue: number, name: name, policy: policy.fields)
         if needsDeadLetters {
             transaction.declare(queue: deadNumber, name: deadLetters, policy: deadPolicy.fields)
         }
         _ = try appendTransaction(.declare)
+        if topic != nil { declareTopic(policy.deadLetterTopic) }
         try state.declare(number, name: name, policy: policy)
         queueNames.insert(name)
         if needsDeadLetters {
@@ -85,6 +91,19 @@ extension Node {
                 .permissionDenied,
                 "'\(principal.name)' may not declare '\(target)', the dead-letter queue of '\(queue)' that is not there yet; let an operator declare it first, or name another")
         }
+    }
+
+    /// The number of the dead-letter topic that has yet to be made; nil: there is none, or it exists. Whoever names the topic publishes to it
+    /// with each message that dies, so the right to do so is judged here.
+    private func deadLetterTopic(_ name: String, before: String?, queue: String, _ principal: Principal?) throws(WireError) -> UInt32? {
+        guard !name.isEmpty else { return nil }
+        if before != name, let principal, !principal.topicPublish.contains(where: { $0.matches(name) }) {
+            throw WireError(
+                .permissionDenied,
+                "'\(principal.name)' may not publish to topic '\(name)', so it can't be told of dead letters of '\(queue)'; name another topic, none (\"\"), or ask for the permission in the broker's configuration")
+        }
+        let (number, isNew) = try topicTarget(name)
+        return isNew ? number : nil
     }
 
     /// A STATS under way: it goes over the names in order.

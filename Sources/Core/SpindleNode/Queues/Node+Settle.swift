@@ -70,7 +70,7 @@ extension Node {
         var results = ack.results[...]
         var rest = ack.tokens[...]
         while !rest.isEmpty {
-            let (count, byteCount) = portion(of: rest, beside: results.reduce(0) { $0 + $1.bytes.count }) { _ in 8 + Self.endByteCountMax }
+            let (count, byteCount) = portion(of: rest, beside: results.reduce(0) { $0 + $1.bytes.count }) { _ in 8 + Self.resultByteCountMax }
             do throws(WireError) { try checkReserve(byteCount) } catch {
                 // What was done is done: the rest can be tried again.
                 guard rest.startIndex > 0 else { throw error }
@@ -131,7 +131,8 @@ extension Node {
         var reply = StatusReply()
         var rest = nack.items[...]
         while !rest.isEmpty {
-            let (count, byteCount) = portion(of: rest) { 64 + 2 * Self.endByteCountMax + 2 * $0.reason.utf8.count }
+            let endByteCountMax = endByteCountMax
+            let (count, byteCount) = portion(of: rest) { 64 + 2 * endByteCountMax + 2 * $0.reason.utf8.count }
             do throws(WireError) { try checkReserve(byteCount) } catch {
                 // What was done is done: the rest can be tried again.
                 guard rest.startIndex > 0 else { throw error }
@@ -180,9 +181,14 @@ extension Node {
         case .ready, .delayed: endTimeToLive(message)
         case .dead(let queue):
             noteEnd(message.id, in: message.queue, .dead, result: Array(reason.utf8))
+            noteDeath(message.id, in: message.queue, attempts: message.attempts, .dead, reason: reason, next: next)
             becameReady(queue)
-        case .dropped: noteEnd(message.id, in: message.queue, .dead, result: Array(reason.utf8))
-        case .removed: noteEnd(message.id, in: message.queue, .cancelled)
+        case .dropped:
+            noteEnd(message.id, in: message.queue, .dead, result: Array(reason.utf8))
+            noteDeath(message.id, in: message.queue, attempts: message.attempts, .dead, reason: reason, next: next)
+        case .removed:
+            noteEnd(message.id, in: message.queue, .cancelled)
+            noteDeath(message.id, in: message.queue, attempts: message.attempts, .cancelled, reason: "cancelled", next: next)
         }
         leaseEnded(in: message.queue)
     }
@@ -196,12 +202,13 @@ extension Node {
         transaction.writer.patch(u32: 1, at: countAt)
         let expired = state.engine.expire(message.id, in: message.queue, group: message.group, next: next, now: state.time)
         precondition(expired, "a message that came back can end")
-        noteTimeToLiveEnd(message.id, in: message.queue)
+        noteTimeToLiveEnd(message.id, in: message.queue, attempts: message.attempts, next: next)
         if case .dead(let queue) = next { becameReady(queue) }
     }
 
-    mutating func noteTimeToLiveEnd(_ id: UInt64, in queue: UInt32) {
+    mutating func noteTimeToLiveEnd(_ id: UInt64, in queue: UInt32, attempts: UInt32, next: QueueEngine.Next) {
         noteEnd(id, in: queue, .dead, result: Array(QueueEngine.timeToLiveReason.utf8))
+        noteDeath(id, in: queue, attempts: attempts, .dead, reason: QueueEngine.timeToLiveReason, next: next)
     }
 
     /// Where a message goes whose attempt failed. `delay` nil: the queue's back-off.
@@ -290,8 +297,9 @@ extension Node {
         }
         let groups = try settleGroups(request, settle)
         if !groups.isEmpty { try checkRoom(forPublishOf: settle.body.byteCount) }
-        let ends = (8 + Self.endByteCountMax) * settle.acks.count + settle.results.reduce(0) { $0 + $1.bytes.count }
-            + settle.nacks.reduce(0) { $0 + 64 + 2 * Self.endByteCountMax + 2 * $1.reason.utf8.count }
+        let endByteCountMax = endByteCountMax
+        let ends = (8 + Self.resultByteCountMax) * settle.acks.count + settle.results.reduce(0) { $0 + $1.bytes.count }
+            + settle.nacks.reduce(0) { $0 + 64 + 2 * endByteCountMax + 2 * $1.reason.utf8.count }
         try checkReserve(256 + ends + groups.reduce(0) { $0 + 512 + $1.records.count })
         try commit(request, settle, groups)
     }
@@ -373,6 +381,8 @@ extension Node {
         }
         for item in settle.nacks { end(item) }
         acceptedRecords.removeAll()
+        writeNotedDeaths()
+        let groupsAt = UInt64(acceptedRecords.count)
         for group in groups {
             let kind: OperationKind
             switch group.target {
@@ -385,7 +395,7 @@ extension Node {
                 byteCount: group.records.count)
             acceptedRecords.bytes(settle.body.extracting(group.records))
         }
-        var address = try appendTransactionWithAcceptedRecords(.settle)
+        var address = try appendTransactionWithAcceptedRecords(.settle) + groupsAt
         var firstIDs: [UInt64] = []
         for group in groups {
             let stored = NodeState.Stored(target: group.number, producer: 0, firstSequence: 0, count: group.count, address: address)

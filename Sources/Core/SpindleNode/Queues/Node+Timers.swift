@@ -10,7 +10,7 @@ extension Node {
     /// Ends the leases that are over, at most ``timersPerTurnMax`` at once.
     mutating func endExpiredLeases(now: UInt64) {
         guard state.engine.expiredLease(now: now) != nil else { return }
-        let bytesEach = 160 + Self.endByteCountMax
+        let bytesEach = 160 + endByteCountMax
         let countMax = timersMax(bytesEach: bytesEach)
         guard log.canAppend(payloadCount: bytesEach * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
@@ -34,7 +34,7 @@ extension Node {
     /// Ends the times to live that are over, at most ``timersPerTurnMax`` at once: the messages die, or are dropped.
     mutating func endTimesToLive(now: UInt64) {
         guard retryTimersAt == nil, state.engine.nextOver(now: now) != nil else { return }
-        let bytesEach = 96 + Self.endByteCountMax
+        let bytesEach = 96 + endByteCountMax
         let countMax = timersMax(bytesEach: bytesEach)
         guard log.canAppend(payloadCount: bytesEach * countMax) else {
             retryTimersAt = now + Self.retryMilliseconds
@@ -51,9 +51,10 @@ extension Node {
             }
             guard let next = open?.next else { break }
             transaction.message(over.id, group: over.group)
+            let attempts = deadLetterTopic(of: over.queue) == nil ? 0 : state.engine.view(over.id, in: over.queue, group: over.group)?.attempts ?? 0
             let expired = state.engine.expire(over.id, in: over.queue, group: over.group, next: next, now: state.time)
             precondition(expired, "a message whose time is over is there")
-            noteTimeToLiveEnd(over.id, in: over.queue)
+            noteTimeToLiveEnd(over.id, in: over.queue, attempts: attempts, next: next)
             open?.count += 1
             count += 1
             if case .dead(let queue) = next { becameReady(queue) }

@@ -47,7 +47,7 @@ extension Node {
     // MARK: Grants that were never sent
 
     /// Bytes of an entry for one message that is taken back.
-    private static let takenBackByteCount = 160 + endByteCountMax
+    private var takenBackByteCount: Int { 160 + endByteCountMax }
 
     /// The session is gone. Messages that were granted to it, and of whose reply no byte was taken, are ready again at once, and the attempt
     /// does not count. Where the log has no room their leases run out.
@@ -55,7 +55,7 @@ extension Node {
         accountOutput()
         var tokens = unsentGrants.remove(session)
         for (_, reply) in pending where reply.session == session { tokens += reply.content.granted }
-        _ = takeBack(Array(tokens.prefix(log.payloadBytesMax / Self.takenBackByteCount)), of: session, reason: "the connection ended before it was sent", now: now)
+        _ = takeBack(Array(tokens.prefix(log.payloadBytesMax / takenBackByteCount)), of: session, reason: "the connection ended before it was sent", now: now)
     }
 
     /// Takes back the grant that a LEASE was given while it was withdrawn, where its reply still waits for the log. Returns false where
@@ -74,7 +74,7 @@ extension Node {
     /// are none, or the log has no room.
     private mutating func takeBack(_ tokens: [DeliveryToken], of session: SessionID, reason: String, now: UInt64) -> Bool {
         let held = tokens.filter { isHeld($0, by: session.rawValue) }
-        guard !held.isEmpty, log.canAppend(payloadCount: Self.takenBackByteCount * held.count) else { return false }
+        guard !held.isEmpty, log.canAppend(payloadCount: takenBackByteCount * held.count) else { return false }
         beginTransaction(now: now)
         for token in held {
             guard let message = state.engine.held.find(token.messageID) else { continue }

@@ -12,6 +12,7 @@ extension QueuePolicy {
             policy[setting] = value
         }
         if let name = fields.deadLetterQueue { policy.deadLetterQueue = name }
+        if let name = fields.deadLetterTopic { policy.deadLetterTopic = name }
         // Checked where only the limit was named, too: the log keeps both, and a replay must not refuse what was accepted.
         guard policy.leaseMilliseconds <= policy.leaseMaxMilliseconds else {
             throw WireError(
@@ -26,10 +27,12 @@ extension QueuePolicy {
         var fields = QueuePolicyFields()
         for setting in PolicySetting.allCases { fields[setting] = self[setting] }
         fields.deadLetterQueue = deadLetterQueue
+        // Nothing where it is none: earlier versions write the same bytes.
+        fields.deadLetterTopic = deadLetterTopic.isEmpty ? nil : deadLetterTopic
         return fields
     }
 
-    /// A setting as the wire's number; 0 for the dead-letter queue, which is none.
+    /// A setting as the wire's number; 0 for names, which are none.
     private subscript(setting: PolicySetting) -> UInt64 {
         get {
             switch setting {
@@ -40,7 +43,7 @@ extension QueuePolicy {
             case .backoffInitial: backoffInitialMilliseconds
             case .backoffCap: backoffCapMilliseconds
             case .backoffJitter: backoffJitterPercent
-            case .deadLetterQueue: 0
+            case .deadLetterQueue, .deadLetterTopic: 0
             case .delay: delayMilliseconds
             case .timeToLive: timeToLiveMilliseconds
             case .lengthMax: lengthMax
@@ -66,7 +69,7 @@ extension QueuePolicy {
             case .backoffInitial: backoffInitialMilliseconds = newValue
             case .backoffCap: backoffCapMilliseconds = newValue
             case .backoffJitter: backoffJitterPercent = newValue
-            case .deadLetterQueue: break
+            case .deadLetterQueue, .deadLetterTopic: break
             case .delay: delayMilliseconds = newValue
             case .timeToLive: timeToLiveMilliseconds = newValue
             case .lengthMax: lengthMax = newValue

@@ -5,8 +5,8 @@ internal import SpindleWire
 
 // What ended messages leave behind, and AWAIT, which asks for it.
 extension Node {
-    /// Most bytes that the end of one message adds to an entry, besides its result.
-    static let endByteCountMax = 64
+    /// Most bytes that the noted end of one message adds to an entry, besides its result.
+    static let resultByteCountMax = 64
 
     /// An end that is noted in the open transaction.
     struct NotedEnd: Sendable {
@@ -20,7 +20,7 @@ extension Node {
 
     /// In the open transaction the message `id` ended, of which the queue may want to keep the result.
     ///
-    /// To be called wherever a message ends: acknowledged, dead, cancelled. It adds at most ``endByteCountMax`` and the result's bytes
+    /// To be called wherever a message ends: acknowledged, dead, cancelled. It adds at most ``resultByteCountMax`` and the result's bytes
     /// to the entry, for which there must be room.
     mutating func noteEnd(_ id: UInt64, in queue: UInt32, _ ending: ResultStore.Ending, result: [UInt8] = []) {
         let retention = state.engine.queues[Int(queue)].policy.resultRetentionMilliseconds
@@ -48,7 +48,7 @@ extension Node {
         return place
     }
 
-    private static func append(_ records: borrowing WireWriter, to target: inout WireWriter) { target.bytes(records.span) }
+    static func append(_ records: borrowing WireWriter, to target: inout WireWriter) { target.bytes(records.span) }
 
     /// The transaction is in the log, its ends' records from `address` on.
     mutating func applyNotedEnds(recordsAddress address: UInt64) {

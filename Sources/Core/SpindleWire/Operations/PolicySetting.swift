@@ -25,11 +25,11 @@ package enum PolicySetting: UInt16, CaseIterable, Sendable {
     case resultRetention = 19
     case fairGroups = 20
     case ratePerSecondPerGroup = 21
+    case deadLetterTopic = 22
 
     /// Tags of settings to come, which no other setting takes: this version refuses them where they are critical, and skips them otherwise. A
     /// setting that is built moves to the cases above. Source: `protocol/queues.md`, "Reserved settings".
     package enum Reserved: UInt16, CaseIterable, Sendable {
-        case deadLetterTopic = 22
         case breakerFailures = 23
         case breakerWindow = 24
         case breakerPause = 25
@@ -48,8 +48,8 @@ package enum PolicySetting: UInt16, CaseIterable, Sendable {
         case flag
         /// One of these words, by its number.
         case words([String])
-        /// A queue's name; empty for none. The one setting that is no number.
-        case queueName
+        /// A queue's or a topic's name; empty for none. These settings are no numbers.
+        case queueName, topicName
 
         /// Larger values are no values of this unit, whatever the setting.
         package var valueMax: UInt64 {
@@ -59,7 +59,7 @@ package enum PolicySetting: UInt16, CaseIterable, Sendable {
             case .percent: 100
             case .flag: 1
             case .words(let words): UInt64(words.count - 1)
-            case .queueName: 0
+            case .queueName, .topicName: 0
             }
         }
     }
@@ -98,6 +98,9 @@ package enum PolicySetting: UInt16, CaseIterable, Sendable {
     package var option: String {
         name.reduce(into: "") { $0 += $1.isUppercase ? "-" + $1.lowercased() : String($1) }
     }
+
+    /// Whether it is a name, and not a number.
+    package var isName: Bool { self == .deadLetterQueue || self == .deadLetterTopic }
 
     package var entry: Entry { Self.entries[Int(rawValue) - 1] }
 
@@ -161,6 +164,10 @@ package enum PolicySetting: UInt16, CaseIterable, Sendable {
             .flag(standard: false, "Groups that can deliver take turns.")
         case .ratePerSecondPerGroup:
             .count(1...1_000_000, standard: 0, "Deliveries a second of each group.")
+        case .deadLetterTopic:
+            .init(
+                unit: .topicName, range: 0...0, mayBeNone: true, standard: 0,
+                summary: "The topic that gets an event when a message of the queue dies.")
         }
     }
 

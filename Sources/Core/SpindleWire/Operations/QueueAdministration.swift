@@ -1,16 +1,17 @@
 /// The settings of a queue, as tags: a missing one keeps its value, or the default at creation. ``PolicySetting`` says what each is.
 /// `u16 tag · u32 length · bytes` each; numbers are u64. Source: `protocol/queues.md`, "Queue policy".
 package struct QueuePolicyFields: Equatable, Sendable {
-    /// By tag, counted from 1; the place of the dead-letter queue, which is no number, stays nil.
+    /// By tag, counted from 1; the places of names, which are no numbers, stay nil.
     private var numbers = [UInt64?](repeating: nil, count: PolicySetting.allCases.count)
     package var deadLetterQueue: String?
+    package var deadLetterTopic: String?
 
     package init() {}
 
-    /// A setting that is a number; nil too for the one that is none.
+    /// A setting that is a number; nil too for names.
     package subscript(setting: PolicySetting) -> UInt64? {
         get { numbers[Int(setting.rawValue) - 1] }
-        set { if setting != .deadLetterQueue { numbers[Int(setting.rawValue) - 1] = newValue } }
+        set { if !setting.isName { numbers[Int(setting.rawValue) - 1] = newValue } }
     }
 
     package var leaseMilliseconds: UInt64? { get { self[.lease] } set { self[.lease] = newValue } }
@@ -34,7 +35,28 @@ package struct QueuePolicyFields: Equatable, Sendable {
     package var fairGroups: UInt64? { get { self[.fairGroups] } set { self[.fairGroups] = newValue } }
     package var ratePerSecondPerGroup: UInt64? { get { self[.ratePerSecondPerGroup] } set { self[.ratePerSecondPerGroup] = newValue } }
 
-    /// Every number as the table says it; no dead-letter queue.
+    /// A setting that is a name; nil too for numbers.
+    package subscript(name setting: PolicySetting) -> String? {
+        get {
+            switch setting {
+            case .deadLetterQueue: deadLetterQueue
+            case .deadLetterTopic: deadLetterTopic
+            default: nil
+            }
+        }
+        set {
+            switch setting {
+            case .deadLetterQueue: deadLetterQueue = newValue
+            case .deadLetterTopic: deadLetterTopic = newValue
+            default: break
+            }
+        }
+    }
+
+    /// Bytes of the names that are set.
+    fileprivate var nameByteCount: Int { (deadLetterQueue?.utf8.count ?? 0) + (deadLetterTopic?.utf8.count ?? 0) }
+
+    /// Every number as the table says it; no dead-letter queue or topic.
     package static var standard: QueuePolicyFields {
         var fields = QueuePolicyFields()
         for setting in PolicySetting.allCases { fields[setting] = setting.entry.standard }
@@ -42,26 +64,29 @@ package struct QueuePolicyFields: Equatable, Sendable {
     }
 
     private static let knownTags = Set(PolicySetting.allCases.map(\.rawValue))
-    /// Of all settings, without the name of the dead-letter queue.
+    /// Of all settings, without the names.
     fileprivate static let byteCountMax = PolicySetting.allCases.count * 14
 
     package func encode(into writer: inout WireWriter) {
         for setting in PolicySetting.allCases {
             if let value = self[setting] { writer.tag(setting.rawValue, u64: value) }
         }
-        if let deadLetterQueue { writer.tag(PolicySetting.deadLetterQueue.rawValue, text: deadLetterQueue) }
+        for setting in PolicySetting.allCases where setting.isName {
+            if let name = self[name: setting] { writer.tag(setting.rawValue, text: name) }
+        }
     }
 
     package init(_ tags: RawSpan) throws(WireError) {
         for field in try TaggedTail.fields(in: tags, known: Self.knownTags) {
             guard let setting = PolicySetting(rawValue: field.tag) else { continue }
             var reader = WireReader(tags.extracting(field.range))
-            if setting == .deadLetterQueue {
+            if setting.isName {
+                let what: StaticString = setting == .deadLetterQueue ? "dead-letter queue" : "dead-letter topic"
                 guard field.range.count <= WireLimits.nameBytesMax else {
-                    throw WireError(.invalidArgument, "dead-letter queue: \(field.range.count) bytes, at most \(WireLimits.nameBytesMax) are allowed")
+                    throw WireError(.invalidArgument, "\(what): \(field.range.count) bytes, at most \(WireLimits.nameBytesMax) are allowed")
                 }
-                if !field.range.isEmpty { try WireReader.checkName(tags.extracting(field.range), "dead-letter queue") }
-                deadLetterQueue = try reader.utf8(field.range.count, "dead-letter queue")
+                if !field.range.isEmpty { try WireReader.checkName(tags.extracting(field.range), what) }
+                self[name: setting] = try reader.utf8(field.range.count, what)
             } else {
                 let value = try reader.u64("policy value")
                 try reader.expectEnd("policy value")
@@ -165,7 +190,7 @@ package struct StatsReply: Equatable, Sendable {
         /// What it takes of a frame at most, bytes: its name, figures, policy and pause reason with their tags.
         package var byteCountMax: Int {
             let figures = 2 + Self.values.count * 10
-            let settings = 4 + QueuePolicyFields.byteCountMax + (policy.deadLetterQueue?.utf8.count ?? 0)
+            let settings = 4 + QueuePolicyFields.byteCountMax + policy.nameByteCount
             return 2 + name.utf8.count + figures + settings + (pauseReason.isEmpty ? 0 : 16 + pauseReason.utf8.count)
         }
 

@@ -13,7 +13,7 @@ extension PolicySetting {
         case .percent: value.isMultiple(of: 100) ? "\(value / 100)" : "\(Double(value) / 100)"
         case .flag: value == 1 ? "true" : "false"
         case .words(let words): words.indices.contains(Int(clamping: value)) ? words[Int(clamping: value)] : "\(value)"
-        case .queueName: ""
+        case .queueName, .topicName: "none"
         }
     }
 
@@ -29,6 +29,7 @@ extension PolicySetting {
             case .flag: "true, false"
             case .words(let words): words.joined(separator: ", ")
             case .queueName: "a queue's name"
+            case .topicName: "a topic's name"
             }
         return entry.mayBeNone ? "\(values), none" : values
     }
@@ -51,7 +52,7 @@ extension PolicySetting {
                     let (seconds, attoseconds) = duration.components
                     return UInt64(clamping: seconds) * 1000 + UInt64(clamping: attoseconds / 1_000_000_000_000_000)
                 }
-            case .count, .queueName: ScalarType<Int>.number(range).map { UInt64(clamping: $0) }
+            case .count, .queueName, .topicName: ScalarType<Int>.number(range).map { UInt64(clamping: $0) }
             case .bytes: ScalarType<Int>.bytes(range).map { UInt64(clamping: $0) }
             case .percent: ScalarType<Double>.fraction().map { UInt64(($0 * 100).rounded()) }
             case .flag: ScalarType<Bool>.bool.map { $0 ? 1 : 0 }

@@ -11,6 +11,7 @@ enum QueueDecoder {
     private static var standard: QueuePolicyFields {
         var policy = QueuePolicyFields.standard
         policy.deadLetterQueue = deadLetterStandard
+        policy.deadLetterTopic = ""
         return policy
     }
 
@@ -19,6 +20,7 @@ enum QueueDecoder {
         var deadLetter = queue
         // A dead letter is delivered only to a worker that asks for it, and must not move on by itself.
         deadLetter.deadLetterQueue = ""
+        deadLetter.deadLetterTopic = ""
         if let deadReader = reader?.mapping("deadLetterQueue", shape: "queuePolicy", required: false) {
             deadLetter = policy(deadReader, inherited: deadLetter)
         }
@@ -68,6 +70,8 @@ enum QueueDecoder {
             guard let source = path.count > 1 ? backoff : reader, let key = path.last else { continue }
             if setting == .deadLetterQueue {
                 if let name = source.optional(key, deadLetterName.orNone()) { policy.deadLetterQueue = name ?? "" }
+            } else if setting == .deadLetterTopic {
+                if let name = source.optional(key, topicName.orNone()) { policy.deadLetterTopic = name ?? "" }
             } else if let value = source.optional(key, setting.type) {
                 policy[setting] = value
             }
@@ -83,6 +87,8 @@ enum QueueDecoder {
         reader.diagnostics.report(
             "found \(key(lower)) \(lower.text(low)), expected at most \(key(upper)), which is \(upper.text(high))", at: reader.place(of: key(lower)))
     }
+
+    private static let topicName = ScalarType.text("a topic's name", where: Name.isPlain)
 
     private static let deadLetterName = ScalarType.text("a queue's name, in which \(nameMark) stands for this queue's own") { text in
         Name.isPlain(text.replacing(nameMark, with: "q"))
