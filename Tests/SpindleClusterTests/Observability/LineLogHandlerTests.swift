@@ -100,6 +100,12 @@ final class Lines: Sendable {
         #expect(lines.all.isEmpty)
         logger.error("failed", error: Fault())
         #expect(try lines.lastObject()["error"] as? String == "disk full")
+        // One key, however it was given.
+        logger.error("audit.error", metadata: ["error": "no license", "taskId": "t-1"])
+        let line = try lines.lastObject()
+        #expect(line["error"] as? String == "no license" && line["error_"] == nil && line["taskId"] as? String == "t-1")
+        logger.error("audit.error", error: Fault(), metadata: ["error": "what the caller says"])
+        #expect(try lines.lastObject()["error"] as? String == "disk full")
     }
 
     @Test func longTextsAreCut() throws {

@@ -5,7 +5,7 @@ public import SpindleClient
 /// What every task is: JSON with the routing key `taskType`, and what belongs to it.
 ///
 /// Decoding is tolerant where producers in other languages differ: unknown members are kept and written again, optional members that
-/// are absent, null or of another kind are absent. Only `taskType` must be there.
+/// are absent, null or of another kind are absent; `TaskType`, as C# writes it, is `taskType`. Only that must be there.
 public struct TaskEnvelope: Sendable, Hashable {
     /// Why a body is no task. The message goes to the dead-letter queue with ``reason``.
     public struct Invalid: Error, Sendable, Hashable, CustomStringConvertible {
@@ -51,15 +51,19 @@ public struct TaskEnvelope: Sendable, Hashable {
             throw Invalid(reason: "envelope is not JSON: \(Self.brief(error))")
         }
         guard case .object(var members) = value else { throw Invalid(reason: "envelope is not a JSON object") }
-        guard let taskType = members.removeValue(forKey: "taskType")?.string, !taskType.isEmpty else {
+        func take(_ name: String) -> JSONValue? {
+            // The exact name goes first; the other is a member that is not known then.
+            members.removeValue(forKey: name) ?? members.removeValue(forKey: name.prefix(1).uppercased() + name.dropFirst())
+        }
+        guard let taskType = take("taskType")?.string, !taskType.isEmpty else {
             throw Invalid(reason: Self.missingTaskType)
         }
         self.taskType = taskType
-        taskId = Self.text(members.removeValue(forKey: "taskId"))
-        correlationId = Self.text(members.removeValue(forKey: "correlationId"))
-        createdAt = Self.text(members.removeValue(forKey: "createdAt"))
-        schemaVersion = Self.number(members.removeValue(forKey: "schemaVersion"))
-        payload = members.removeValue(forKey: "payload")
+        taskId = Self.text(take("taskId"))
+        correlationId = Self.text(take("correlationId"))
+        createdAt = Self.text(take("createdAt"))
+        schemaVersion = Self.number(take("schemaVersion"))
+        payload = take("payload")
         other = members
     }
 

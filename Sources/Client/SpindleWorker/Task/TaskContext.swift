@@ -10,7 +10,7 @@ public struct TaskContext: Sendable {
     public let attempt: Int
     /// From the envelope, else the message's header, else `taskId`, else the message's id.
     public let correlationID: String
-    /// With `correlationId`, `queue`, `taskType`, `attempt` and `messageId` on every line.
+    /// With `correlationId`, `taskId` where there is one, `queue`, `taskType`, `attempt` and `messageId` on every line.
     public let logger: Logger
     /// The message as it came.
     public let message: Message
@@ -33,6 +33,7 @@ public struct TaskContext: Sendable {
         var logger = logger
         logger[metadataKey: "correlationId"] = "\(correlationID)"
         logger[metadataKey: "queue"] = "\(queue)"
+        if let taskID = envelope.taskId { logger[metadataKey: "taskId"] = "\(taskID)" }
         logger[metadataKey: "taskType"] = "\(envelope.taskType)"
         logger[metadataKey: "attempt"] = "\(attempt)"
         logger[metadataKey: "messageId"] = "\(messageID)"

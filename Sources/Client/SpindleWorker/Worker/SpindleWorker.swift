@@ -67,6 +67,9 @@ public final class SpindleWorker: Service {
 
     func handler(of taskType: String) -> Handler? { handlers.withLock { $0[taskType] } }
 
+    /// The task types that have a handler.
+    public var taskTypes: [String] { knownTaskTypes }
+
     var knownTaskTypes: [String] { handlers.withLock { $0.keys.sorted() } }
 
     /// Works until the graceful shutdown of its service group, ``stop()``, or the cancellation of its task, which hands everything back

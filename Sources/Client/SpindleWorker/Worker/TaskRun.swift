@@ -27,30 +27,53 @@ struct TaskRun: Sendable {
     func run() async {
         WorkerMetrics.began(queue: delivery.queue)
         let began = ContinuousClock.now
-        var taskType = WorkerMetrics.unknownTaskType
-        let end: End
+        let envelope: Result<TaskEnvelope, TaskEnvelope.Invalid>
         do throws(TaskEnvelope.Invalid) {
-            let envelope = try TaskEnvelope(decoding: delivery.message.body)
-            let context = TaskContext(envelope: envelope, delivery: delivery, consumer: consumer, logger: worker.logger)
-            if let handler = worker.handler(of: envelope.taskType) {
-                taskType = envelope.taskType
-                end = await handle(context, handler)
-            } else {
-                end = await refuseUnknown(context)
-            }
+            envelope = .success(try TaskEnvelope(decoding: delivery.message.body))
         } catch {
-            end = await refuseInvalid(error)
+            envelope = .failure(error)
         }
-        WorkerMetrics.ended(queue: delivery.queue, taskType: taskType, outcome: end.rawValue, duration: began.duration(to: .now))
+        let known = try? envelope.get()
+        let handler = known.flatMap { worker.handler(of: $0.taskType) }
+        let correlationID = TaskContext.correlationID(envelope: known, message: delivery.message, messageID: delivery.token.messageID)
+        let end = await inSpan(taskType: known?.taskType ?? delivery.message.taskType, correlationID) { span in
+            switch envelope {
+            case .failure(let error): return await refuseInvalid(error, correlationID)
+            case .success(let envelope):
+                let context = TaskContext(envelope: envelope, delivery: delivery, consumer: consumer, logger: worker.logger)
+                guard let handler else { return await refuseUnknown(context) }
+                return await race(context, handler, span)
+            }
+        }
+        WorkerMetrics.ended(
+            queue: delivery.queue, taskType: handler == nil ? WorkerMetrics.unknownTaskType : known?.taskType ?? WorkerMetrics.unknownTaskType,
+            outcome: end.rawValue, duration: began.duration(to: .now))
+    }
+
+    /// Every task has its span, also one that nobody here can handle.
+    private func inSpan(taskType: String?, _ correlationID: String, _ body: (any Span) async -> End) async -> End {
+        var service = ServiceContext.current ?? .topLevel
+        InstrumentationSystem.instrument.extract(delivery.message, into: &service, using: TraceHeaders())
+        service.taskCorrelationID = correlationID
+        return await withSpan("queue.process", context: service, ofKind: .consumer) { span in
+            span.attributes["queue"] = delivery.queue
+            if let taskType { span.attributes["task.type"] = taskType }
+            span.attributes["attempt"] = delivery.attempt
+            span.attributes["correlationId"] = correlationID
+            let end = await body(span)
+            span.attributes["outcome"] = end.rawValue
+            // A dead task is an error, whether its handler threw or said so.
+            if end == .dead { span.setStatus(SpanStatus(code: .error)) }
+            return end
+        }
     }
 
     // MARK: Tasks without a handler
 
-    private func refuseInvalid(_ error: TaskEnvelope.Invalid) async -> End {
-        let correlationID = TaskContext.correlationID(envelope: nil, message: delivery.message, messageID: delivery.token.messageID)
+    private func refuseInvalid(_ error: TaskEnvelope.Invalid, _ correlationID: String) async -> End {
         worker.logger.error("audit.error", metadata: [
             "correlationId": "\(correlationID)", "queue": "\(delivery.queue)", "messageId": "\(delivery.token.messageID)",
-            "attempt": "\(delivery.attempt)", "error": "\(error.reason)", "outcome": "dead",
+            "taskType": "\(delivery.message.taskType ?? "-")", "attempt": "\(delivery.attempt)", "error": "\(error.reason)", "outcome": "dead",
         ])
         return await giveBack(.dead, reason: error.reason, end: .dead, logger: worker.logger)
     }
@@ -69,21 +92,6 @@ struct TaskRun: Sendable {
     }
 
     // MARK: Handling
-
-    private func handle(_ context: TaskContext, _ handler: @escaping SpindleWorker.Handler) async -> End {
-        var service = ServiceContext.current ?? .topLevel
-        InstrumentationSystem.instrument.extract(context.message, into: &service, using: TraceHeaders())
-        service.taskCorrelationID = context.correlationID
-        return await withSpan("queue.process", context: service, ofKind: .consumer) { span in
-            span.attributes["queue"] = context.queue
-            span.attributes["task.type"] = context.envelope.taskType
-            span.attributes["attempt"] = context.attempt
-            span.attributes["correlationId"] = context.correlationID
-            let end = await race(context, handler, span)
-            span.attributes["outcome"] = end.rawValue
-            return end
-        }
-    }
 
     /// What comes first: the handler's end, or the worker's. A handler that does not heed its cancellation is left behind then.
     private func race(_ context: TaskContext, _ handler: @escaping SpindleWorker.Handler, _ span: any Span) async -> End {

@@ -59,9 +59,11 @@ package struct LineLogHandler: LogHandler {
         let fromContext = ServiceContext.current?.correlationID
         // A statement's own correlation id wins; on a line it stands once.
         let correlationID = merged.removeValue(forKey: "correlationId").map { "\($0)" } ?? fromContext
+        // One key for the error, whether it was given as the event's error or among the metadata.
+        let error = event.error.map { "\($0)" } ?? merged.removeValue(forKey: "error").map { "\($0)" }
         let record = LogRecord(
             time: now(), level: event.level, label: label, service: service, correlationID: correlationID,
-            message: event.message.description, error: event.error.map { "\($0)" }, fields: Self.flatten(merged))
+            message: event.message.description, error: error, fields: Self.flatten(merged))
         switch format {
         case .json: sink.write(record.json())
         case .plain: sink.write(record.plain())
