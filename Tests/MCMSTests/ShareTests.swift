@@ -104,6 +104,69 @@ import Testing
         await #expect(throws: error) { try await share.directory.validate(output) }
     }
 
+    @Test(arguments: [
+        (#"W:\a\b.nc"#, "a/b.nc"), (#"\\FILES\cam\a.nc"#, "a.nc"), ("//files/CAM/a.nc", "a.nc"), (#"z:/cam/a.nc"#, "a.nc"), ("a.nc", "a.nc"),
+        (#"\\files\camera\a.nc"#, nil), (#"\\files\cam"#, nil), (#"Z:\a.nc"#, nil), (#"X:\a.nc"#, nil), (#"\\files\cam\..\a"#, nil),
+    ] as [(String, String?)])
+    func theRootHasTheNamesThatTheDescriptionGives(text: String, expected: String?) {
+        let path = try? LogicalPath(text, roots: [#"W:\"#, #"\\files\cam"#, #"Z:\cam\"#])
+        #expect(path?.description == expected)
+    }
+
+    /// Windows keeps the case of names and does not tell them apart by it; Unicode has two forms of one name.
+    @Test func namesAreComparedAsWindowsDoes() async throws {
+        let share = try Share()
+        defer { share.remove() }
+        let root = share.folder.appendingPathComponent("root")
+        try FileManager.default.createDirectory(at: root.appendingPathComponent("Rev"), withIntermediateDirectories: true)
+        // Written byte by byte: Foundation would compose the name.
+        let decomposed = root.path + "/Rev/" + "\u{1100}\u{1161}.NC"
+        #expect(decomposed.withCString { creat($0, 0o600) } >= 0)
+        for path in ["rev/가.nc", #"W:\REV\가.NC"#, "Rev/\u{1100}\u{1161}.nc"] {
+            #expect(try await share.directory.validate(ReportedOutput(path: path)).path == "Rev/가.NC")
+        }
+        #expect((root.path + "/REV").withCString { mkdir($0, 0o700) } == 0)
+        await #expect(throws: OutputShareError.refused(path: "rEV/a.nc", reason: "“REV” and “Rev” are the same name to Windows")) {
+            do throws(OutputShareError) {
+                _ = try await share.directory.validate(ReportedOutput(path: "rEV/a.nc"))
+            } catch {
+                // Which of them comes first is the file system's choice.
+                guard case .refused(let path, let reason) = error, reason.hasSuffix("are the same name to Windows") else { throw error }
+                throw OutputShareError.refused(path: path, reason: "“REV” and “Rev” are the same name to Windows")
+            }
+        }
+    }
+
+    /// A folder that nothing is mounted on has no files, and that is no reason to say that they are missing.
+    @Test func aShareThatIsNotMountedIsUnavailable() async throws {
+        let share = try Share()
+        defer { share.remove() }
+        let root = share.folder.appendingPathComponent("root").path
+        let record = share.folder.appendingPathComponent("share.id").path
+        func directory() -> ShareDirectory { ShareDirectory(root: root, identity: ShareIdentity(root: root, record: record)) }
+        let mounted = directory()
+        #expect(try await mounted.validate(ReportedOutput(path: "가공/a.nc")).size == 9)
+        await #expect(throws: OutputShareError.missing(path: "x")) { try await mounted.validate(ReportedOutput(path: "x")) }
+
+        try FileManager.default.moveItem(atPath: root, toPath: root + ".away")
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        for share in [mounted, directory()] {
+            do throws(OutputShareError) {
+                _ = try await share.validate(ReportedOutput(path: "가공/a.nc"))
+                Issue.record("an empty folder was taken for the share")
+            } catch {
+                guard case .unavailable(let reason) = error else { throw error }
+                #expect(reason.contains("not mounted") && reason.contains(record), "\(reason)")
+            }
+        }
+        try "other\n".write(toFile: root + "/" + ShareIdentity.markerName, atomically: true, encoding: .utf8)
+        #expect(ShareIdentity(root: root, record: record).problem()?.contains("another share") == true)
+        try FileManager.default.removeItem(atPath: root)
+        #expect(ShareIdentity(root: root, record: record).problem() != nil)
+        try FileManager.default.moveItem(atPath: root + ".away", toPath: root)
+        #expect(try await mounted.validate(ReportedOutput(path: "가공/a.nc")).size == 9)
+    }
+
     @Test func anotherContentIsAMismatchAndAMissingRootIsUnavailable() async throws {
         let share = try Share()
         defer { share.remove() }

@@ -17,7 +17,7 @@ import Testing
         let result = SpindleOutboxPublisher.result(of: SpindleError(code: code, message: "m", blastRadius: radius))
         let name =
             switch result {
-            case .published: "published"
+            case .published, .stored: "published"
             case .failed: "failed"
             case .rejected: "rejected"
             case .held: "held"

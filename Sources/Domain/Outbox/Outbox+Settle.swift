@@ -2,7 +2,8 @@ internal import GRDB
 
 /// What becomes of a claimed row.
 enum OutboxSettlement: Hashable, Sendable {
-    case published
+    /// With the receiver's id of the message, where there is one.
+    case published(messageID: UInt64?)
     case retry(at: Int64, reason: String)
     case dead(reason: String)
     /// Back as it was, this attempt not counted.
@@ -18,9 +19,9 @@ extension Outbox {
         let change: String
         var arguments: StatementArguments = ["sequence": sequence, "relay": relay]
         switch settlement {
-        case .published:
-            change = "status = 'published', publishedAt = :now, error = NULL"
-            arguments += ["now": now]
+        case .published(let messageID):
+            change = "status = 'published', publishedAt = :now, error = NULL, messageId = :message"
+            arguments += ["now": now, "message": messageID.map { Int64(bitPattern: $0) }]
         case .retry(let at, let reason):
             change = "status = 'pending', nextAttemptAt = :at, error = :reason"
             arguments += ["at": at, "reason": reason]

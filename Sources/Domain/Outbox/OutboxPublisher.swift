@@ -11,6 +11,8 @@ package protocol OutboxPublisher: Sendable {
 package enum OutboxPublishResult: Hashable, Sendable {
     /// Confirmed as durable by the receiver, or known there already under this id.
     case published
+    /// As ``published``, and the receiver's id of the message.
+    case stored(messageID: UInt64)
     /// Refused now, perhaps accepted later. Counts as an attempt.
     case failed(reason: String)
     /// Never going to be accepted (too large, a header without a name). The row is dead at once.

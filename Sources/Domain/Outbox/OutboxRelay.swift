@@ -138,7 +138,7 @@ package struct OutboxRelay: Service {
         for row in claim.unreadable {
             logger.error(
                 "audit.error",
-                metadata: ["what": "an outbox row holds no message and is dead", "outboxSequence": "\(row.sequence)", "reason": "\(row.reason)"])
+                metadata: ["what": "an outbox row holds no message and is dead", "outboxSequence": "\(row.sequence)", "error": "\(row.reason)"])
         }
         let batch = claim.messages
         if reaped.returned + reaped.dead > 0 {
@@ -184,7 +184,8 @@ package struct OutboxRelay: Service {
 
     private func settlement(of message: OutboxMessage, after result: OutboxPublishResult) -> OutboxSettlement {
         switch result {
-        case .published: return .published
+        case .published: return .published(messageID: nil)
+        case .stored(let id): return .published(messageID: id)
         case .rejected(let reason): return .dead(reason: reason)
         case .unavailable(let reason): return .released(reason: reason)
         case .held(let reason):
@@ -215,7 +216,7 @@ package struct OutboxRelay: Service {
                 "audit.error",
                 metadata: [
                     "what": "an outbox message cannot be published and is dead", "outboxId": "\(message.id)", "type": "\(message.draft.type)",
-                    "correlationId": "\(message.draft.correlationID ?? "-")", "reason": "\(reason)",
+                    "correlationId": "\(message.draft.correlationID ?? "-")", "error": "\(reason)",
                 ])
         }
     }

@@ -16,6 +16,7 @@ extension Outbox {
     /// | `status` | `pending`, `in_progress`, `published`, `dead` |
     /// | `attempts`, `nextAttemptAt`, `error` | how often it was tried, when it is tried next, why it failed last |
     /// | `lockedBy`, `lockedUntil` | the relay that publishes it now, and until when it may |
+    /// | `messageId` | the broker's id of the published message; null for events |
     /// | `createdAt`, `publishedAt` | all times are milliseconds since 1970 |
     package static func registerMigrations(in migrator: inout DatabaseMigrator) {
         migrator.registerMigration(migrationName, foreignKeyChecks: .immediate) { db in
@@ -53,6 +54,9 @@ extension Outbox {
                     CREATE INDEX outboxPublished ON outbox (publishedAt) WHERE status = 'published';
                     CREATE INDEX outboxDead ON outbox (sequence) WHERE status = 'dead';
                     """)
+        }
+        migrator.registerMigration("outbox.2", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: "ALTER TABLE outbox ADD COLUMN messageId INTEGER")
         }
     }
 }

@@ -48,7 +48,9 @@ package struct SpindleOutboxPublisher: OutboxPublisher {
             case .queue(let name):
                 return try await client.publish(messages, to: name).map { outcome in
                     switch outcome {
-                    case .stored, .duplicate: .published
+                    case .stored(let id): .stored(messageID: id.rawValue)
+                    // A repeated key within one request is answered without the id.
+                    case .duplicate(let id): id.rawValue == 0 ? .published : .stored(messageID: id.rawValue)
                     case .refused(let error): Self.result(of: error)
                     }
                 }

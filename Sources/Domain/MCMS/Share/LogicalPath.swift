@@ -8,8 +8,9 @@ package struct LogicalPathError: Error, Hashable, CustomStringConvertible {
 /// A path below the share's root (the add-in's `W:\`), checked so that it means the same file on Windows and here, and never one
 /// outside the root.
 ///
-/// Accepted are `a/b/c.nc`, `a\b\c.nc` and `W:\a\b\c.nc` (any case of the letter, either slash). Refused is what leaves the root or
-/// means something else on one of the two systems: absolute and UNC paths, `\\?\`, other drives, `.` and `..`, empty parts,
+/// Accepted are `a/b/c.nc`, `a\b\c.nc` and `W:\a\b\c.nc` (any case, either slash), and what begins with another name of the root that the
+/// description gives, such as `\\files\cam`. Refused is what leaves the root or means something else on one of the two systems: other
+/// absolute and UNC paths, `\\?\`, other drives, `.` and `..`, empty parts,
 /// alternate data streams (`:`), device names, parts that end in a dot or a space, wildcards, control and invisible characters.
 /// Text is brought to Unicode's composed form (NFC), so that one name has one spelling. It is judged scalar by scalar, as file systems see
 /// it: to Swift a slash with a combining mark behind it is another character than a slash. No part begins with such a mark.
@@ -25,13 +26,16 @@ package struct LogicalPath: Hashable, Sendable, CustomStringConvertible {
     /// With `/` between the parts.
     package var description: String { parts.joined(separator: "/") }
 
-    package init(_ text: String) throws(LogicalPathError) {
+    /// What Windows calls the share's root where nothing else is said.
+    package static let rootDefault = #"W:\"#
+
+    /// - Parameter roots: what Windows calls the share's root: drives (`W:\`) and UNC prefixes (`\\files\cam`).
+    package init(_ text: String, roots: [String] = [rootDefault]) throws(LogicalPathError) {
         guard !text.isEmpty else { throw LogicalPathError(description: "it is empty") }
         guard text.utf8.count <= Self.bytesMax else {
             throw LogicalPathError(description: "it is longer than \(Self.bytesMax) bytes")
         }
-        let composed = text.precomposedStringWithCanonicalMapping.unicodeScalars.map { $0 == "\\" ? "/" : $0 }
-        let relative = try Self.withoutDrive(composed)
+        let relative = try Self.below(roots, Self.slashed(text))
         let parts = relative.split(separator: "/", omittingEmptySubsequences: false).map { scalars in
             var part = String.UnicodeScalarView()
             part.append(contentsOf: scalars)
@@ -42,15 +46,28 @@ package struct LogicalPath: Hashable, Sendable, CustomStringConvertible {
         self.parts = parts
     }
 
-    private static func withoutDrive(_ slashed: [Unicode.Scalar]) throws(LogicalPathError) -> ArraySlice<Unicode.Scalar> {
+    private static func slashed(_ text: String) -> [Unicode.Scalar] {
+        text.precomposedStringWithCanonicalMapping.unicodeScalars.map { $0 == "\\" ? "/" : $0 }
+    }
+
+    /// What two names have in common that are the same to Windows: it keeps the case of names, and does not tell them apart by it.
+    static func folded(_ name: String) -> String { name.precomposedStringWithCanonicalMapping.lowercased() }
+
+    private static func below(_ roots: [String], _ slashed: [Unicode.Scalar]) throws(LogicalPathError) -> ArraySlice<Unicode.Scalar> {
+        for root in roots {
+            var prefix = Self.slashed(root)
+            while prefix.last == "/" { prefix.removeLast() }
+            guard !prefix.isEmpty, slashed.count > prefix.count, slashed[prefix.count] == "/" else { continue }
+            func text(_ scalars: ArraySlice<Unicode.Scalar>) -> String { folded(String(String.UnicodeScalarView(scalars))) }
+            if text(slashed[..<prefix.count]) == text(prefix[...]) { return slashed.dropFirst(prefix.count + 1) }
+        }
         guard !slashed.starts(with: ["/", "/"]) else { throw LogicalPathError(description: "it names another computer or a device (\\\\…)") }
         guard slashed.first != "/" else { throw LogicalPathError(description: "it is absolute; paths begin below the share's root") }
         guard slashed.count >= 2, slashed[1] == ":" else { return slashed[...] }
-        guard slashed[0] == "W" || slashed[0] == "w" else { throw LogicalPathError(description: "it is on another drive than W:") }
-        guard slashed.count >= 3, slashed[2] == "/" else {
-            throw LogicalPathError(description: "after W: there must be a \\ (W:name depends on a current folder)")
+        guard slashed.count == 2 || slashed[2] == "/" else {
+            throw LogicalPathError(description: "after a drive there must be a \\ (W:name depends on a current folder)")
         }
-        return slashed.dropFirst(3)
+        throw LogicalPathError(description: "it is on another drive than the share's root (\(roots.joined(separator: ", ")))")
     }
 
     private static func check(_ part: String) throws(LogicalPathError) {

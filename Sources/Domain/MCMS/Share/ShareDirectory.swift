@@ -7,22 +7,35 @@ internal import Synchronization
 /// A path is walked part by part with `openat` and `O_NOFOLLOW`, so no symbolic link below the root is ever followed, whatever is
 /// exchanged while it is walked. (`openat2` with `RESOLVE_BENEATH` would allow links that stay inside; the share has no need of any.)
 /// The root itself may be a link: it is the operator's choice.
+///
+/// Names are compared as Windows does: a name that isn't found as it is written is looked for by its letters, whatever their case and
+/// Unicode form. A file that isn't found on a share that isn't mounted is not missing: the share is unavailable, see ``ShareIdentity``.
 package struct ShareDirectory: OutputShare {
     /// Read so much at once: what is in memory for one file, however large it is.
     static let bufferBytes = 1 << 20
 
+    /// Names in a folder that are looked through for one that Windows takes for the same.
+    private static let namesMax = 100_000
+
     package let root: String
+    private let windowsRoots: [String]
+    private let identity: ShareIdentity?
     private let queue = DispatchQueue(label: "mcms.share", attributes: .concurrent)
 
-    /// - Parameter root: the folder that the add-in sees as `W:\`.
-    package init(root: String) {
+    /// - Parameters:
+    ///   - root: the folder that the add-in sees as `W:\`.
+    ///   - windowsRoots: what Windows calls it, see ``LogicalPath``.
+    ///   - identity: how it is known that the share is mounted; nil: it is not asked.
+    package init(root: String, windowsRoots: [String] = [LogicalPath.rootDefault], identity: ShareIdentity? = nil) {
         self.root = root
+        self.windowsRoots = windowsRoots
+        self.identity = identity
     }
 
     package func validate(_ output: ReportedOutput) async throws(OutputShareError) -> OutputFile {
         let path: LogicalPath
         do throws(LogicalPathError) {
-            path = try LogicalPath(output.path)
+            path = try LogicalPath(output.path, roots: windowsRoots)
         } catch {
             throw .refused(path: output.path, reason: error.description)
         }
@@ -31,7 +44,7 @@ package struct ShareDirectory: OutputShare {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<OutputFile, OutputShareError>, Never>) in
                 // Reading a large file blocks its thread for long: not one of Swift's few.
                 queue.async {
-                    continuation.resume(returning: Result { () throws(OutputShareError) in try read(path, output, cancelled) })
+                    continuation.resume(returning: Result { () throws(OutputShareError) in try readIfMounted(path, output, cancelled) })
                 }
             }
         } onCancel: {
@@ -40,8 +53,22 @@ package struct ShareDirectory: OutputShare {
         return try result.get()
     }
 
+    private func readIfMounted(
+        _ path: LogicalPath, _ output: ReportedOutput, _ cancelled: CancelFlag
+    ) throws(OutputShareError) -> OutputFile {
+        // The first look learns which share this is.
+        if let problem = identity?.problem() { throw .unavailable(reason: problem) }
+        do throws(OutputShareError) {
+            return try read(path, output, cancelled)
+        } catch {
+            // It may have gone meanwhile.
+            if case .missing = error, let problem = identity?.problem() { throw .unavailable(reason: problem) }
+            throw error
+        }
+    }
+
     private func read(_ path: LogicalPath, _ output: ReportedOutput, _ cancelled: CancelFlag) throws(OutputShareError) -> OutputFile {
-        let file = try open(path)
+        let (file, found) = try open(path)
         let before = try file.status()
         guard before.st_mode & S_IFMT == S_IFREG else { throw .refused(path: path.description, reason: "it is not a plain file") }
         if let size = output.size, size != Int64(before.st_size) {
@@ -57,21 +84,52 @@ package struct ShareDirectory: OutputShare {
         if let expected = output.sha256, expected != digest {
             throw .mismatch(path: path.description, reason: "its SHA-256 is \(digest), reported was \(expected)")
         }
-        return OutputFile(path: path.description, size: size, sha256: digest)
+        return OutputFile(path: found, size: size, sha256: digest)
     }
 
-    private func open(_ path: LogicalPath) throws(OutputShareError) -> FileDescriptor {
+    /// Returns the file, and its path in the share's own spelling.
+    private func open(_ path: LogicalPath) throws(OutputShareError) -> (FileDescriptor, path: String) {
+        var found: [String] = []
         var folder = FileDescriptor(Glibc.open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
         guard folder.isOpen else { throw .unavailable(reason: "\(root): \(systemMessage(errno))") }
         for (index, part) in path.parts.enumerated() {
             let isLast = index == path.parts.count - 1
             // O_NONBLOCK: opening a pipe must not wait for its other end.
             let flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (isLast ? O_NONBLOCK : O_DIRECTORY)
-            let next = FileDescriptor(openat(folder.number, part, flags))
-            guard next.isOpen else { throw failure(errno, folder, part, path) }
+            var next = FileDescriptor(openat(folder.number, part, flags))
+            var name = part
+            if !next.isOpen, errno == ENOENT {
+                guard let spelling = try spelling(of: part, in: folder, path) else { throw .missing(path: path.description) }
+                name = spelling
+                next = FileDescriptor(openat(folder.number, spelling, flags))
+            }
+            guard next.isOpen else { throw failure(errno, folder, name, path) }
             folder = next
+            found.append(name)
         }
-        return folder
+        return (folder, found.joined(separator: "/").composed)
+    }
+
+    /// The name in a folder that is the same to Windows; nil where none is.
+    private func spelling(of part: String, in folder: FileDescriptor, _ path: LogicalPath) throws(OutputShareError) -> String? {
+        let copy = openat(folder.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard copy >= 0, let stream = fdopendir(copy) else { throw .unavailable(reason: "\(path): \(systemMessage(errno))") }
+        defer { closedir(stream) }
+        let wanted = LogicalPath.folded(part)
+        var found: [String] = []
+        var count = 0
+        while let entry = readdir(stream) {
+            count += 1
+            guard count <= Self.namesMax else { throw .unavailable(reason: "\(path): its folder has more than \(Self.namesMax) names") }
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: pointer.pointee)) { String(cString: $0) }
+            }
+            if LogicalPath.folded(name) == wanted { found.append(name) }
+        }
+        guard found.count <= 1 else {
+            throw .refused(path: path.description, reason: "“\(found[0])” and “\(found[1])” are the same name to Windows")
+        }
+        return found.first
     }
 
     private func failure(_ code: Int32, _ folder: FileDescriptor, _ part: String, _ path: LogicalPath) -> OutputShareError {
