@@ -28,14 +28,19 @@ import Testing
         #expect(history.allSatisfy { $0.correlationId == "c-1" })
 
         let outbox = try test.outbox()
-        #expect(outbox.map(\.destination) == ["routing.approval.changed", "esprit-gen", "addin.job.created"])
+        #expect(outbox.map(\.destination) == ["routing.created", "routing.approval.changed", "routing.approval.changed", "esprit-gen", "addin.job.created"])
         #expect(outbox.allSatisfy { $0.key == routing.id })
         let time = try #require(routing.approvedAt).rfc3339
         #expect(
-            outbox[0].payload
+            outbox[0].payload == [
+                "routingId": .text(routing.id), "name": "브래킷 3호", "status": "draft", "createdBy": "김철수", "createdAt": .text(routing.createdAt.rfc3339),
+            ])
+        #expect(outbox[1].payload["status"] == "pendingApproval" && outbox[1].payload["approvedBy"] == "김철수")
+        #expect(
+            outbox[2].payload
                 == ["routingId": .text(routing.id), "status": "approved", "approvedBy": "이영희", "timestamp": .text(time)])
-        #expect(outbox[2].payload == ["jobId": .text(jobID), "routingId": .text(routing.id), "createdAt": .text(time)])
-        let envelope = outbox[1].payload
+        #expect(outbox[4].payload == ["jobId": .text(jobID), "routingId": .text(routing.id), "createdAt": .text(time)])
+        let envelope = outbox[3].payload
         #expect(envelope["taskType"] == "EspritGenerationCommand")
         #expect(envelope["taskId"] == .text(jobID))
         #expect(envelope["correlationId"] == "c-1")
@@ -58,9 +63,9 @@ import Testing
         #expect(entry.approvalOutcome == .rejected)
         #expect(entry.message == "공구 번호가 없음")
         let outbox = try test.outbox()
-        #expect(outbox.map(\.destination) == ["routing.approval.changed"])
-        #expect(outbox[0].payload["status"] == "rejected")
-        #expect(outbox[0].payload["approvedBy"] == nil)
+        #expect(outbox.map(\.destination) == ["routing.created", "routing.approval.changed", "routing.approval.changed"])
+        #expect(outbox[2].payload["status"] == "rejected")
+        #expect(outbox[2].payload["approvedBy"] == "이영희" && outbox[2].payload["reason"] == "공구 번호가 없음")
 
         _ = try await test.store.submit(draft.id, by: test.caller())
         #expect(try await test.store.approve(draft.id, by: test.caller()).status == .approved)

@@ -16,6 +16,8 @@ final class SteppingClock: Sendable {
         }
     }
     func advance(_ milliseconds: Int64) { time.withLock { $0 += milliseconds } }
+    /// Without moving it.
+    var now: Timestamp { Timestamp(milliseconds: time.withLock { $0 }) }
 }
 
 /// A store in a folder of its own.
@@ -147,6 +149,21 @@ final class FakeShare: OutputShare {
         askedFor.withLock { $0.append(output.path) }
         let answer = answers.withLock { $0[output.path] }
         return try (answer ?? .failure(.missing(path: output.path))).get()
+    }
+}
+
+/// A share that answers when it is told to.
+final class SlowShare: OutputShare {
+    private let questions = AsyncStream<Void>.makeStream()
+    private let answers = AsyncStream<Void>.makeStream()
+
+    func asked() async { for await _ in questions.stream { return } }
+    func answer() { answers.continuation.yield() }
+
+    func validate(_ output: ReportedOutput) async throws(OutputShareError) -> OutputFile {
+        questions.continuation.yield()
+        for await _ in answers.stream { break }
+        return OutputFile(path: output.path, size: 3, sha256: String(repeating: "a", count: 64))
     }
 }
 

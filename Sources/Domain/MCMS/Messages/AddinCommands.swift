@@ -8,8 +8,11 @@ package enum MCMSNames {
     package static let resultTask = "AddinJobResultCommand"
     package static let jobCreatedTopic = "addin.job.created"
     package static let jobUpdatedTopic = "addin.job.updated"
+    package static let routingCreatedTopic = "routing.created"
     package static let approvalChangedTopic = "routing.approval.changed"
     package static let alertTopic = "notification.alert"
+    /// The broker tells it of dead commands and results.
+    package static let deadMessageTopic = "message.dead"
 }
 
 /// A task as it is sent: the envelope that all producers and workers share.

@@ -9,14 +9,37 @@ package enum MCMSJSON {
         return [UInt8](try encoder.encode(value))
     }
 
+    /// Reads JSON of this domain. Names of members may begin with a capital letter, as C# writes them: `JobId` is `jobId`.
     package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws(MalformedJSON) -> Value {
         do {
-            return try JSONDecoder().decode(type, from: Data(bytes))
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .custom { path in
+                guard let key = path.last, key.intValue == nil else { return path.last ?? MemberName(stringValue: "") }
+                return MemberName(stringValue: MemberName.camelCase(key.stringValue))
+            }
+            return try decoder.decode(type, from: Data(bytes))
         } catch let error as DecodingError {
             throw MalformedJSON(error)
         } catch {
             throw MalformedJSON(field: nil, problem: "\(error)")
         }
+    }
+}
+
+private struct MemberName: CodingKey {
+    let stringValue: String
+    let intValue: Int? = nil
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+
+    /// `JobId` and `SHA256` as `jobId` and `sha256`: the capital letters that begin a name, but for the last where a small one follows.
+    static func camelCase(_ name: String) -> String {
+        let capitals = name.prefix { $0.isASCII && $0.isUppercase }
+        guard !capitals.isEmpty else { return name }
+        let rest = name.dropFirst(capitals.count)
+        let lowered = capitals.count > 1 && rest.first?.isLowercase == true ? capitals.count - 1 : capitals.count
+        return name.prefix(lowered).lowercased() + name.dropFirst(lowered)
     }
 }
 

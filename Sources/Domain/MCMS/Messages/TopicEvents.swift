@@ -15,10 +15,21 @@ package struct AddinJobUpdatedEvent: Codable, Hashable, Sendable {
     package var updatedAt: Timestamp
 }
 
+package struct RoutingCreatedEvent: Codable, Hashable, Sendable {
+    package var routingId: String
+    package var name: String
+    package var status: RoutingStatus
+    package var createdBy: String
+    package var createdAt: Timestamp
+}
+
 package struct RoutingApprovalChangedEvent: Codable, Hashable, Sendable {
     package var routingId: String
     package var status: RoutingStatus
-    package var approvedBy: String?
+    /// Who submitted, approved or rejected it.
+    package var approvedBy: String
+    /// Of a rejection.
+    package var reason: String?
     package var timestamp: Timestamp
 }
 

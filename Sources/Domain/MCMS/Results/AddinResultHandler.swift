@@ -4,14 +4,16 @@
 package struct AddinResultHandler: Sendable {
     /// Output that isn't there yet is looked for again at so many deliveries of the message (shares show files late); then the job
     /// has failed, and says which file is missing.
-    package static let validationAttemptsMax = 3
+    package static let outputAttemptsDefault = 3
 
     private let store: MCMSStore
     private let share: any OutputShare
+    private let outputAttemptsMax: Int
 
-    package init(store: MCMSStore, share: any OutputShare) {
+    package init(store: MCMSStore, share: any OutputShare, outputAttemptsMax: Int = outputAttemptsDefault) {
         self.store = store
         self.share = share
+        self.outputAttemptsMax = outputAttemptsMax
     }
 
     /// - Parameters:
@@ -60,8 +62,8 @@ package struct AddinResultHandler: Sendable {
             } catch {
                 switch error {
                 case .unavailable: return .failure(error)
-                case .missing where attempt < Self.validationAttemptsMax: return .failure(error)
-                case .mismatch where attempt < Self.validationAttemptsMax: return .failure(error)
+                case .missing where attempt < outputAttemptsMax: return .failure(error)
+                case .mismatch where attempt < outputAttemptsMax: return .failure(error)
                 case .missing, .mismatch, .refused:
                     return .success(.failed(message: "The add-in reported that it completed, but \(error)."))
                 }

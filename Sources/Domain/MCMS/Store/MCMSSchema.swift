@@ -10,6 +10,8 @@ internal import Outbox
 /// addinIgnoredResult              differing results that the history has already noted
 /// handledMessage                  messages whose effect is in this database
 /// webSession                      browser sessions, by the digest of their cookie
+/// commandWithdrawal               ended jobs whose commands have yet to be taken out of their queue
+/// topicCursor                     how far this installation has read a topic of the broker
 /// outbox                          see Outbox
 /// ```
 enum MCMSSchema {
@@ -30,6 +32,7 @@ enum MCMSSchema {
             try db.execute(sql: "ALTER TABLE webSession ADD COLUMN isVisitor INTEGER NOT NULL DEFAULT 0")
             try db.execute(sql: "CREATE INDEX webSessionByPrincipal ON webSession (principal, createdAt)")
         }
+        migrator.registerMigration("mcms.3.commands", foreignKeyChecks: .immediate) { try $0.execute(sql: commandTables) }
         return migrator
     }
 
@@ -96,6 +99,29 @@ enum MCMSSchema {
         CREATE TRIGGER historyEntryNoReplace BEFORE INSERT ON historyEntry
             WHEN EXISTS (SELECT 1 FROM historyEntry WHERE id = NEW.id)
             BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+        """
+
+    private static let commandTables = """
+        ALTER TABLE addinJob ADD COLUMN commandOutboxId TEXT;
+        ALTER TABLE addinJob ADD COLUMN commandMessageId INTEGER;
+        CREATE INDEX addinJobByOutboxRow ON addinJob (commandOutboxId) WHERE commandOutboxId IS NOT NULL;
+        CREATE INDEX addinJobByCommand ON addinJob (commandMessageId) WHERE commandMessageId IS NOT NULL;
+        CREATE INDEX addinJobOpenByCorrelation ON addinJob (correlationId) WHERE status IN ('created', 'leased');
+        -- The outbox forgets published rows, and the job outlives them.
+        CREATE TRIGGER addinJobCommandPublished AFTER UPDATE OF status ON outbox
+            WHEN NEW.status = 'published' AND NEW.messageId IS NOT NULL
+            BEGIN UPDATE addinJob SET commandMessageId = NEW.messageId WHERE commandOutboxId = NEW.id; END;
+
+        CREATE TABLE commandWithdrawal (
+            jobId TEXT NOT NULL PRIMARY KEY REFERENCES addinJob (jobId),
+            requestedAt INTEGER NOT NULL
+        ) WITHOUT ROWID;
+
+        CREATE TABLE topicCursor (
+            topic TEXT NOT NULL PRIMARY KEY,
+            cursor TEXT NOT NULL,
+            updatedAt INTEGER NOT NULL
+        ) WITHOUT ROWID;
         """
 
     private static let messageTables = """

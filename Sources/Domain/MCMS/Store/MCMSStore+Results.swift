@@ -107,7 +107,10 @@ extension MCMSStore {
     ) throws -> AddinReportOutcome {
         switch decision {
         case .repeated: return .repeated(stored.job)
-        case .late: return .late(stored.job)
+        case .late:
+            // A job that has ended is worked on: its command is in the queue again, as when its dead letter was redriven.
+            try transaction.withdrawCommand(of: stored.job.jobId)
+            return .late(stored.job)
         case .ignored:
             try noteIgnored(transaction, report, fingerprint, stored.job)
             return .ignored(stored.job)
@@ -117,6 +120,7 @@ extension MCMSStore {
         case .finish:
             guard let verdict else { preconditionFailure("a result is recorded only after its outputs were looked at") }
             stored.fingerprint = fingerprint
+            try transaction.withdrawCommand(of: stored.job.jobId)
             switch verdict {
             case .completed(let outputs):
                 try complete(transaction, report, outputs, &stored)
@@ -150,13 +154,18 @@ extension MCMSStore {
         stored.job.finishedAt = transaction.now
         try transaction.history(
             .addinJobCompleted, routing: job.routingId, job: job.jobId, generation: .completed, message: stored.job.message)
-        try finishUpdate(transaction, &stored) { routing in
+        let routing = try finishUpdate(transaction, &stored) { routing in
             routing.lastGenerationStatus = .completed
             if hasNew { routing.camRevision += 1 }
         }
+        try transaction.event(
+            MCMSNames.alertTopic, routing: job.routingId,
+            AlertEvent(
+                type: "addin.job.completed", title: "CAM generation completed: \(routing.name)",
+                message: stored.job.message ?? "revision \(routing.camRevision), \(outputs.count) files", severity: .info))
     }
 
-    private static func fail(_ transaction: MCMSTransaction, _ message: String, _ stored: inout StoredJob) throws {
+    static func fail(_ transaction: MCMSTransaction, _ message: String, _ stored: inout StoredJob) throws {
         let job = stored.job
         stored.job.status = .failed
         stored.job.message = message

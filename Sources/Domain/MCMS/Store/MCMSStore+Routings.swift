@@ -12,6 +12,9 @@ extension MCMSStore {
                 lastGenerationStatus: .none)
             try routing.insert(transaction.db)
             try transaction.history(.routingCreated, routing: routing.id, message: name)
+            try transaction.event(
+                MCMSNames.routingCreatedTopic, routing: routing.id,
+                RoutingCreatedEvent(routingId: routing.id, name: name, status: routing.status, createdBy: caller.actor, createdAt: now))
             return routing
         }
     }
@@ -21,6 +24,7 @@ extension MCMSStore {
         try await change(id, .submit, by: caller) { transaction, routing in
             routing.submittedAt = transaction.now
             try transaction.history(.routingSubmitted, routing: id)
+            try Self.announceApproval(transaction, routing)
         }
     }
 
@@ -45,7 +49,7 @@ extension MCMSStore {
         }
         return try await change(id, .reject, by: caller) { transaction, routing in
             try transaction.history(.routingRejected, routing: id, approval: .rejected, message: reason)
-            try Self.announceApproval(transaction, routing)
+            try Self.announceApproval(transaction, routing, reason: reason)
         }
     }
 
@@ -99,11 +103,11 @@ extension MCMSStore {
         if owners.contains(where: { $0.lowercased() == actor }) { throw MCMSError.ownApproval(actor: transaction.caller.actor) }
     }
 
-    private static func announceApproval(_ transaction: MCMSTransaction, _ routing: Routing) throws {
+    private static func announceApproval(_ transaction: MCMSTransaction, _ routing: Routing, reason: String? = nil) throws {
         try transaction.event(
             MCMSNames.approvalChangedTopic, routing: routing.id,
             RoutingApprovalChangedEvent(
-                routingId: routing.id, status: routing.status, approvedBy: routing.approver, timestamp: transaction.now))
+                routingId: routing.id, status: routing.status, approvedBy: transaction.caller.actor, reason: reason, timestamp: transaction.now))
     }
 
     private static func startGeneration(_ transaction: MCMSTransaction, _ routing: inout Routing) throws {
@@ -115,12 +119,13 @@ extension MCMSStore {
         routing.lastAddinJobId = job.jobId
         routing.lastGenerationAt = now
         try transaction.history(.addinJobCreated, routing: routing.id, job: job.jobId, generation: .queued)
-        // The job's id is the task's id: a job is sent once.
-        try transaction.command(
+        // The job's id is the task's id: a job is sent once. The row's id leads to the message, for when the job ends before the command.
+        let row = try transaction.command(
             MCMSNames.generationTask, taskID: job.jobId, to: MCMSNames.generationQueue, routing: routing.id,
             EspritGenerationCommand(
                 jobId: job.jobId, routingId: routing.id, routingName: routing.name, camRevision: routing.camRevision,
                 outputDirectory: "routings/\(routing.id)/\(job.jobId)", requestedBy: job.requestedBy, requestedAt: now))
+        try transaction.db.execute(sql: "UPDATE addinJob SET commandOutboxId = ? WHERE jobId = ?", arguments: [row, job.jobId])
         try transaction.event(
             MCMSNames.jobCreatedTopic, routing: routing.id,
             AddinJobCreatedEvent(jobId: job.jobId, routingId: routing.id, createdAt: now))

@@ -30,13 +30,14 @@ struct MCMSTransaction {
             now: now.milliseconds)
     }
 
-    /// Sends a task to a queue.
+    /// Sends a task to a queue. Returns the id of its row in the outbox.
+    @discardableResult
     func command<Payload: Codable & Sendable>(
         _ taskType: String, taskID: String, to queue: String, routing: String, group: String? = nil, _ payload: Payload
-    ) throws {
+    ) throws -> String {
         let document = TaskDocument(
             taskType: taskType, taskId: taskID, correlationId: caller.correlationID, createdAt: now, payload: payload)
-        try Outbox.enqueue(
+        return try Outbox.enqueue(
             db,
             OutboxDraft(
                 type: taskType, key: routing, destination: .queue(queue), payload: try MCMSJSON.encode(document), taskType: taskType,

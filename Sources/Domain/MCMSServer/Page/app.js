@@ -147,6 +147,7 @@ function logText({name, data}) {
   switch (name) {
     case "addin.job.created": return text("event." + name, routingName(data.routingId));
     case "addin.job.updated": return text("event." + name, routingName(data.routingId), text("job." + data.status) + (data.message ? ` – ${data.message}` : ""));
+    case "routing.created": return text("event." + name, data.name);
     case "routing.approval.changed": return text("event." + name, routingName(data.routingId), text("status." + data.status));
     case "notification.alert": return [data.title, data.message].filter(Boolean).join(" – ");
     case "gap": return text("event.gap", data.reason);

@@ -1,0 +1,56 @@
+/// Ends the jobs whose commands or results died: a command that nobody will carry out is a failed job.
+///
+/// It may run any number of times for the same death, in several processes at once: there is one effect.
+package struct DeadMessageHandler: Sendable {
+    /// A dead letter, as it lies in its queue.
+    package struct Letter: Sendable {
+        package var body: [UInt8]
+        package var correlationID: String?
+
+        package init(body: [UInt8], correlationID: String?) {
+            self.body = body
+            self.correlationID = correlationID
+        }
+    }
+
+    /// Looks at a dead letter; nil where it is gone.
+    package typealias Look = @Sendable (_ messageID: UInt64, _ queue: String) async throws -> Letter?
+
+    private let store: MCMSStore
+    private let look: Look
+
+    package init(store: MCMSStore, look: @escaping Look) {
+        self.store = store
+        self.look = look
+    }
+
+    /// - Parameter cursor: where the event lies in its topic; it is remembered with the effect.
+    package func handle(_ message: DeadMessage, at cursor: String) async throws -> DeadMessageOutcome {
+        guard [MCMSNames.generationQueue, MCMSNames.resultQueue].contains(message.queue), let number = message.number else {
+            try await store.remember(cursor: cursor, of: MCMSNames.deadMessageTopic)
+            return .nothing
+        }
+        var clue = JobClue(commandMessage: message.queue == MCMSNames.generationQueue ? number : nil)
+        // A command's row may not be marked as published yet, and results of the add-in have no row.
+        if try await !store.isKnown(clue), let queue = message.deadLetterQueue, let letter = try await look(number, queue) {
+            // What is no task still has its header.
+            let task = try? MCMSJSON.decode(DeadTask.self, from: letter.body)
+            if task?.isProgress == true {
+                try await store.remember(cursor: cursor, of: MCMSNames.deadMessageTopic)
+                return .nothing
+            }
+            clue.jobID = task?.payload?.jobId
+            clue.correlationID = letter.correlationID ?? task?.correlationId
+        }
+        return try await store.end(clue, by: message, at: cursor)
+    }
+}
+
+/// What leads from a dead message to its job.
+struct JobClue: Sendable {
+    /// The broker's id of the job's command.
+    var commandMessage: UInt64?
+    var jobID: String?
+    /// Taken only where one open job has it.
+    var correlationID: String?
+}
