@@ -74,7 +74,7 @@ import Testing
 
         let status = try #require(try await cluster.spindle("status", "--json").json().first)
         let processes = try #require(status["processes"] as? [[String: Any]])
-        #expect(processes.compactMap { $0["name"] as? String } == ["broker-1", "web", "results-1", "files-1", "files-2", "addin"])
+        #expect(processes.compactMap { $0["name"] as? String } == ["broker-1", "web", "results-1", "addin"])
         #expect(processes.allSatisfy { $0["state"] as? String == "running" && $0["restarts"] as? Int == 0 })
 
         let again = try await Spindle.run("up", "--config", cluster.config, "--data", cluster.data)
@@ -142,7 +142,7 @@ import Testing
             let end = ContinuousClock.now + Spindle.deadline
             while try await !isSo() { try #require(ContinuousClock.now < end, "not in time: \(what)") }
         }
-        try await wait(for: "all are connected") { try await workers().count == 6 }
+        try await wait(for: "all are connected") { try await workers().count == 4 }
         let labels = try await workers().first { $0["client"] as? String == "results-1" }?["labels"] as? [[String: String]]
         let names = try #require(labels).compactMap { $0["name"] }
         #expect(names == ["role", "group", "host", "pid"])

@@ -52,7 +52,9 @@ import Testing
         // How long the domain's events are kept is said by the description, so theirs expire.
         if name.contains("queues") {
             let topics = try fixture.list("topics")
-            #expect(Fixture.differences(topics, try await ask("topic", "ls"), except: Self.countedAnew) == [])
+            // The description of today has one more, for which the queues' policies ask.
+            let today = try await ask("topic", "ls").filter { ($0 as? [String: Any])?.values.contains { $0 as? String == "message.dead" } != true }
+            #expect(Fixture.differences(topics, today, except: Self.countedAnew) == [])
             let events = try fixture.list("events")
             #expect(events.count == 6)
             #expect(Fixture.differences(events, try await ask("topic", "subscribe", "*", "--from", "earliest", "--count", "6")) == [])

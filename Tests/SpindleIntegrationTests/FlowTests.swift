@@ -37,6 +37,47 @@ import Testing
         try await roles.stop()
     }
 
+    private struct Job: Decodable {
+        let status: String
+        let message: String?
+    }
+
+    /// The worker gives up on the command; after that it is generated again, and ended over HTTP while the new command waits.
+    @Test func aCommandThatDiesIsAFailedJobAndOneOfAnEndedJobIsTakenOut() async throws {
+        let roles = try RunningRoles()
+        try await roles.startAll(["broker", "bridge", "worker"])
+        let options = ["--data", roles.directory.path + "/data", "--port-base", "\(roles.base)", "--json"]
+        let created = try await roles.http("POST", "/api/routings", body: #"{"name": "dies"}"#).decode(Routing.self)
+        let path = "/api/routings/\(created.id)"
+        for action in ["submit", "approve"] { #expect(try await roles.http("POST", "\(path)/\(action)", body: "{}").status == 200) }
+        try await roles.waitUntil("the broker answers") { try await Spindle.run(["queue", "ls"] + options).exitCode == 0 }
+        let lease = try await Spindle.run(["message", "lease", "esprit-gen", "--wait", "20s", "--lease", "60s"] + options)
+        let token = try #require(try lease.json().first?["token"] as? String, "\(lease)")
+        let dead = try await Spindle.run(["message", "nack", token, "--dead", "--reason", "no license"] + options)
+        #expect(dead.exitCode == 0, "\(dead)")
+        try await roles.waitUntil("the badge says that the generation failed") {
+            try await roles.http("GET", path).decode(Routing.self).lastGenerationStatus == "failed"
+        }
+        let failed = try #require(try await roles.http("GET", path).decode(Routing.self).lastAddinJobId)
+        let job = try await roles.http("GET", "/api/addin/jobs/\(failed)").decode(Job.self)
+        #expect(job.status == "failed" && job.message == "The command to the add-in died after 1 attempt: no license", "\(job)")
+        #expect(try await roles.http("GET", "\(path)/history").decode(History.self).items.last?.event == "AddinJobFailed")
+
+        #expect(try await roles.http("POST", "\(path)/retry-generation", body: "{}").status == 200)
+        let second = try #require(try await roles.http("GET", path).decode(Routing.self).lastAddinJobId)
+        #expect(second != failed)
+        let answer = try await roles.http("POST", "/api/addin/jobs/\(second)/complete", body: #"{"ResultStatus": "Completed", "Message": "by hand"}"#)
+        #expect(answer.status == 202, "\(String(decoding: answer.body, as: UTF8.self))")
+        try await roles.waitUntil("the result is there") {
+            try await roles.http("GET", path).decode(Routing.self).lastGenerationStatus == "completed"
+        }
+        try await roles.waitUntil("its command is taken out of the queue") {
+            let queue = try await Spindle.run(["queue", "stats", "esprit-gen"] + options).json().first
+            return queue?["ready"] as? Int == 0 && queue?["leased"] as? Int == 0 && queue?["published"] as? Int == 2
+        }
+        try await roles.stop()
+    }
+
     @Test func aResultPostedFiveTimesHasOneEffect() async throws {
         let roles = try RunningRoles()
         try await roles.startAll(["broker", "bridge", "worker"])

@@ -1,6 +1,7 @@
 public import Logging
 public import NIOCore
 internal import NIOPosix
+internal import SpindleText
 internal import SpindleWire
 internal import Synchronization
 
@@ -15,7 +16,7 @@ internal import Synchronization
 /// ```
 public final class SpindleClient: Sendable {
     /// Sent in HELLO.
-    public static let version = "1.0.0"
+    public static let version = SpindleVersion.current
 
     public let configuration: ClientConfiguration
     let logger: Logger
@@ -56,6 +57,17 @@ public final class SpindleClient: Sendable {
             throw Connector.error(from: error)
         }
         return client
+    }
+
+    /// Waits until the broker was reached and has taken the credential.
+    ///
+    /// - Throws: ``SpindleError`` where it refused, which later attempts of the client may mend.
+    public func connected() async throws(SpindleError) {
+        do {
+            try await links[0].whenReady().get()
+        } catch {
+            throw Connector.error(from: error)
+        }
     }
 
     /// Closes the connections; what is unanswered fails with ``SpindleError/Code/clientClosed``, subscriptions and consumers end.

@@ -17,9 +17,6 @@ struct AddinCommand: AsyncParsableCommand {
               spindle addin --fail
             """)
 
-    /// Shorter than the queue's: when the add-in dies, its command comes back this soon. It is extended while the add-in works.
-    private static let lease = Duration.seconds(10)
-
     @Option(help: "How long it works on one command. (default: the description's)")
     var slow: DurationArgument?
 
@@ -39,11 +36,11 @@ struct AddinCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let cluster = try role.cluster.load()
+        let cluster = try role.cluster.loadRunning()
         guard let description = cluster.addin else {
             throw CommandFailure("the description has no add-in.", advice: "Add `addin:` with its principal and queues, as in `spindle config show`.")
         }
-        let share = AddinShare(root: try cluster.sharePath())
+        let share = AddinShare(root: try cluster.sharePath(), identity: try cluster.shareIdentity())
         let process = RoleProcess(name: role.name ?? "addin", options: role)
         let client = try await BrokerLink(cluster: cluster, host: description.host, principal: description.principal)
             .client(name: process.name, labels: [("role", "addin")], logger: process.logger)
@@ -54,10 +51,10 @@ struct AddinCommand: AsyncParsableCommand {
             client: client, resultQueue: description.resultQueue, share: share, behaviour: behaviour)
         let worker = SpindleWorker(
             client: client,
-            configuration: WorkerConfiguration(queues: [.init(description.queue, lease: Self.lease)], stopDeadline: RoleProcess.stopDeadline - .seconds(5)),
+            configuration: WorkerConfiguration(queues: [.init(description.queue, lease: description.lease)], stopDeadline: RoleProcess.stopDeadline - .seconds(5)),
             logger: process.logger)
         worker.register(simulator)
         process.logger.info("simulated add-in is ready", metadata: ["queue": "\(description.queue)", "pid": "\(getpid())"])
-        try await process.run([ClientClosing(client: client), worker])
+        try await process.run([ClientClosing(client: client), process.readyNotice(client, cluster), worker])
     }
 }

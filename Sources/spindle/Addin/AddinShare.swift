@@ -5,10 +5,13 @@ import MCMS
 struct AddinShare: Sendable {
     /// What `W:\` stands for.
     let root: String
+    /// Tells whether the share is mounted: what is written beside it would be found by nobody.
+    let identity: ShareIdentity
 
     /// Writes the output of a command, whole or not at all.
     /// - Returns: its path as Windows writes it, with its size and SHA-256.
     func write(_ command: EspritGenerationCommand) throws -> ReportedOutput {
+        if let problem = identity.problem() { throw OutputShareError.unavailable(reason: problem) }
         let directory = try LogicalPath(command.outputDirectory)
         let path = try LogicalPath("\(directory)/toolpath.esp")
         let content = Array(

@@ -26,7 +26,7 @@ struct BridgeCommand: AsyncParsableCommand {
     @OptionGroup var role: RoleOptions
 
     func run() async throws {
-        let cluster = try role.cluster.load()
+        let cluster = try role.cluster.loadRunning()
         let web = try Self.find(role.name, in: cluster)
         let setup = WebServerSetup(cluster: cluster, web: web)
         try setup.checkAddress()
@@ -50,7 +50,7 @@ struct BridgeCommand: AsyncParsableCommand {
             }, logger: process.logger)
         do {
             try await process.run([
-                ClientClosing(client: client), DomainStore.relay(store, client, logger: process.logger),
+                ClientClosing(client: client), DomainStore.relay(store, client, cluster, logger: process.logger),
                 MCMSHousekeeping(store: store, logger: process.logger), certificates, hub, server,
             ]) {
                 certificates.look()
@@ -127,7 +127,7 @@ extension EventBridgeConfiguration {
     /// What the page and its clients know: see docs/events.md.
     fileprivate static var domain: EventBridgeConfiguration {
         var configuration = EventBridgeConfiguration(streams: [
-            Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.approval.changed"]),
+            Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed"]),
             Stream("alerts", topics: ["notification.alert"]),
         ])
         configuration.namespace = "mcms"

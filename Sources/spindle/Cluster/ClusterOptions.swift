@@ -23,6 +23,14 @@ struct ClusterOptions: ParsableArguments {
         return configuration
     }
 
+    /// The description with the ports at which the cluster in the data directory listens, for roles that join it: those of its last start,
+    /// unless the command line says others.
+    func loadRunning() throws -> ClusterConfiguration {
+        var configuration = try load()
+        if portBase == nil, let endpoints = DataDirectory(path: configuration.dataDirectory).endpoints() { configuration.use(endpoints) }
+        return configuration
+    }
+
     static func load(_ file: String?) throws -> ClusterConfiguration {
         do throws(ConfigurationErrors) {
             guard let file else { return try ClusterConfiguration.poc }
@@ -36,6 +44,16 @@ struct ClusterOptions: ParsableArguments {
 }
 
 extension ClusterConfiguration {
+    /// Takes over the ports at which the first broker and the first web server listen. What the description does not open stays closed.
+    mutating func use(_ endpoints: ClusterEndpoints) {
+        if !brokers.isEmpty {
+            if let port = endpoints.broker?.port, brokers[0].ports.plain != nil { brokers[0].ports.plain = port }
+            if let port = endpoints.brokerTLS?.port, brokers[0].ports.tls != nil { brokers[0].ports.tls = port }
+            if let port = endpoints.operations?.port, brokers[0].ports.operations != nil { brokers[0].ports.operations = port }
+        }
+        if !webs.isEmpty, let port = endpoints.web?.port { webs[0].port = port }
+    }
+
     /// Moves everything to other ports. What is not opened stays closed. A second broker or web server takes its ports of the next four, and so on.
     mutating func use(_ ports: PortBaseArgument) {
         for index in brokers.indices {

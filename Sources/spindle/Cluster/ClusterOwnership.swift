@@ -44,7 +44,7 @@ struct ClusterOwnership {
     }
 
     /// What single roles make, who don't claim the folder.
-    private static let own: Set<String> = ["broker", "tokens", "tls", "run", "logs", "mcms", "share", fileName]
+    private static let own: Set<String> = ["broker", "tokens", "tls", "run", "logs", "mcms", "share", "share.id", fileName]
 
     /// The status of the supervisor that runs in `directory`; nil when none does.
     static func running(_ directory: DataDirectory) -> ClusterStatus? {

@@ -2,16 +2,35 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import SpindleCluster
 
 /// Asks a process's `/readyz`.
 enum ReadinessProbe {
-    static func isReady(host: String, port: Int) async -> Bool {
-        let endpoint = ClusterEndpoints.Endpoint(host: ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host, port: port)
-        let request = HTTPClientRequest(url: "http://\(endpoint)/readyz")
-        guard let response = try? await HTTPClient.shared.execute(request, timeout: .seconds(2)) else { return false }
+    private static let timeout = TimeAmount.seconds(2)
+
+    /// It asks this machine's own process, whatever name its certificate is for.
+    private static let client: HTTPClient = {
+        var tls = NIOSSL.TLSConfiguration.makeClientConfiguration()
+        tls.certificateVerification = .none
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: HTTPClient.Configuration(tlsConfiguration: tls))
+    }()
+
+    static func isReady(host: String, port: Int, hasTLS: Bool = false) async -> Bool {
+        let endpoint = ClusterEndpoints.Endpoint(host: local(host), port: port)
+        let request = HTTPClientRequest(url: "\(hasTLS ? "https" : "http")://\(endpoint)/readyz")
+        guard let response = try? await client.execute(request, timeout: timeout) else { return false }
         return response.status == .ok
     }
+
+    static func isListening(host: String, port: Int) async -> Bool {
+        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connectTimeout(timeout)
+        guard let channel = try? await bootstrap.connect(host: local(host), port: port).get() else { return false }
+        try? await channel.close().get() // it is only asked whether somebody is there
+        return true
+    }
+
+    private static func local(_ host: String) -> String { ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host }
 }
 
 /// Whether the ports of a plan are free, before anything is started on them.

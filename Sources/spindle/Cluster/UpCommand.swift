@@ -41,7 +41,7 @@ struct UpCommand: AsyncParsableCommand {
         try await PortCheck(configuration, plan).run()
         try directory.make()
         try ClusterOwnership(directory).claim(clusterName: configuration.name)
-        try ClusterEndpoints(configuration).write(to: directory)
+        try ClusterEndpoints(configuration, host: host).write(to: directory)
 
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)
@@ -111,7 +111,8 @@ struct ClusterLaunch {
         let executable = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return plan.processes.map { process in
             ProcessSpecification(
-                name: process.name, executable: executable, arguments: arguments(process), tier: process.tier, readyDeadline: Self.readyDeadline,
+                name: process.name, executable: executable, arguments: arguments(process), tier: process.tier,
+                readyDeadline: waitsForAnotherHost(process) ? Self.otherHostDeadline : Self.readyDeadline,
                 stopGrace: RoleProcess.stopDeadline + .seconds(5), ports: process.ports,
                 output: isVerbose ? .prefixed : .file(Self.logFile(process.name, directory)), isReady: readiness(process))
         }
@@ -134,18 +135,32 @@ struct ClusterLaunch {
         return arguments
     }
 
-    /// Broker and web server say by HTTP when they are; the others have nobody who would have to wait for them.
+    /// How long a process waits for a broker that somebody starts on another machine: until it is there.
+    private static let otherHostDeadline = Duration.seconds(3_650 * 86_400)
+
+    private func waitsForAnotherHost(_ process: ClusterPlan.Process) -> Bool {
+        switch process.role {
+        case .broker, .web: false
+        case .worker, .addin: !plan.processes.contains { if case .broker = $0.role { true } else { false } }
+        }
+    }
+
+    /// Broker and web server say by HTTP when they are ready, workers and the add-in write down that they have reached a broker.
     private func readiness(_ process: ClusterPlan.Process) -> @Sendable () async -> Bool {
         switch process.role {
         case .broker(let broker):
-            guard let port = broker.ports.operations else { return { true } }
-            let host = broker.listen.operations
-            return { await ReadinessProbe.isReady(host: host, port: port) }
+            if let port = broker.ports.operations {
+                let host = broker.listen.operations
+                return { await ReadinessProbe.isReady(host: host, port: port) }
+            }
+            let (host, port) = broker.ports.plain.map { (broker.listen.plain, $0) } ?? (broker.listen.tls, broker.ports.tls ?? 0)
+            return { await ReadinessProbe.isListening(host: host, port: port) }
         case .web(let web):
-            // With TLS the probe would have to trust the cluster's authority; the port being there has to do.
-            guard web.tls == nil else { return { true } }
-            return { await ReadinessProbe.isReady(host: web.listen, port: web.port) }
-        case .worker, .addin: return { true }
+            let hasTLS = web.tls != nil
+            return { await ReadinessProbe.isReady(host: web.listen, port: web.port, hasTLS: hasTLS) }
+        case .worker, .addin:
+            let (name, directory) = (process.name, directory)
+            return { ReadyNotice.isReady(name, in: directory) }
         }
     }
 }

@@ -36,6 +36,8 @@ final class UpScreen: Sendable {
             let ports = plan.processes.first { $0.name == name }?.ports ?? []
             Output.line("  \(name.padded(to: 12)) ready\(ports.isEmpty ? "" : "  port \(ports.map(String.init).joined(separator: ", "))")")
             if waiting.withLock({ $0.remove(name) != nil && $0.isEmpty }) { showWhatToTry() }
+        case .waiting(let name, let since):
+            Output.line("  \(name.padded(to: 12)) is not ready yet, after \(Units.text(.seconds(since.components.seconds)))\(logHint(name))")
         case .exited(let name, let status):
             if status != .exited(code: 0) { Output.line("  \(name.padded(to: 12)) ended with \(status)\(logHint(name))") }
         case .restarting(let name, let delay): Output.line("  \(name.padded(to: 12)) starts again in \(Units.text(.milliseconds(Int(delay.milliseconds))))")

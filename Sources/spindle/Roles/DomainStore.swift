@@ -13,6 +13,16 @@ extension ClusterConfiguration {
         }
         return resolve(files.share)
     }
+
+    /// The share, and how it is known that it is mounted.
+    func shareDirectory() throws -> ShareDirectory {
+        ShareDirectory(root: try sharePath(), windowsRoots: files.map { files in files.windowsRoots } ?? [], identity: try shareIdentity())
+    }
+
+    /// What is known of the share lies beside the database, as what refers to it does.
+    func shareIdentity() throws -> ShareIdentity {
+        ShareIdentity(root: try sharePath(), record: dataDirectory + "/share.id")
+    }
 }
 
 extension ApprovalRule {
@@ -43,7 +53,13 @@ enum DomainStore {
         }
     }
 
-    static func relay(_ store: MCMSStore, _ client: SpindleClient, logger: Logger) -> OutboxRelay {
-        OutboxRelay(pool: store.pool, publisher: SpindleOutboxPublisher(client: client), logger: logger)
+    static func relay(_ store: MCMSStore, _ client: SpindleClient, _ cluster: ClusterConfiguration, logger: Logger) -> OutboxRelay {
+        var configuration = OutboxRelay.Configuration()
+        if let retry = cluster.domain?.outbox {
+            configuration.attemptsMax = retry.attemptsMax
+            configuration.backoff = OutboxBackoff(
+                initialMilliseconds: Int64(retry.initial / .milliseconds(1)), capMilliseconds: Int64(retry.cap / .milliseconds(1)))
+        }
+        return OutboxRelay(pool: store.pool, publisher: SpindleOutboxPublisher(client: client), configuration: configuration, logger: logger)
     }
 }

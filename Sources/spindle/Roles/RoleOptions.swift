@@ -1,6 +1,7 @@
 public import ArgumentParser
 public import Logging
 import ServiceLifecycle
+import SpindleClient
 import SpindleCluster
 import SpindleObservability
 import UnixSignals
@@ -56,6 +57,10 @@ struct RoleProcess {
         let format = options.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .plain : .json)
         metrics = Observability.bootstrap(label: name, format: format, level: options.logLevel, spanLevel: .debug)
         logger = Logger(label: name)
+    }
+
+    func readyNotice(_ client: SpindleClient, _ cluster: ClusterConfiguration) -> ReadyNotice {
+        ReadyNotice(client: client, name: name, directory: DataDirectory(path: cluster.dataDirectory), logger: logger)
     }
 
     /// Runs the services until SIGTERM or SIGINT, or until one of them ends, then stops them in reverse.

@@ -122,18 +122,27 @@ struct ClusterEndpoints: Codable, Equatable {
         web = local(ports.web)
     }
 
-    /// What the configuration describes, as seen from this machine.
-    init(_ configuration: ClusterConfiguration) {
+    /// What the configuration describes, as seen from one of its hosts.
+    /// - Parameter host: nil: all of it is on this machine.
+    init(_ configuration: ClusterConfiguration, host: String? = nil) {
         func reachable(_ listen: String, _ port: Int) -> Endpoint {
             Endpoint(host: ["0.0.0.0", "::", ""].contains(listen) ? "127.0.0.1" : listen, port: port)
         }
-        if let first = configuration.brokers.first {
+        if let host, let first = configuration.brokers.first, first.host != host {
+            // Only its TLS port is open to others.
+            if first.tls != nil, let port = first.ports.tls, let address = configuration.address(ofHost: first.host) {
+                brokerTLS = Endpoint(host: address, port: port)
+            }
+        } else if let first = configuration.brokers.first {
             broker = first.ports.plain.map { reachable(first.listen.plain, $0) }
             brokerTLS = first.tls == nil ? nil : first.ports.tls.map { reachable(first.listen.tls, $0) }
             operations = first.ports.operations.map { reachable(first.listen.operations, $0) }
         }
         let first = configuration.webs.first
-        web = first.map { reachable($0.listen, $0.port) }
+        web = first.map { web in
+            guard let host, web.host != host, let address = configuration.address(ofHost: web.host) else { return reachable(web.listen, web.port) }
+            return Endpoint(host: address, port: web.port)
+        }
         webHasTLS = first?.tls != nil
     }
 

@@ -37,9 +37,10 @@ struct WorkerRunCommand: AsyncParsableCommand {
     @OptionGroup var role: RoleOptions
 
     func run() async throws {
-        let cluster = try role.cluster.load()
+        let cluster = try role.cluster.loadRunning()
         let groups = try groups(of: cluster)
         guard let first = groups.first else { throw CommandFailure("the description has no worker groups.", advice: "Add one under `workers:`.") }
+        try checkHandlers(groups)
         let process = RoleProcess(name: role.name ?? "worker-\(first.name)", options: role)
         let client = try await BrokerLink(cluster: cluster, host: first.host, principal: first.principal).client(
             name: process.name, labels: [("role", "worker")] + groups.map { ("group", $0.name) }, logger: process.logger)
@@ -50,10 +51,30 @@ struct WorkerRunCommand: AsyncParsableCommand {
                 queues: groups.flatMap { group in group.queues.map { .init($0, concurrency: group.concurrency) } },
                 stopDeadline: RoleProcess.stopDeadline - .seconds(5)),
             logger: process.logger)
-        let handler = AddinResultHandler(store: store, share: ShareDirectory(root: try cluster.sharePath()))
+        let handler = AddinResultHandler(
+            store: store, share: try cluster.shareDirectory(),
+            outputAttemptsMax: cluster.domain?.outputAttemptsMax ?? AddinResultHandler.outputAttemptsDefault)
         worker.register(AddinResultTask(handler))
         process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
-        try await process.run([ClientClosing(client: client), DomainStore.relay(store, client, logger: process.logger), worker])
+        try await process.run([
+            ClientClosing(client: client), process.readyNotice(client, cluster), DomainStore.relay(store, client, cluster, logger: process.logger),
+            DeadMessageWatch(store: store, client: client, logger: process.logger),
+            CommandWithdrawals(store: store, client: client, logger: process.logger), worker,
+        ])
+    }
+
+    /// The queues whose tasks this version handles.
+    private static let handledQueues = [MCMSNames.resultQueue: MCMSNames.resultTask]
+
+    /// Whoever leases tasks and cannot handle them makes dead letters of other people's work.
+    private func checkHandlers(_ groups: [WorkerGroupConfiguration]) throws {
+        for group in groups {
+            guard let queue = group.queues.first(where: { Self.handledQueues[$0] == nil }) else { continue }
+            let known = Self.handledQueues.keys.sorted().joined(separator: ", ")
+            throw CommandFailure(
+                "the worker group “\(group.name)” has no handler for the tasks of “\(queue)”.",
+                advice: "Handled here: \(known). Take “\(queue)” out of the group's queues; a worker of another program leases it.")
+        }
     }
 
     /// Those of one principal: a process is one client.

@@ -18,6 +18,16 @@ struct Fault: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct ConfigurationErrorTests {
+    /// A part of the built-in description, from its key to the empty line after it.
+    static func part(_ key: String) -> String {
+        let text = ClusterConfiguration.pocText
+        guard let start = text.range(of: "\n\(key):\n"), let end = text[start.upperBound...].range(of: "\n\n") else { return "" }
+        return String(text[text.index(after: start.lowerBound)..<text.index(after: end.lowerBound)])
+    }
+
+    static let domainPart = part("domain")
+    static let filesPart = part("files")
+
     static let faults: [Fault] = [
         Fault(find: "    address: 127.0.0.1", replace: "    adress: 127.0.0.1", lineOffset: 0, column: 5, path: "hosts[0].adress",
             problem: "found the unknown key \"adress\", expected one of: name, address", suggestion: "address"),
@@ -47,7 +57,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
             problem: "the key \"enabled\" is missing, expected true or false"),
         Fault(find: "\"{queue}.dead\"", replace: "dead-letters", lineOffset: 0, column: 0, path: "", problem: ""),
         Fault(find: "  - name: file-ingest", replace: "  - name: addin-result\n  - name: file-ingest", lineOffset: 0, column: 11, path: "queues[2].name",
-            problem: "found the queue \"addin-result\" a second time; it is already at line 72"),
+            problem: "found the queue \"addin-result\" a second time; it is already at line 74"),
         Fault(find: "      lease: [esprit-gen]", replace: "      lease: [esprit-gn]", lineOffset: 0, column: 15,
             path: "principals[2].permissions.lease[0]",
             problem: "found \"esprit-gn\", expected the name of a queue (declared: esprit-gen, addin-result, file-ingest, storage-retry, missingParts, esprit-gen.dead, addin-result.dead, file-ingest.dead, storage-retry.dead, missingParts.dead)",
@@ -76,20 +86,20 @@ struct Fault: Sendable, CustomTestStringConvertible {
         Fault(find: "    listen: 127.0.0.1\n    # For", replace: "    listen: 0.0.0.0\n    # For", lineOffset: 0, column: 13, path: "webs[0].listen",
             problem: "found the address \"0.0.0.0\" without \"tls\", expected a loopback address (127.0.0.1), a \"tls\" section, or allowPlaintext: true"),
         Fault(find: "    signInVisitors: true\n", replace: "    signInVisitors: true\n  - {name: web, host: local, principal: web, port: 7409}\n", lineOffset: 1, column: 12, path: "webs[1].name",
-            problem: "found the web server \"web\" a second time; it is already at line 157"),
+            problem: "found the web server \"web\" a second time; it is already at line 166"),
         Fault(find: "    signInVisitors: true\n", replace: "    signInVisitors: true\n  - {name: second, host: local, principal: web, port: 7402}\n", lineOffset: 1, column: 55, path: "webs[1].port",
             problem: "found port 7402 for the web server \"second\", but the web server \"web\" has it on the same host"),
-        Fault(find: "  - name: web\n    host", replace: "  - name: files-2\n    host", lineOffset: -17, column: 11, path: "workers[1].name",
-            problem: "found a second process called \"files-2\", expected another name"),
+        Fault(find: "  - name: web\n    host", replace: "  - name: results-1\n    host", lineOffset: -22, column: 11, path: "workers[0].name",
+            problem: "found a second process called \"results-1\", expected another name"),
         Fault(find: "    role: viewer", replace: "    role: viewr", lineOffset: 0, column: 11, path: "principals[1].role",
             problem: "found \"viewr\", expected viewer, approver, operator, admin, addin, bff or none", suggestion: "viewer"),
         Fault(find: "    role: viewer", replace: "    role: viewer\n    quotas: {waits: 0}", lineOffset: 1, column: 21, path: "principals[1].quotas.waits",
             problem: "found 0, expected a whole number from 1 to 1000000"),
         Fault(find: "  hosts: [local]", replace: "  hosts: [locl]", lineOffset: 0, column: 11, path: "files.hosts[0]",
             problem: "found \"locl\", expected the name of a host (declared: local)", suggestion: "local"),
-        Fault(find: "domain:\n  database: mcms/mcms.sqlite\n", replace: "", lineOffset: 7, column: 3, path: "webs",
+        Fault(find: domainPart, replace: "", lineOffset: 9, column: 3, path: "webs",
             problem: "found \"webs\" without the top-level \"domain\", expected it with the database that they open"),
-        Fault(find: "files:\n  hosts: [local]\n  share: mcms/share\n", replace: "", lineOffset: 2, column: 3, path: "webs",
+        Fault(find: filesPart, replace: "", lineOffset: 2, column: 3, path: "webs",
             problem: "found \"webs\" without the top-level \"files\", expected it with the share that they open"),
         Fault(find: "cluster: poc", replace: "cluster: 12", lineOffset: 0, column: 10, path: "cluster",
             problem: "found 12, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long"),
@@ -123,8 +133,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
 
     /// A second host, and one process moved there.
     @Test(arguments: [
-        ("    host: local\n    principal: worker\n    queues: [file-ingest", "workers[1].host", "files.hosts: local"),
-        ("    host: local\n    principal: worker\n    queues: [file-ingest", "workers[1].host", "which one host can open"),
+        ("    host: local\n    principal: worker\n    queues: [addin-result", "workers[0].host", "files.hosts: local"),
+        ("    host: local\n    principal: worker\n    queues: [addin-result", "workers[0].host", "which one host can open"),
         ("    host: local\n    principal: web\n    port", "webs[0].host", "files.hosts: local"),
         ("  host: local\n  principal: addin", "addin.host", "found the host \"other\", which does not see the files"),
     ] as [(String, String, String)])
@@ -155,7 +165,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
                 "x.yaml:10:1: cluster: the key \"cluster\" is missing, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long",
                 "x.yaml:10:1: clutser: found the unknown key \"clutser\", expected one of: cluster, dataDirectory, hosts, brokers, defaults, queues, topics, principals, workers, domain, files, webs, addin (did you mean cluster?)",
                 "x.yaml:37:12: defaults.queue.backoff.cap: found \"5 minutes\", expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 0s to 3650d",
-                "x.yaml:173:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
+                "x.yaml:182:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
             ], "\(lines)")
     }
 

@@ -116,6 +116,11 @@ import Testing
         Use("domain.approval", "approval: anyone", "approval: fourEyes", reads: "ApprovalRule(domain.approval)", in: "Roles/DomainStore.swift"),
         Use("web.signInVisitors", "signInVisitors: false\n    origins: [https://a.example]", "signInVisitors: true", reads: "web.signInVisitors", in: "Bridge/WebServerSetup.swift"),
         Use("web.origins", "origins: [https://a.example]", "origins: [https://b.example]", reads: "Set(web.origins)", in: "Bridge/WebServerSetup.swift"),
+        Use("domain.outputAttemptsMax", "outputAttemptsMax: 3", "outputAttemptsMax: 4", reads: "outputAttemptsMax", in: worker),
+        Use("outboxRetry.attemptsMax", "outbox: {attemptsMax: 50", "outbox: {attemptsMax: 51", reads: "retry.attemptsMax", in: "Roles/DomainStore.swift"),
+        Use("outboxRetry.initial", "50, initial: 200ms", "50, initial: 201ms", reads: "retry.initial", in: "Roles/DomainStore.swift"),
+        Use("outboxRetry.cap", "200ms, cap: 5m", "200ms, cap: 6m", reads: "retry.cap", in: "Roles/DomainStore.swift"),
+        Use("files.windowsRoots", "windowsRoots: ['W:\\']", "windowsRoots: ['X:\\']", reads: "files.windowsRoots", in: "Roles/DomainStore.swift"),
         Use("files.hosts", "hosts: [local]", "hosts: [local, further]", reads: "files.hosts.contains", in: "../Shell/SpindleCluster/Decoding/ConsistencyChecks.swift"),
         Use("files.share", "share: mcms/share", "share: /srv/share", reads: "resolve(files.share)", in: "Roles/DomainStore.swift"),
         Use("web.name", "  - name: web\n    host", "  - name: page\n    host", reads: "process = RoleProcess(name: web.name", in: bridge),
@@ -132,6 +137,7 @@ import Testing
         Use("addin.queue", "  queue: esprit-gen\n  resultQueue", "  queue: file-ingest\n  resultQueue", reads: "description.queue", in: addin),
         Use("addin.resultQueue", "resultQueue: addin-result", "resultQueue: file-ingest", reads: "description.resultQueue", in: addin),
         Use("addin.workDuration", "workDuration: 4s", "workDuration: 5s", reads: "description.workDuration", in: addin),
+        Use("addin.lease", "  lease: 10s", "  lease: 11s", reads: "description.lease", in: addin),
         Use("addin.failureRatio", "failureRatio: 0.0", "failureRatio: 0.5", reads: "description.failureRatio", in: addin),
     ]
 

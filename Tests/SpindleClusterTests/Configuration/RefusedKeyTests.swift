@@ -27,7 +27,7 @@ import Testing
     /// What a description of the shape before this one gets to read.
     @Test func anOldDescriptionIsToldWhatToWrite() {
         let old = ClusterConfiguration.pocText
-            .replacing("domain:\n  database: mcms/mcms.sqlite\n", with: "").replacing("files:\n  hosts: [local]\n  share: mcms/share\n", with: "")
+            .replacing(ConfigurationErrorTests.domainPart, with: "").replacing(ConfigurationErrorTests.filesPart, with: "")
             .replacing(
                 "webs:\n  - name: web\n    host: local\n    principal: web\n    port: 7402\n    listen: 127.0.0.1\n"
                     + "    # For this trial only: your browser on this PC needs no token. Never put a proxy in front of it.\n    signInVisitors: true\n",

@@ -24,7 +24,7 @@ import Yams
         }
         #expect(
             configuration.topics.map(\.pattern.description) == [
-                "addin.job.created", "addin.job.updated", "routing.approval.changed", "notification.alert",
+                "addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "notification.alert", "message.dead",
             ])
     }
 
@@ -38,7 +38,7 @@ import Yams
 
     /// What the outbox sends to, and what browsers are told of: `MCMSNames` and the bridge's streams.
     private static let outboxQueues = ["esprit-gen", "addin-result"]
-    private static let domainTopics = ["addin.job.created", "addin.job.updated", "routing.approval.changed", "notification.alert"]
+    private static let domainTopics = ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "notification.alert"]
 
     @Test(arguments: files) func webAndWorkerMayDoWhatTheyDoAndNothingElse(file: String) throws {
         let configuration = try ClusterConfiguration.load(file: Repository.root.appendingPathComponent(file).path)
@@ -47,9 +47,12 @@ import Yams
         for permissions in [web, worker] {
             #expect(permissions.publish.map(\.description) == Self.outboxQueues)
             #expect(permissions.topicPublish.map(\.description) == Self.domainTopics)
-            #expect(permissions.read.isEmpty && permissions.admin.isEmpty)
         }
-        #expect(web.topicSubscribe.map(\.description) == Self.domainTopics && worker.topicSubscribe.isEmpty)
+        #expect(web.read.isEmpty && web.admin.isEmpty && web.topicSubscribe.map(\.description) == Self.domainTopics)
+        // Dead commands and results end jobs; commands of ended jobs are cancelled.
+        #expect(worker.topicSubscribe.map(\.description) == ["message.dead"] && worker.admin.map(\.description) == ["esprit-gen"])
+        #expect(worker.read.map(\.description) == Self.outboxQueues.map { $0 + ".dead" })
+        #expect(configuration.queues.filter { $0.policy.deadLetterTopic == "message.dead" }.map(\.name) == Self.outboxQueues)
         #expect(web.lease.isEmpty && Set(worker.lease.map(\.description)) == Set(configuration.workers.flatMap(\.queues)))
         #expect(web.actFor && !worker.actFor)
         #expect(configuration.principals.filter(\.permissions.actFor).map(\.name) == ["web"])

@@ -14,6 +14,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     private let wishes: WishListeners
     private let connectionSettings: ConnectionMachine.Settings
     private let logger: Logger
+    private var complaint = ConnectionComplaint()
     /// Tells this link's publishes from everybody else's, so that the broker knows a repetition: 64 random bits.
     private let producerID: UInt64
     /// Of the last broker; 0: none yet. Read by those who encode, on their own threads.
@@ -148,7 +149,11 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         lastError = error
         connection = nil
         for subscription in subscriptions.values { subscription.connectionEnded() }
-        logger.debug("no connection", metadata: ["error": "\(error)", "retryAfterMilliseconds": "\(delay.nanoseconds / 1_000_000)"])
+        // Each failure is of interest to few, that there is no connection to whoever waits for it.
+        let level: Logger.Level = complaint.isDue(now: .now()) ? .warning : .debug
+        logger.log(
+            level: level, "no connection to the broker; trying again",
+            metadata: ["error": "\(error)", "retryAfterMilliseconds": "\(delay.nanoseconds / 1_000_000)"])
         if Self.isPermanent(error) { failAllWaiting(error) }
         eventLoop.scheduleTask(in: delay) { [self] in
             if machine.waitEnded(hasWork: hasWork) { connect() }
@@ -179,6 +184,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         guard connection === self.connection else { return }
         machine.connected(now: .now())
         lastError = nil
+        complaint = ConnectionComplaint()
         frameBytesMax.store(server.frameBytesMax, ordering: .relaxed)
         if let serverID, serverID != server.serverID {
             logGeneration += 1
@@ -396,5 +402,19 @@ extension ConnectionMachine.Settings {
         self.init(
             hello: hello, auth: auth, heartbeat: configuration.heartbeat.timeAmount,
             openingTimeout: configuration.connectTimeout.timeAmount)
+    }
+}
+
+/// When it is said again that there is no connection.
+struct ConnectionComplaint {
+    static let interval = TimeAmount.seconds(5)
+
+    private var saidAt: NIODeadline?
+
+    /// Returns whether it is to be said now; then it was.
+    mutating func isDue(now: NIODeadline) -> Bool {
+        if let saidAt, now < saidAt + Self.interval { return false }
+        saidAt = now
+        return true
     }
 }

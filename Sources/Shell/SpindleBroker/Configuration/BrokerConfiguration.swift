@@ -36,7 +36,7 @@ package struct BrokerConfiguration: Sendable {
     package var topicRetentionMilliseconds: UInt64
 
     package init(
-        dataDirectory: String, serverName: String = "spindle", serverVersion: String = "0.1.0",
+        dataDirectory: String, serverName: String = "spindle", serverVersion: String = SpindleVersion.current,
         listeners: [BrokerListener] = [.init(host: "127.0.0.1", port: 7411)], operations: OperationsListener? = nil,
         limits: BrokerLimits = BrokerLimits(), queues: [DeclaredQueue] = [],
         principals: [BrokerPrincipal] = [.administrator], log: LogConfiguration = LogConfiguration(),

@@ -47,6 +47,7 @@ extension ClusterConfiguration {
               cap: 5m
               jitter: 0.2
             deadLetterQueue: "{queue}.dead"
+            deadLetterTopic: none
             delay: 0s
             timeToLive: none
             lengthMax: 10000000
@@ -78,10 +79,12 @@ extension ClusterConfiguration {
               attemptsMax: 3
               backoff: {kind: exponential, initial: 10s, cap: 10m, jitter: 0.2}
               deduplicationWindow: 1h
+              deadLetterTopic: message.dead
           # What the add-in answers.
           - name: addin-result
             policy:
               attemptsMax: 8
+              deadLetterTopic: message.dead
           # Finished uploads on their way into the content-addressed store. Up to 20 GB each.
           - name: file-ingest
             policy:
@@ -103,8 +106,11 @@ extension ClusterConfiguration {
         topics:
           - pattern: addin.job.created
           - pattern: addin.job.updated
+          - pattern: routing.created
           - pattern: routing.approval.changed
           - pattern: notification.alert
+          # Commands and results that died: their jobs have failed.
+          - pattern: message.dead
 
         # role: what a principal may do over HTTP (viewer, approver, operator, admin, addin, bff, none); permissions: at the broker.
         principals:
@@ -118,13 +124,17 @@ extension ClusterConfiguration {
               admin: ["*"]
               topicPublish: ["*"]
               topicSubscribe: ["*"]
-          # Leases what its groups work on; the outbox, which workers and web send from alike, goes to two queues and four topics.
+          # Leases what its groups work on; the outbox, which workers and web send from alike, goes to two queues and five topics.
+          # It is told of dead messages, looks at them, and cancels commands whose jobs have ended.
           - name: worker
             role: viewer
             permissions:
               publish: [esprit-gen, addin-result]
-              lease: [addin-result, file-ingest, storage-retry, missingParts]
-              topicPublish: [addin.job.created, addin.job.updated, routing.approval.changed, notification.alert]
+              lease: [addin-result]
+              read: [esprit-gen.dead, addin-result.dead]
+              admin: [esprit-gen]
+              topicPublish: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, notification.alert]
+              topicSubscribe: [message.dead]
           # The ESPRIT add-in takes commands and answers them, nothing else.
           - name: addin
             role: addin
@@ -136,8 +146,8 @@ extension ClusterConfiguration {
             role: approver
             permissions:
               publish: [esprit-gen, addin-result]
-              topicPublish: [addin.job.created, addin.job.updated, routing.approval.changed, notification.alert]
-              topicSubscribe: [addin.job.created, addin.job.updated, routing.approval.changed, notification.alert]
+              topicPublish: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, notification.alert]
+              topicSubscribe: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, notification.alert]
               actFor: true
 
         workers:
@@ -147,21 +157,20 @@ extension ClusterConfiguration {
             queues: [addin-result]
             concurrency: 4
             processes: 1
-          - name: files
-            host: local
-            principal: worker
-            queues: [file-ingest, storage-retry, missingParts]
-            concurrency: 2
-            processes: 2
 
         # What web servers and workers open.
         domain:
           database: mcms/mcms.sqlite
+          # Retries that no queue's policy says: of rows that the broker refuses, and of output that is not on the share yet.
+          outbox: {attemptsMax: 50, initial: 200ms, cap: 5m}
+          outputAttemptsMax: 3
 
         # The share is what people know as W:\. Web servers, workers and the simulated add-in run on these hosts only.
         files:
           hosts: [local]
           share: mcms/share
+          # What Windows calls it; also a UNC prefix such as '\\files\cam'.
+          windowsRoots: ['W:\']
 
         webs:
           - name: web
@@ -181,6 +190,8 @@ extension ClusterConfiguration {
           resultQueue: addin-result
           workDuration: 4s
           failureRatio: 0.0
+          # Shorter than the queue's: when it dies, its command is ready again this soon.
+          lease: 10s
 
         """#
 }

@@ -157,6 +157,17 @@ package struct DomainConfiguration: Sendable, Equatable {
     /// The SQLite file of the domain and its outbox.
     package var database: String
     package var approval: ApprovalConfiguration
+    package var outbox = OutboxRetryConfiguration()
+    /// How often output that is not on the share is looked for, before its job has failed.
+    package var outputAttemptsMax = 3
+}
+
+/// How often a relay publishes a row that the broker refuses, and after which pauses.
+package struct OutboxRetryConfiguration: Sendable, Equatable {
+    /// Then the row is dead.
+    package var attemptsMax = 50
+    package var initial = Duration.milliseconds(200)
+    package var cap = Duration.seconds(300)
 }
 
 /// Who may approve a routing.
@@ -172,6 +183,8 @@ package struct FilesConfiguration: Sendable, Equatable {
     package var hosts: [String]
     /// What people know as `W:\`.
     package var share: String
+    /// What Windows calls the share's root: drives, UNC prefixes.
+    package var windowsRoots = [#"W:\"#]
 }
 
 /// A web server: the domain's HTTP API, the console, and the bridge to browsers.
@@ -208,4 +221,6 @@ package struct AddinConfiguration: Sendable, Equatable {
     package var workDuration: Duration
     /// The share of commands that it answers with a failure.
     package var failureRatio: Double
+    /// When it dies, its command is ready again this soon.
+    package var lease: Duration
 }

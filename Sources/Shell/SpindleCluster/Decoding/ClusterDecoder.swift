@@ -220,15 +220,40 @@ struct ClusterDecoder {
 
     private func domain(_ reader: MappingReader) -> DomainConfiguration {
         defer { reader.finish() }
-        return DomainConfiguration(
+        var domain = DomainConfiguration(
             database: reader.required("database", .path), approval: reader.optional("approval", .oneOf(.anyone)) ?? .anyone)
+        if let outbox = reader.mapping("outbox", shape: "outboxRetry", required: false) { domain.outbox = outboxRetry(outbox) }
+        domain.outputAttemptsMax = reader.optional("outputAttemptsMax", .number(1...1_000)) ?? domain.outputAttemptsMax
+        return domain
+    }
+
+    private func outboxRetry(_ reader: MappingReader) -> OutboxRetryConfiguration {
+        defer { reader.finish() }
+        var retry = OutboxRetryConfiguration()
+        retry.attemptsMax = reader.optional("attemptsMax", .number(1...1_000_000)) ?? retry.attemptsMax
+        retry.initial = reader.optional("initial", .duration(.milliseconds(1)...Units.durationMax)) ?? retry.initial
+        retry.cap = reader.optional("cap", .duration(.milliseconds(1)...Units.durationMax)) ?? retry.cap
+        if retry.initial > retry.cap, reader.mayCompare("initial", "cap") {
+            reader.diagnostics.report(
+                "found initial \(Units.text(retry.initial)), expected at most cap, which is \(Units.text(retry.cap))", at: reader.place(of: "initial"))
+        }
+        return retry
     }
 
     private func files(_ reader: MappingReader) -> FilesConfiguration {
         defer { reader.finish() }
         let hosts = reader.scalars("hosts", required: true, .name, of: "host names", countMin: 1)
         for host in hosts { diagnostics.refer(to: .host, host.value, at: host.location) }
-        return FilesConfiguration(hosts: hosts.map(\.value), share: reader.required("share", .path))
+        var files = FilesConfiguration(hosts: hosts.map(\.value), share: reader.required("share", .path))
+        let roots = reader.scalars("windowsRoots", Self.windowsRoot, of: "drives and UNC prefixes").map(\.value)
+        if !roots.isEmpty { files.windowsRoots = roots }
+        return files
+    }
+
+    private static let windowsRoot = ScalarType.text(#"a drive or a UNC prefix such as 'W:\' or '\\files\cam'"#) { text in
+        let slashed = text.replacing("\\", with: "/")
+        let isDrive = slashed.count >= 2 && slashed.first?.isLetter == true && slashed.dropFirst().first == ":"
+        return text.utf8.count <= 255 && (isDrive || slashed.hasPrefix("//") && slashed.dropFirst(2).split(separator: "/").count >= 2)
     }
 
     private func addin(_ reader: MappingReader) -> AddinConfiguration {
@@ -238,6 +263,7 @@ struct ClusterDecoder {
             principal: reader.reference("principal", to: .principal), queue: reader.reference("queue", to: .queue),
             resultQueue: reader.reference("resultQueue", to: .queue),
             workDuration: reader.required("workDuration", .duration(.zero...Duration.seconds(3600))),
-            failureRatio: reader.required("failureRatio", .fraction()))
+            failureRatio: reader.required("failureRatio", .fraction()),
+            lease: reader.optional("lease", .duration(.seconds(1)...Duration.seconds(86_400))) ?? .seconds(10))
     }
 }

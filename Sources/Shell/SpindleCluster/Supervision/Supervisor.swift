@@ -112,6 +112,9 @@ package actor Supervisor: Service {
 
     // MARK: Starting
 
+    /// It is said this often that a process is not ready yet.
+    private static let waitingInterval = Duration.seconds(10)
+
     private enum Milestone: Sendable {
         case started
         case failed(SupervisorError)
@@ -168,9 +171,15 @@ package actor Supervisor: Service {
 
     private func becomesReady(_ index: Int) async -> Bool {
         let specification = children[index].specification
-        let deadline = ContinuousClock.now + specification.readyDeadline
+        let began = ContinuousClock.now
+        let deadline = began + specification.readyDeadline
+        var told = began
         while ContinuousClock.now < deadline, !Task.isCancelled {
             if children[index].process != nil, await specification.isReady(), children[index].process != nil { return true }
+            if ContinuousClock.now - told >= Self.waitingInterval {
+                told = .now
+                tell(.waiting(name: specification.name, since: told - began))
+            }
             try? await Task.sleep(for: options.readyPollInterval)
         }
         return false
@@ -306,6 +315,8 @@ package actor Supervisor: Service {
         switch event {
         case .started(let name, let pid): logger.info("started", metadata: ["process": .string(name), "pid": .stringConvertible(pid)])
         case .ready(let name): logger.info("ready", metadata: ["process": .string(name)])
+        case .waiting(let name, let since):
+            logger.notice("not ready yet", metadata: ["process": .string(name), "since": .string("\(since)")])
         case .exited(let name, let status): logger.notice("ended", metadata: ["process": .string(name), "status": .string(status.description)])
         case .restarting(let name, let delay): logger.warning("starts again", metadata: ["process": .string(name), "after": .string("\(delay)")])
         case .stopping(let name): logger.info("stopping", metadata: ["process": .string(name)])

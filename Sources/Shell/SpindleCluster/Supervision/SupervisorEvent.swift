@@ -2,6 +2,8 @@
 package enum SupervisorEvent: Sendable, Equatable {
     case started(name: String, pid: Int32)
     case ready(name: String)
+    /// It runs and is not ready, for so long already. Told again and again.
+    case waiting(name: String, since: Duration)
     case exited(name: String, status: ExitStatus)
     /// It died by itself and is started again after the delay.
     case restarting(name: String, after: Duration)
