@@ -69,7 +69,7 @@ TOLERATED = [
     tolerated("ack with an unknown tag before its results", "ACK", "request",
               {"tokens": [TOKEN], "results": [{"itemIndex": 0, "hex": "00"}]}, change=lambda data: data[:16] + unknown() + data[16:]),
     tolerated("declare with an unknown setting", "DECLARE", "request", DECLARE, tail=unknown(struct.pack("<Q", 1))),
-    tolerated("declare with a reserved setting", "DECLARE", "request", DECLARE, tail=Fields().tag(22, b"deaths").data),
+    tolerated("declare with a reserved setting", "DECLARE", "request", DECLARE, tail=Fields().tag(23, b"deaths").data),
     tolerated("quiet with an unknown tag", "QUIET", "push", {"action": "quiet", "graceMs": 0, "reason": ""}, tail=unknown()),
     tolerated("error with an unknown tag", "LEASE", "error", ERROR, tail=unknown()),
     # Of a tag that comes twice the last counts.
