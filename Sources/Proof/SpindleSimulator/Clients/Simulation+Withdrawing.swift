@@ -20,7 +20,9 @@ extension Simulation {
         let asked = pending.filter { $0.value.mayBeWithdrawn && connections[$0.value.session]?.isAlive == true }.keys.sorted()
         guard !asked.isEmpty else { return }
         let correlation = random.pick(asked)
-        guard let session = pending[correlation]?.session, let client = connections[session]?.client else { return }
+        guard let request = pending[correlation], let client = connections[request.session]?.client else { return }
+        // What it was granted until then was leased for others all the same.
+        if case .lease(let queue, let isDead, _, _, _) = request.kind { oracle.mayGrantUnseen(queue, isDead: isDead) }
         note("client \(client) withdraws \(correlation)")
         send(client, .withdraw, .withdraw(correlation)) { WithdrawRequest(correlationID: correlation).encode(into: &$0) }
     }

@@ -254,6 +254,12 @@ struct Oracle {
 
     // MARK: What nobody knows
 
+    /// A LEASE of the queue may lease messages without anybody being told: its answer is lost, or it is taken back in the meantime.
+    mutating func mayGrantUnseen(_ queue: Int, isDead: Bool) {
+        losses += 1
+        queues[queue].lost(losses, isDead: isDead)
+    }
+
     /// The answer to a request that arrived will never be seen.
     mutating func unknown(_ request: PendingRequest, now: UInt64) {
         guard let time = request.arrivedAt else { return }
@@ -262,8 +268,7 @@ struct Oracle {
         case .publish(_, let tags, _, _):
             for tag in tags { maybeStored(tag, at: time, request.arrival) }
         case .lease(let queue, let isDead, _, _, _):
-            losses += 1
-            queues[queue].lost(losses, isDead: isDead)
+            mayGrantUnseen(queue, isDead: isDead)
             // What it leased may have died of that before a REDRIVE came.
             if let redrivenAt = queues[queue].redrivenAt, queues[queue].lastRedrive > request.arrival.order {
                 mayRedrive(queue, at: redrivenAt)
