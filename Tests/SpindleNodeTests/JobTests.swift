@@ -105,6 +105,19 @@ import Testing
             """)
     }
 
+    /// An operator keeps new messages out of a queue: those of a job stay where they are too.
+    @Test func nothingIsMovedIntoAQueueWhosePublishesArePaused() throws {
+        try Script.run(Self.threeDead + """
+            pause q publishes        -> ok
+            redrive q.dead to=q      -> !QUEUE_PAUSED
+            bulk move q.dead to=q    -> !QUEUE_PAUSED
+            redrive q.dead           -> job 1
+            work 3
+            look q.dead 1            -> done matched=3 done=0 failed=3: publishes to 'q' are paused by an operator
+            records q.dead           -> a b c
+            """)
+    }
+
     @Test func originsAreHeldAgainstWhoBeganIt() throws {
         try Script.run(Self.threeDead + """
             queue r attempts=1 dead=q.dead

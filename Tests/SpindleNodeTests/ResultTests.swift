@@ -114,6 +114,23 @@ import Testing
             """)
     }
 
+    /// Nobody would ever be told of its end there.
+    @Test func whatMovesToAnotherQueueIsNotAwaitedInVain() throws {
+        try Script.run("""
+            queue q results=60s
+            queue r results=60s
+            publish q a b
+            await s q 100s a b              -> wait
+            bulk move q to=r ids=a          -> job 1
+            work 3
+            taken s                         -> wait
+            bulk move q to=r                -> job 2
+            work 3
+            taken s                         -> !NO_SUCH_MESSAGE !NO_SUCH_MESSAGE
+            await s r 0 a                   -> pending
+            """)
+    }
+
     @Test func aMoveInTheLogTakesResultsAlong() throws {
         try Script.run("""
             queue q results=600s

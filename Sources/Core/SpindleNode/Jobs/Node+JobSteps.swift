@@ -130,6 +130,8 @@ extension Node {
         if job.messagesMax > 0, job.matched + UInt64(step.matched) >= job.messagesMax { step.ending = .done }
         step.nextStepAtMicroseconds = Self.nextStep(job, changes: UInt64(step.matched), now: now)
         log(step)
+        // Where it came from, nobody will learn of its end.
+        for id in change.moved { ended(id) }
         tellHolders(change.flagged, reason: job.reason)
     }
 
@@ -179,12 +181,14 @@ extension Node {
         guard change.isAllowed else { return "'\(job.principal)' may not publish to queue '\(name)'" }
         guard let target = state.engine.number(of: name) else { return "there is no queue '\(name)' (any more)" }
         guard target != job.queue else { return "a message came from '\(name)' itself" }
+        if state.engine.queues[Int(target)].pause.publishes { return "publishes to '\(name)' are paused by an operator" }
         if case .leased = message.state { return "a message was leased" }
         guard hasRoom(Int(target), more: Int(message.byteCount), Admission()) else { return "the queue '\(name)' is full" }
         transaction.begin(.move(to: target, resetsAttempts: resetsAttempts), &change)
         guard state.engine.move(message.id, from: job.queue, to: target, group: message.group, resetsAttempts: resetsAttempts, now: state.time)
         else { return "a message was gone" }
         transaction.message(message.id, group: message.group)
+        change.moved.append(message.id)
         statistics.messagesMoved += 1
         change.count += 1
         becameReady(target)
@@ -214,6 +218,8 @@ struct JobChange {
     var isAllowed = false
     /// Leased messages that were cancelled.
     var flagged: [MessageView] = []
+    /// Messages that are in another queue now.
+    var moved: [UInt64] = []
 
     init(job: Job, until: UInt64?) {
         self.job = job

@@ -73,7 +73,7 @@ extension Node {
             return
         }
         try Self.allow(principal.publish, bulk.target, "publish to queue", principal)
-        _ = try queueNumber(bulk.target)
+        try checkNotPaused(try queueNumber(bulk.target))
         guard bulk.target != bulk.queue else {
             throw WireError(.invalidArgument, "the messages are in '\(bulk.queue)' already; name another target")
         }

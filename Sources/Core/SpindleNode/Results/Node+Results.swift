@@ -107,8 +107,8 @@ extension Node {
         return state.engine.view(id, in: queue) != nil
     }
 
-    /// Wakes AWAITs of a finished message.
-    private mutating func ended(_ id: UInt64) {
+    /// Wakes AWAITs of a message that finished, or left its queue.
+    mutating func ended(_ id: UInt64) {
         for awaiter in waitingAwaits.ended(id) { finish(awaiter) }
     }
 
