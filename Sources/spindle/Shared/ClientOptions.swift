@@ -26,7 +26,7 @@ struct ClientOptions: ParsableArguments {
     @Option(help: "Whose token is used.")
     var principal = "admin"
 
-    @Option(help: ArgumentHelp("How long a request may take.", valueName: "duration"))
+    @Option(help: ArgumentHelp("How long a request may take.", valueName: "duration"), transform: DurationArgument.parse)
     var timeout = DurationArgument(.seconds(10))
 
     @Flag(help: "Answer in JSON, one value on a line.")
@@ -108,6 +108,8 @@ struct ClientOptions: ParsableArguments {
             case .permissionDenied: "“\(principal)” may not do this: choose another with --principal, or change its permissions in the configuration."
             case .noSuchQueue: "`spindle queue ls` shows what there is; `spindle queue declare NAME` makes one."
             case .leaseLost: "The lease has ended, or the message was settled before: lease it again."
+            case .timedOut where [.malformedFrame, .frameTooLarge].contains((error.cause as? SpindleError)?.code):
+                "Say with --data, --port-base or --url where the broker is."
             case .timedOut, .connectFailed, .connectionLost: "Is the cluster running? `spindle status` shows it."
             case .tlsFailed: "Give the authority that signed the broker's certificate with --ca."
             default: nil

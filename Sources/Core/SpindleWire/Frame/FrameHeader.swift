@@ -33,6 +33,7 @@ package struct FrameHeader: Equatable, Sendable {
             throw .malformed("frame length \(length): a frame has at least \(Self.byteCount) bytes")
         }
         guard Int(length) <= frameBytesMax else {
+            if let other = ForeignProtocol(firstBytes: length) { throw WireError(.frameTooLarge, other.sentence) }
             throw WireError(.frameTooLarge, "frame length \(length): at most \(frameBytesMax) bytes are accepted here")
         }
         opcode = try reader.u16("opcode")
