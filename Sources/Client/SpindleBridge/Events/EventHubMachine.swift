@@ -126,7 +126,8 @@ package struct EventHubMachine {
             rebase(id, "the last event id belongs to other data")
             return []
         case .after(let cursor):
-            notify(id, hello(cursor, resumed: true))
+            // Whether one ahead of the ring is the broker's is not known yet: it may be of other data, and end in a gap.
+            notify(id, hello(cursor, resumed: cursor.offset <= ring.head))
             return goOn(id, after: cursor.offset)
         }
     }
