@@ -57,6 +57,15 @@ struct UpCommand: AsyncParsableCommand {
             },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))
         group.maximumGracefulShutdownDuration = nil
+        // A second Ctrl-C does not wait for anybody.
+        let impatience = Task {
+            var interrupts = 0
+            for await _ in await UnixSignalsSequence(trapping: .sigint) {
+                interrupts += 1
+                if interrupts > 1 { await supervisor.killAll() }
+            }
+        }
+        defer { impatience.cancel() }
         do {
             try await ServiceGroup(configuration: group).run()
         } catch let error as SupervisorError {

@@ -41,7 +41,7 @@ final class UpScreen: Sendable {
         case .exited(let name, let status):
             if status != .exited(code: 0) { Output.line("  \(name.padded(to: 12)) ended with \(status)\(logHint(name))") }
         case .restarting(let name, let delay): Output.line("  \(name.padded(to: 12)) starts again in \(Units.text(.milliseconds(Int(delay.milliseconds))))")
-        case .killed(let name): Output.line("  \(name.padded(to: 12)) did not stop in time, and was killed")
+        case .killed(let name): Output.line("  \(name.padded(to: 12)) was killed: it had not stopped")
         }
     }
 
@@ -67,7 +67,12 @@ final class UpScreen: Sendable {
 
     /// Why the cluster did not start, with the end of the log that says so.
     func explain(_ error: SupervisorError) -> CommandFailure {
-        guard case .notReady(let name, _, _) = error, !isVerbose else { return CommandFailure("\(error)") }
+        let name: String
+        switch error {
+        case .notReady(let process, _, _), .keepsEnding(let process, _, _): name = process
+        case .alreadyRunning, .runDirectoryUnusable, .badSpecification: return CommandFailure("\(error)")
+        }
+        guard !isVerbose else { return CommandFailure("\(error)") }
         let file = ClusterLaunch.logFile(name, directory)
         return CommandFailure("\(error)", details: Self.tail(file), advice: "The whole log is in \(file).")
     }

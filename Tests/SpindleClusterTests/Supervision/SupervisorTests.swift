@@ -235,13 +235,35 @@ private let untilTerm = "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done
         let shells = try Shells()
         let log = shells.log
         let supervisor = try shells.supervisor([
-            shells.shell("broker", untilTerm), shells.shell("web", "exit 3", tier: 1, readyDeadline: .milliseconds(50), isReady: { false }),
+            shells.shell("broker", untilTerm), shells.shell("web", untilTerm, tier: 1, readyDeadline: .milliseconds(50), isReady: { false }),
             shells.shell("worker", untilTerm, tier: 2),
         ])
         let error = await #expect(throws: SupervisorError.self) { try await supervisor.run() }
-        #expect(error == .notReady(name: "web", deadline: .milliseconds(50), lastExit: .exited(code: 3)))
+        #expect(error == .notReady(name: "web", deadline: .milliseconds(50), lastExit: nil))
         #expect(log.events.contains(.stopped(name: "broker")))
         #expect(!log.events.contains { if case .started(name: "worker", _) = $0 { true } else { false } })
+    }
+
+    /// A broker beside another one on the same log, say: nobody waits two minutes to be told.
+    @Test func aProcessThatKeepsEndingFailsTheStart() async throws {
+        let shells = try Shells()
+        let supervisor = try shells.supervisor([shells.shell("broker", "exit 3", isReady: { false })])
+        let error = await #expect(throws: SupervisorError.self) { try await supervisor.run() }
+        #expect(error == .keepsEnding(name: "broker", starts: 5, lastExit: .exited(code: 3)))
+    }
+
+    @Test func askedTwiceItKillsWhatStops() async throws {
+        let shells = try Shells()
+        let log = shells.log
+        let supervisor = try shells.supervisor([shells.shell("deaf", "trap '' TERM; echo; while :; do sleep 1000; done", stopGrace: .seconds(3_600))])
+        try await shells.run(supervisor) {
+            try await log.wait("its line") { !$0.lines.isEmpty }
+            Task {
+                try await log.wait("its stop") { $0.events.contains(.stopping(name: "deaf")) }
+                await supervisor.killAll()
+            }
+        }
+        #expect(log.events.contains(.killed(name: "deaf")))
     }
 
     @Test func anExecutableThatIsNotThereIsToldAndTriedAgain() async throws {

@@ -15,7 +15,7 @@ struct RunDirectory: ~Copyable {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw .runDirectoryUnusable(path: path, reason: error.localizedDescription)
+            throw .runDirectoryUnusable(path: path, reason: FileProblem.sentence(error))
         }
         let lock = try SupervisorLock.take(runDirectory: path)
         self.path = path

@@ -48,6 +48,8 @@ package struct SupervisorOptions: Sendable {
 package actor Supervisor: Service {
     /// More processes than this on one machine are taken for a slip.
     package static let processesMax = 256
+    /// A process that ends so often before it is ready will not become it: its log says why.
+    private static let startsBeforeReadyMax = 5
 
     private struct Child {
         let specification: ProcessSpecification
@@ -160,6 +162,9 @@ package actor Supervisor: Service {
                 guard await becomesReady(index) else {
                     if Task.isCancelled { return }
                     let specification = children[index].specification
+                    if endedTooOften(index), let lastExit = children[index].lastExit {
+                        throw .keepsEnding(name: specification.name, starts: children[index].starts, lastExit: lastExit)
+                    }
                     throw .notReady(name: specification.name, deadline: specification.readyDeadline, lastExit: children[index].lastExit)
                 }
                 setState(index, .running)
@@ -174,7 +179,7 @@ package actor Supervisor: Service {
         let began = ContinuousClock.now
         let deadline = began + specification.readyDeadline
         var told = began
-        while ContinuousClock.now < deadline, !Task.isCancelled {
+        while ContinuousClock.now < deadline, !Task.isCancelled, !endedTooOften(index) {
             if children[index].process != nil, await specification.isReady(), children[index].process != nil { return true }
             if ContinuousClock.now - told >= Self.waitingInterval {
                 told = .now
@@ -183,6 +188,10 @@ package actor Supervisor: Service {
             try? await Task.sleep(for: options.readyPollInterval)
         }
         return false
+    }
+
+    private func endedTooOften(_ index: Int) -> Bool {
+        children[index].starts >= Self.startsBeforeReadyMax && children[index].process == nil
     }
 
     // MARK: Keeping one process running
@@ -269,6 +278,11 @@ package actor Supervisor: Service {
         killing.cancel()
     }
 
+    /// Ends at once what still runs: somebody asked twice for the stop.
+    package func killAll() {
+        for index in children.indices where children[index].isStopRequested { kill(index) }
+    }
+
     private func kill(_ index: Int) {
         guard let process = children[index].process else { return }
         tell(.killed(name: children[index].specification.name))
@@ -320,7 +334,7 @@ package actor Supervisor: Service {
         case .exited(let name, let status): logger.notice("ended", metadata: ["process": .string(name), "status": .string(status.description)])
         case .restarting(let name, let delay): logger.warning("starts again", metadata: ["process": .string(name), "after": .string("\(delay)")])
         case .stopping(let name): logger.info("stopping", metadata: ["process": .string(name)])
-        case .killed(let name): logger.warning("did not stop in its grace, killed", metadata: ["process": .string(name)])
+        case .killed(let name): logger.warning("killed: it did not stop in its grace, or an operator did not wait for that", metadata: ["process": .string(name)])
         case .stopped(let name): logger.debug("stopped", metadata: ["process": .string(name)])
         }
         options.onEvent(event)

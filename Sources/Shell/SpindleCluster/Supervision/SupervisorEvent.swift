@@ -19,6 +19,7 @@ package enum SupervisorError: Error, Sendable, Equatable, CustomStringConvertibl
     case alreadyRunning(runDirectory: String)
     case runDirectoryUnusable(path: String, reason: String)
     case notReady(name: String, deadline: Duration, lastExit: ExitStatus?)
+    case keepsEnding(name: String, starts: Int, lastExit: ExitStatus)
     case badSpecification(name: String, reason: String)
 
     package var description: String {
@@ -27,6 +28,8 @@ package enum SupervisorError: Error, Sendable, Equatable, CustomStringConvertibl
         case .runDirectoryUnusable(let path, let reason): "\(path) cannot be used: \(reason)."
         case .notReady(let name, let deadline, let lastExit):
             "\(name) was not ready within \(Units.text(deadline))\(lastExit.map { "; it last ended with \($0)" } ?? ""): see its log lines above."
+        case .keepsEnding(let name, let starts, let lastExit):
+            "\(name) ended \(starts) times before it was ready, the last time with \(lastExit): see its log lines above."
         case .badSpecification(let name, let reason): "the process \"\(name)\" cannot be supervised: \(reason)."
         }
     }
