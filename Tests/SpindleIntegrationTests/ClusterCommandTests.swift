@@ -115,11 +115,17 @@ import Testing
         #expect(try await cluster.spindle("queue", "pause", "esprit-gen", "--what", "publishes").exitCode == 0)
         #expect(try await cluster.spindle("demo", "--timeout", "1s").exitCode == 1)
         func waiting() async throws -> [[String: Any]] { try await cluster.spindle("outbox", "ls", "--json").json() }
+        // Between two tries: during one it is in progress.
+        var found: [String: Any]?
         try await wait(for: "the reason is shown") {
-            try await waiting().contains { ($0["error"] as? String)?.contains("QUEUE_PAUSED") == true }
+            found = try await waiting().first {
+                $0["destination"] as? String == "esprit-gen" && $0["status"] as? String == "pending"
+                    && ($0["error"] as? String)?.contains("QUEUE_PAUSED") == true
+            }
+            return found != nil
         }
-        let row = try #require(try await waiting().first)
-        #expect(row["destination"] as? String == "esprit-gen" && row["status"] as? String == "pending" && row["attempts"] as? Int == 0, "\(row)")
+        let row = try #require(found)
+        #expect(row["attempts"] as? Int == 0, "\(row)")
         let shown = try await cluster.spindle("outbox", "show", try #require(row["id"] as? String))
         #expect(shown.output.contains("EspritGenerationCommand"), "\(shown.output)\(shown.errors)")
         #expect(try await cluster.spindle("outbox", "show", "nobody").exitCode == 1)

@@ -127,7 +127,9 @@ private final class ThreeHosts: Sendable {
     func start(on host: String, _ arguments: String...) throws -> SpindleProcess { try start(on: host, arguments) }
 
     private func start(on host: String, _ arguments: [String]) throws -> SpindleProcess {
-        let mounts = "mount --bind \(folder(host))/lib /var/lib && mount --bind \(root.path)/srv /srv && mount --bind \(root.path)/hosts /etc/hosts"
+        // The namespace begins with a copy of every mount: without this it would keep the disks of tests beside this one.
+        let leave = #"for disk in $(awk '$5 ~ /spindle-disk-/ { print $5 }' /proc/self/mountinfo); do umount "$disk"; done; "#
+        let mounts = leave + "mount --bind \(folder(host))/lib /var/lib && mount --bind \(root.path)/srv /srv && mount --bind \(root.path)/hosts /etc/hosts"
         return try SpindleProcess(
             arguments, prefix: ["ip", "netns", "exec", namespace(host), "unshare", "-m", "sh", "-c", "\(mounts) && exec \"$@\"", "sh"])
     }

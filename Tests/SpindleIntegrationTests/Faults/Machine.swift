@@ -99,7 +99,10 @@ final class DiskImage {
     func unmount() throws {
         try Machine.run("umount", mountPoint)
         isMounted = false
-        let holders = MountHolders.of(mountPoint)
+        // A namespace that is just being made lets go of it by itself.
+        let end = ContinuousClock.now + .seconds(5)
+        var holders = MountHolders.of(mountPoint)
+        while !holders.isEmpty, ContinuousClock.now < end { holders = MountHolders.of(mountPoint) }
         guard holders.isEmpty else {
             throw Machine.Failed(description: "\(mountPoint) is still mounted in the mount namespace of \(holders.joined(separator: ", "))")
         }
