@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import SpindleClient
 
 /// The one executable: every role of a cluster, and what operators and scripts need.
@@ -25,6 +26,7 @@ struct SpindleCommand: AsyncParsableCommand {
     )
 
     static func main() async {
+        checkArguments()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
@@ -38,9 +40,27 @@ struct SpindleCommand: AsyncParsableCommand {
 
     private static func end(_ error: any Error) -> Never {
         let code = exitCode(for: error)
-        // Help, versions and bare exit codes are ArgumentParser's to print.
-        guard code != .success, !(error is ExitCode) else { exit(withError: error) }
-        Output.error(fullMessage(for: error))
+        guard !(error is ExitCode) else { exit(withError: error) }
+        let text = fullMessage(for: error)
+        if code == .success { Output.help(text) } else { Output.error(text) }
         exit(withError: code)
+    }
+
+    /// Refuses arguments that are not text: Swift would replace their bytes without a word.
+    private static func checkArguments() {
+        for (number, argument) in CommandLine.unsafeArgv.bytes.enumerated() where String(validating: argument, as: UTF8.self) == nil {
+            end(CommandFailure("argument \(number) is not UTF-8 text.", advice: "Put bytes that are no text into a file, and name it: --file FILE."))
+        }
+    }
+}
+
+extension UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> {
+    /// The bytes of each of a program's arguments; nil ends them.
+    fileprivate var bytes: [[UInt8]] {
+        var result: [[UInt8]] = []
+        while let argument = self[result.count] {
+            result.append(Array(UnsafeRawBufferPointer(start: argument, count: strlen(argument))))
+        }
+        return result
     }
 }

@@ -59,6 +59,8 @@ import Testing
         Refusal("message", "publish", "q", "--text", "a", "--priority", "10", says: "--priority must be from 0 to 9"),
         Refusal("message", "publish", "q", "--text", "a", "--header", "novalue", says: "--header"),
         Refusal("message", "publish", "q", "--text", "a", "--delay", "3 weeks", says: "--delay"),
+        Refusal("message", "publish", "q", "--text", "a", "--delay", "1.5h", says: "write a whole number and one of the units"),
+        Refusal("message", "publish", "q", "--text", "a", "--delay", "36500d", says: "at most 3650d"),
         Refusal("message", "ack", says: "<tokens>"),
         Refusal("message", "ack", "12", says: "tokens"),
         Refusal("message", "nack", "1.1", "--dead", "--release", says: "exclude each other"),
@@ -104,6 +106,19 @@ import Testing
         #expect(result.exitCode == 64)
         #expect(result.errors.contains(refusal.says), "\(result.errors)")
         #expect(result.output.isEmpty)
+    }
+
+    /// What a shell does with a command: its arguments are bytes, and its output may have no room.
+    @Test(arguments: [
+        ("--help > /dev/full", 74, "No space left on device"), ("config show > /dev/full", 74, "No space left on device"),
+        ("config show | head -n 1 >/dev/null", 0, ""),
+        (#"message publish q --text "$(printf 'a\377')""#, 1, "argument 5 is not UTF-8 text"),
+        ("message publish q --text -x --data /nowhere", 1, "there are no tokens"),
+        ("config check /nowhere", 1, "No such file or directory"),
+    ]) func aShellsWays(command: String, exitCode: Int32, says: String) async throws {
+        let process = try SpindleProcess([], prefix: ["sh", "-c", #""$0" \#(command)"#])
+        #expect(try await process.exitCode(within: Spindle.deadline) == exitCode)
+        #expect(says.isEmpty ? process.errors.isEmpty : process.errors.contains(says), "\(process.errors)")
     }
 
     /// Nobody is there to be asked, so what cannot be taken back is not done; without a broker that is not even looked for.

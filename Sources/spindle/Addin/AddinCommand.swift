@@ -17,7 +17,7 @@ struct AddinCommand: AsyncParsableCommand {
               spindle addin --fail
             """)
 
-    @Option(help: "How long it works on one command. (default: the description's)")
+    @Option(help: "How long it works on one command. (default: the description's)", transform: DurationArgument.parse)
     var slow: DurationArgument?
 
     @Flag(help: "Report every generation as failed.")

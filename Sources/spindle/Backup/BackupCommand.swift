@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MCMS
+import SpindleCluster
 import SpindleDisk
 import SpindleLog
 import SpindleNode
@@ -48,6 +49,9 @@ struct BackupCommand: AsyncParsableCommand {
         guard FileManager.default.fileExists(atPath: logPath) else {
             throw CommandFailure("there is no log in \(logPath).", advice: "Say with --data where the cluster's data directory is.")
         }
+        guard !Self.lies(to, in: source.path) else {
+            throw CommandFailure("\(to) lies in the data directory that is copied.", advice: "Name a directory elsewhere, best on another disk.")
+        }
         let target = try NewDirectory(to)
         do {
             let hasDatabase = try copyDatabase(source, target.partial)
@@ -66,6 +70,11 @@ struct BackupCommand: AsyncParsableCommand {
             target.discard()
             throw error
         }
+    }
+
+    private static func lies(_ path: String, in folder: String) -> Bool {
+        func parts(_ path: String) -> [String] { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.pathComponents }
+        return parts(path).starts(with: parts(folder))
     }
 
     private func copyLog(_ source: String, _ path: String) throws -> LogCopied {
@@ -126,7 +135,7 @@ struct NewDirectory {
         do {
             try files.createDirectory(atPath: partial, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o750])
         } catch {
-            throw CommandFailure("\(partial) cannot be made: \(error.localizedDescription)")
+            throw CommandFailure("\(partial) cannot be made: \(FileProblem.sentence(error))")
         }
     }
 
@@ -135,7 +144,7 @@ struct NewDirectory {
         do {
             try FileManager.default.moveItem(atPath: partial, toPath: path)
         } catch {
-            throw CommandFailure("\(partial) is complete, and could not be renamed to \(path): \(error.localizedDescription)")
+            throw CommandFailure("\(partial) is complete, and could not be renamed to \(path): \(FileProblem.sentence(error))")
         }
     }
 

@@ -118,7 +118,7 @@ struct BridgeCommand: AsyncParsableCommand {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw CommandFailure("the share \(path) cannot be made: \(error.localizedDescription)", advice: "Correct `share:` under `files:` in the description.")
+            throw CommandFailure("the share \(path) cannot be made: \(FileProblem.sentence(error))", advice: "Correct `share:` under `files:` in the description.")
         }
     }
 }

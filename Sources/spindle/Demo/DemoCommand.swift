@@ -28,7 +28,7 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The authority that signed the web server's certificate, PEM. (default: DIR/tls/ca.pem where that is there)", valueName: "file"))
     var ca: String?
 
-    @Option(help: "How long it may take.")
+    @Option(help: "How long it may take.", transform: DurationArgument.parse)
     var timeout = DurationArgument(.seconds(30))
 
     @Flag(help: "A failed generation is what is wanted: exit with 0 for it, with 1 for a completed one.")

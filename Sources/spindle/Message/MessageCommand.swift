@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import SpindleClient
+import SpindleCluster
 
 struct MessageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +20,7 @@ struct BodyOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: ArgumentHelp("The file with the body; - is standard input.", valueName: "file"))
     var file: String?
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The body itself.", valueName: "text"))
+    @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("The body itself.", valueName: "text"))
     var text: String?
 
     @Option(help: ArgumentHelp("The body's media type.", valueName: "type"))
@@ -37,7 +38,7 @@ struct BodyOptions: ParsableArguments {
             let handle = file == "-" ? FileHandle.standardInput : try FileHandle(forReadingFrom: URL(fileURLWithPath: file))
             data = try handle.readUpTo(Self.bytesMax + 1)
         } catch {
-            throw CommandFailure("\(file) cannot be read: \(error.localizedDescription)")
+            throw CommandFailure("\(file) cannot be read: \(FileProblem.sentence(error))")
         }
         guard data.count <= Self.bytesMax else { throw CommandFailure("\(file) has more than \(Self.bytesMax) bytes, the most that a message can hold.") }
         return [UInt8](data)
@@ -97,8 +98,8 @@ struct HeaderOptions: ParsableArguments {
     @Option(help: "Messages of one group are delivered in order, where the queue's policy says so.") var group: String?
     @Option(help: ArgumentHelp("One message with this key is accepted within the queue's window.", valueName: "key")) var dedupKey: String?
     @Option(help: ArgumentHelp("0 (last) to 9 (first).", valueName: "n")) var priority: Int = Int(Message.priorityDefault)
-    @Option(help: "How long the message stays invisible.") var delay: DurationArgument?
-    @Option(help: "How long the message may wait.") var ttl: DurationArgument?
+    @Option(help: "How long the message stays invisible.", transform: DurationArgument.parse) var delay: DurationArgument?
+    @Option(help: "How long the message may wait.", transform: DurationArgument.parse) var ttl: DurationArgument?
     @Option(name: .customLong("header"), help: ArgumentHelp("A header of your own; may be repeated.", valueName: "name=value"))
     var userHeaders: [HeaderArgument] = []
 
@@ -133,10 +134,10 @@ struct MessageLeaseCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Most messages.", valueName: "n"))
     var max = 1
 
-    @Option(help: "How long they are yours; without it as long as the queue says.")
+    @Option(help: "How long they are yours; without it as long as the queue says.", transform: DurationArgument.parse)
     var lease: DurationArgument?
 
-    @Option(help: "How long to wait where there is no message.")
+    @Option(help: "How long to wait where there is no message.", transform: DurationArgument.parse)
     var wait = DurationArgument(.zero)
 
     @Flag(help: "Show bodies as they are, also what a terminal obeys.")

@@ -142,7 +142,7 @@ struct MessageAwaitCommand: AsyncParsableCommand {
     @Argument(help: "Their ids, 1,000 at most.")
     var ids: [MessageID]
 
-    @Option(help: "How long to wait.")
+    @Option(help: "How long to wait.", transform: DurationArgument.parse)
     var wait = DurationArgument(.seconds(30))
 
     @OptionGroup var options: ClientOptions

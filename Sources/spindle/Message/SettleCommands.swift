@@ -97,7 +97,7 @@ struct MessageNegativeAcknowledgeCommand: AsyncParsableCommand {
     @Option(help: "Kept in the message's history.")
     var reason = ""
 
-    @Option(help: "Until the next attempt; without it the queue's back-off decides.")
+    @Option(help: "Until the next attempt; without it the queue's back-off decides.", transform: DurationArgument.parse)
     var delay: DurationArgument?
 
     @Flag(help: "To the dead-letter queue at once.")
@@ -134,7 +134,7 @@ struct MessageExtendCommand: AsyncParsableCommand {
     @Argument(help: "Tokens, as `spindle message lease` prints them.")
     var tokens: [DeliveryToken]
 
-    @Option(help: "How long from now; without it as long as the queue says.")
+    @Option(help: "How long from now; without it as long as the queue says.", transform: DurationArgument.parse)
     var lease: DurationArgument?
 
     @Option(help: ArgumentHelp("How far the work is, 0 to 100.", valueName: "n"))

@@ -97,9 +97,13 @@ struct StoredMessageText {
         if let history = stored.history { HistoryText(history).show() }
     }
 
-    /// Whole seconds, without a sign.
+    /// The two largest units, without a sign: `3h 20m`.
     static func span(_ milliseconds: Int64) -> String {
-        Units.text(milliseconds < 1000 ? .milliseconds(max(0, milliseconds)) : .seconds(milliseconds / 1000))
+        guard milliseconds >= 1_000 else { return "\(max(0, milliseconds))ms" }
+        let seconds = milliseconds / 1_000
+        let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")]
+        let first = parts.firstIndex { $0.0 > 0 } ?? parts.count - 1
+        return parts[first..<min(first + 2, parts.count)].filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined(separator: " ")
     }
 }
 

@@ -39,7 +39,7 @@ struct QueueBrowseCommand: AsyncParsableCommand {
         let most = limit == 0 ? Int.max : limit
         let (shown, more) = try await options.withClient { client in try await show(client, most: most) }
         if options.json { return }
-        if shown == 0 { Output.line("no message of \(name) is meant") }
+        if shown == 0 { Output.line(filter.filter == MessageFilter() && after == nil ? "\(name) has no messages" : "no message of \(name) matches") }
         if more { Output.error("There are more: `--limit 0` shows all.") }
     }
 

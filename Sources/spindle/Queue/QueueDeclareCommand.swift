@@ -25,27 +25,27 @@ struct QueueDeclareCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Policy") var policy: Policy
 
-    @Option(help: "How long dead letters of this queue are kept: the time to live of its dead-letter queue.")
+    @Option(help: "How long dead letters of this queue are kept: the time to live of its dead-letter queue.", transform: DurationArgument.parse)
     var deadLetterRetention: DurationArgument?
 
     @OptionGroup var options: ClientOptions
 
     /// Names and help are the table's. ArgumentParser wants each option written out; `values` names all of them, which `validate` checks.
     struct Policy: ParsableArguments {
-        @Option(name: .setting(.lease), help: .setting(.lease)) var lease: DurationArgument?
-        @Option(name: .setting(.leaseMax), help: .setting(.leaseMax)) var leaseMax: DurationArgument?
+        @Option(name: .setting(.lease), help: .setting(.lease), transform: DurationArgument.parse) var lease: DurationArgument?
+        @Option(name: .setting(.leaseMax), help: .setting(.leaseMax), transform: DurationArgument.parse) var leaseMax: DurationArgument?
         @Option(name: .setting(.attemptsMax), help: .setting(.attemptsMax)) var attemptsMax: Int?
         @Option(name: .setting(.backoffKind), help: .setting(.backoffKind)) var backoffKind: Backoff?
-        @Option(name: .setting(.backoffInitial), help: .setting(.backoffInitial)) var backoffInitial: DurationArgument?
-        @Option(name: .setting(.backoffCap), help: .setting(.backoffCap)) var backoffCap: DurationArgument?
+        @Option(name: .setting(.backoffInitial), help: .setting(.backoffInitial), transform: DurationArgument.parse) var backoffInitial: DurationArgument?
+        @Option(name: .setting(.backoffCap), help: .setting(.backoffCap), transform: DurationArgument.parse) var backoffCap: DurationArgument?
         @Option(name: .setting(.backoffJitter), help: .setting(.backoffJitter)) var backoffJitter: Int?
         @Option(name: .setting(.deadLetterQueue), help: .setting(.deadLetterQueue)) var deadLetterQueue: String?
         @Option(name: .setting(.deadLetterTopic), help: .setting(.deadLetterTopic)) var deadLetterTopic: String?
-        @Option(name: .setting(.delay), help: .setting(.delay)) var delay: DurationArgument?
-        @Option(name: .setting(.timeToLive), help: .setting(.timeToLive)) var timeToLive: DurationArgument?
+        @Option(name: .setting(.delay), help: .setting(.delay), transform: DurationArgument.parse) var delay: DurationArgument?
+        @Option(name: .setting(.timeToLive), help: .setting(.timeToLive), transform: DurationArgument.parse) var timeToLive: DurationArgument?
         @Option(name: .setting(.lengthMax), help: .setting(.lengthMax)) var lengthMax: Int?
         @Option(name: .setting(.bytesMax), help: .setting(.bytesMax)) var bytesMax: SizeArgument?
-        @Option(name: .setting(.deduplicationWindow), help: .setting(.deduplicationWindow)) var deduplicationWindow: DurationArgument?
+        @Option(name: .setting(.deduplicationWindow), help: .setting(.deduplicationWindow), transform: DurationArgument.parse) var deduplicationWindow: DurationArgument?
         @Flag(name: .setting(.orderedGroups), inversion: .prefixedNo, help: .setting(.orderedGroups)) var orderedGroups: Bool?
         @Flag(name: .setting(.priorities), inversion: .prefixedNo, help: .setting(.priorities)) var priorities: Bool?
         @Flag(name: .setting(.fairGroups), inversion: .prefixedNo, help: .setting(.fairGroups)) var fairGroups: Bool?
@@ -53,7 +53,7 @@ struct QueueDeclareCommand: AsyncParsableCommand {
         @Option(name: .setting(.concurrencyPerGroup), help: .setting(.concurrencyPerGroup)) var concurrencyPerGroup: Int?
         @Option(name: .setting(.ratePerSecond), help: .setting(.ratePerSecond)) var ratePerSecond: Int?
         @Option(name: .setting(.ratePerSecondPerGroup), help: .setting(.ratePerSecondPerGroup)) var ratePerSecondPerGroup: Int?
-        @Option(name: .setting(.resultRetention), help: .setting(.resultRetention)) var resultRetention: DurationArgument?
+        @Option(name: .setting(.resultRetention), help: .setting(.resultRetention), transform: DurationArgument.parse) var resultRetention: DurationArgument?
 
         private var values: [(setting: PolicySetting, value: UInt64?)] {
             [

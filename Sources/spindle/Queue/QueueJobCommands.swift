@@ -181,7 +181,7 @@ struct QueueMoveCommand: AsyncParsableCommand {
 
 /// When messages shall become ready.
 struct ReadyOptions: ParsableArguments {
-    @Option(help: "Ready so long from now.")
+    @Option(help: "Ready so long from now.", transform: DurationArgument.parse)
     var delay: DurationArgument?
 
     @Flag(help: "Ready at once.")

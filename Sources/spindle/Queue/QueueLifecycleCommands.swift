@@ -36,6 +36,7 @@ struct QueueDeleteCommand: AsyncParsableCommand {
         }
         if options.json { return try Output.json(RemovedAnswer(queue: name, messagesRemoved: removed)) }
         Output.line("\(name): removed, with \(removed) messages")
+        if !name.hasSuffix(".dead") { Output.error("Its dead letters stay in \(name).dead, where it had any: `spindle queue delete \(name).dead` removes them.") }
     }
 }
 

@@ -2,14 +2,18 @@ import ArgumentParser
 import SpindleCluster
 
 /// A duration as the configuration writes it: `250ms`, `30s`, `5m`, `2h`, `7d`.
-struct DurationArgument: ExpressibleByArgument, Equatable, CustomStringConvertible {
+struct DurationArgument: Equatable, CustomStringConvertible {
     let duration: Duration
 
     init(_ duration: Duration) { self.duration = duration }
 
-    init?(argument: String) {
-        guard let duration = Units.duration(argument) else { return nil }
-        self.duration = duration
+    /// For `transform:` of an option: says what is wrong. No unit is needed for zero.
+    static func parse(_ argument: String) throws -> DurationArgument {
+        if argument == "0" { return DurationArgument(.zero) }
+        guard let duration = Units.duration(argument) else {
+            throw ValidationError("write a whole number and one of the units ms, s, m, h and d, such as 90m, and at most \(Units.text(Units.durationMax))")
+        }
+        return DurationArgument(duration)
     }
 
     /// As the wire has it.
@@ -19,7 +23,6 @@ struct DurationArgument: ExpressibleByArgument, Equatable, CustomStringConvertib
     }
 
     var description: String { Units.text(duration) }
-    var defaultValueDescription: String { description }
 }
 
 /// A size as the configuration writes it: `64 KiB`, `16MiB`; a number alone is bytes.

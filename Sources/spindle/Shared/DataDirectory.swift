@@ -26,7 +26,7 @@ struct DataDirectory {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: Self.mode])
         } catch {
-            throw CommandFailure("\(path) cannot be made: \(error.localizedDescription)", advice: "Choose another data directory with --data.")
+            throw CommandFailure("\(path) cannot be made: \(FileProblem.sentence(error))", advice: "Choose another data directory with --data.")
         }
         guard let now = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int, now & ~Self.mode != 0 else { return }
         do {

@@ -21,8 +21,8 @@ struct FilterOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Only in this state; may be repeated.", valueName: "ready|leased|delayed"))
     var state: [State] = []
-    @Option(help: "Only those stored so long ago, or longer.") var olderThan: DurationArgument?
-    @Option(help: "Only those stored so long ago at most.") var newerThan: DurationArgument?
+    @Option(help: "Only those stored so long ago, or longer.", transform: DurationArgument.parse) var olderThan: DurationArgument?
+    @Option(help: "Only those stored so long ago at most.", transform: DurationArgument.parse) var newerThan: DurationArgument?
     @Option(help: ArgumentHelp("Only those delivered so often, or oftener.", valueName: "n")) var attemptsMin: Int?
     @Option(help: ArgumentHelp("Only those delivered so often at most.", valueName: "n")) var attemptsMax: Int?
     @Option(help: "Only those of this group.") var group: String?

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SpindleText
 
 /// What a command says on standard output: text for people, JSON for scripts.
@@ -59,9 +60,26 @@ enum Output {
         }
     }
 
-    /// A closed pipe behind the command (`spindle … | head`) is its end, not its failure.
+    /// Help and versions, which are our own words.
+    static func help(_ text: String) { write(text + "\n", to: FileHandle.standardOutput) }
+
+    /// A closed pipe behind the command (`spindle … | head`) is its end, not its failure. A full disk is one.
     private static func write(_ text: String, to file: FileHandle) {
-        do { try file.write(contentsOf: Data(text.utf8)) } catch { exit(0) }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(file.fileDescriptor, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                rest = rest.dropFirst(count)
+            } else if errno != EINTR {
+                fail(errno, file)
+            }
+        }
+    }
+
+    private static func fail(_ code: CInt, _ file: FileHandle) -> Never {
+        guard code != EPIPE, file.fileDescriptor != STDERR_FILENO else { exit(code == EPIPE ? 0 : EX_IOERR) }
+        error("Error: the output cannot be written: \(String(cString: strerror(code))).")
+        exit(EX_IOERR)
     }
 }
 

@@ -62,7 +62,7 @@ struct TopicDeclareCommand: AsyncParsableCommand {
     @Argument(help: "The topics; * stands for any characters.")
     var pattern: String
 
-    @Option(help: "Events older than this are dropped.") var age: DurationArgument?
+    @Option(help: "Events older than this are dropped.", transform: DurationArgument.parse) var age: DurationArgument?
     @Option(help: ArgumentHelp("Of each topic the newest so many bytes are kept, such as 256MiB.", valueName: "size")) var bytes: SizeArgument?
     @Option(help: ArgumentHelp("Of each topic the newest so many events are kept.", valueName: "n")) var events: Int?
 

@@ -189,7 +189,7 @@ struct WorkerTerminateCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup(title: "Which workers") var selection: WorkerSelectionOptions
-    @Option(help: "How long they may finish what they hold.") var grace = DurationArgument(.seconds(30))
+    @Option(help: "How long they may finish what they hold.", transform: DurationArgument.parse) var grace = DurationArgument(.seconds(30))
     @Option(help: "Told to the workers.") var reason = ""
     @OptionGroup var confirmation: Confirmation
     @OptionGroup var options: ClientOptions

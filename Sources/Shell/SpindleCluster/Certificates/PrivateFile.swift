@@ -14,7 +14,7 @@ enum PrivateFile {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw .fileFailed(path: path, operation: "made", reason: error.localizedDescription)
+            throw .fileFailed(path: path, operation: "made", reason: FileProblem.sentence(error))
         }
         guard chmod(path, 0o700) == 0 else { throw .fileFailed(path: path, operation: "closed to others (chmod 0700)", reason: lastError()) }
     }

@@ -15,7 +15,7 @@ extension ClusterConfiguration {
             defer { try? handle.close() }
             data = try handle.read(upToCount: fileBytesMax + 1) ?? Data()
         } catch {
-            throw wholeFile(file, "could not be read: \(error.localizedDescription)")
+            throw wholeFile(file, "could not be read: \(FileProblem.sentence(error))")
         }
         guard data.count <= fileBytesMax else { throw wholeFile(file, "is over \(fileBytesMax) bytes, which no configuration is") }
         guard let text = String(data: data, encoding: .utf8) else { throw wholeFile(file, "is not UTF-8 text") }

@@ -1,7 +1,7 @@
 /// Durations and sizes as the configuration writes them: a whole number and a unit.
 package enum Units {
     /// Ten years: longer is taken for a slip.
-    static let durationMax = Duration.milliseconds(Int64(durationMaxMilliseconds))
+    package static let durationMax = Duration.milliseconds(Int64(durationMaxMilliseconds))
     static let durationMaxMilliseconds: UInt64 = 3650 * 86_400_000
 
     /// `250ms`, `30s`, `5m`, `2h`, `7d`. Nil if the text is not of that form, or over `durationMax`.
