@@ -69,8 +69,8 @@ extension Node {
                 try authenticate(session, header, body)
             case .authenticating:
                 throw WireError(.notAuthenticated, "wait for AUTH's answer before the next request")
-            case .open(let principal):
-                open(session, principal, header, body, now: now)
+            case .open(let signedIn):
+                open(session, signedIn, header, body, now: now)
             }
         } catch {
             refuse(session, opcode: header.opcode, correlationID: header.correlationID, error, blastRadius: .connection)
@@ -130,7 +130,7 @@ extension Node {
                 blastRadius: .connection)
             return
         }
-        sessions[session]?.state = .open(principal)
+        sessions[session]?.state = .open(SignedIn(principal))
         sessions[session]?.account = quotas.account(of: principal.name)
         let client = sessions[session]?.clientName ?? ""
         sessions[session]?.holder = Holder.text(principal: principal.name, client: client)
@@ -189,14 +189,14 @@ extension Node {
     }
 
     /// A request of an authenticated session.
-    private mutating func open(_ session: SessionID, _ principal: Principal, _ header: FrameHeader, _ body: RawSpan, now: UInt64) {
+    private mutating func open(_ session: SessionID, _ signedIn: SignedIn, _ header: FrameHeader, _ body: RawSpan, now: UInt64) {
         do throws(WireError) {
             try header.checkCorrelationID()
         } catch {
             // Its answer would be taken for an error of the connection, and so it is one.
             return refuse(session, opcode: header.opcode, correlationID: 0, error, blastRadius: .connection)
         }
-        var request = Request(session: session, principal: principal, correlationID: header.correlationID, now: max(now, state.time))
+        var request = Request(session: session, signedIn: signedIn, correlationID: header.correlationID, now: max(now, state.time))
         do throws(WireError) {
             guard let opcode = Opcode(rawValue: header.opcode) else {
                 throw WireError(.unsupported, "opcode \(header.opcode) is not known to this broker")
@@ -214,7 +214,7 @@ extension Node {
                     retryAfterMilliseconds: 10)
             }
             if let actor = try RequestTail.actor(in: body, of: opcode) {
-                try Self.allow(principal, toActFor: actor)
+                try Self.allow(signedIn.principal, toActFor: actor)
                 request.actor = actor
             }
             try checkRequestQuota(opcode, request, byteCount: Int(header.length))
@@ -232,11 +232,13 @@ extension Node {
     /// Who asks, under which number, and when.
     struct Request {
         var session: SessionID
-        var principal: Principal
+        var signedIn: SignedIn
         var correlationID: UInt32
         var now: UInt64
         /// In whose name, where the request says so and the principal may.
         var actor: String?
+
+        var principal: Principal { signedIn.principal }
     }
 
     private mutating func perform(_ opcode: Opcode, _ request: Request, _ body: RawSpan) throws(WireError) {

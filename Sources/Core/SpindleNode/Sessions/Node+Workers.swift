@@ -54,11 +54,11 @@ extension Node {
             place += 1
             units += 1
             walk.cursor = session
-            guard case .open(let principal)? = sessions[session]?.state, let name = sessions[session]?.clientName, walk.pattern.matches(name) else {
+            guard case .open(let signedIn)? = sessions[session]?.state, let name = sessions[session]?.clientName, walk.pattern.matches(name) else {
                 continue
             }
             units += Self.unitsPerWorkersRow + (sessions[session]?.leases.count ?? 0)
-            _ = walk.page.append(row(session, principal, withLeases: walk.withLeases))
+            _ = walk.page.append(row(session, signedIn.principal, withLeases: walk.withLeases))
         }
         // Last, where they need no place in the order of ids.
         if !walk.page.isFull, walk.pattern.matches("") {

@@ -1,5 +1,12 @@
 internal import SpindleWire
 
+/// Who a session speaks for, and never anybody else. Sessions are copied often, and a principal is a dozen references: this is one.
+final class SignedIn: Sendable {
+    let principal: Principal
+
+    init(_ principal: Principal) { self.principal = principal }
+}
+
 /// One connection as the node sees it.
 struct Session: Sendable {
     enum State: Sendable {
@@ -10,7 +17,7 @@ struct Session: Sendable {
         /// The shell was asked who it is. Can transition to: open, closing.
         case authenticating(correlationID: UInt32)
         /// Can transition to: closing.
-        case open(Principal)
+        case open(SignedIn)
         /// Nothing is answered any more.
         case closing
     }
@@ -36,8 +43,8 @@ struct Session: Sendable {
     /// Leases that it was granted, or extended. Some have ended since: looked through when there are more than `leasesKept`.
     var leases: [DeliveryToken] = []
     var leasesKept = Session.leasesKept
-    /// Ended leases that are let stand before the list is looked through.
-    static let leasesKept = 64
+    /// Ended leases that stay before the list is looked through: 16 KiB of them.
+    static let leasesKept = 1_024
     /// Told to be quiet, or to terminate: it gets no new grants.
     var isQuiet = false
 
@@ -49,7 +56,7 @@ struct Session: Sendable {
 
     var principal: Principal? {
         switch state {
-        case .open(let principal): principal
+        case .open(let signedIn): signedIn.principal
         case .awaitingHello, .awaitingAuthentication, .authenticating, .closing: nil
         }
     }

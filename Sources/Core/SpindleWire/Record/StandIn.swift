@@ -30,10 +30,11 @@ package enum StandIn {
 
     /// Writes stand-ins over the damaged ones of the records that fill `bytes`, `sizes` bytes each. Returns what is wrong with each of those,
     /// by its place in `sizes`.
-    package static func replaceDamaged(in bytes: UnsafeMutableRawBufferPointer, sizes: some Collection<Int>) -> [Int: WireError] {
+    package static func replaceDamaged(in bytes: UnsafeMutableRawBufferPointer, sizes: [Int]) -> [Int: WireError] {
         var damage: [Int: WireError] = [:]
         var offset = 0
-        for (index, size) in sizes.enumerated() {
+        for index in sizes.indices {
+            let size = sizes[index]
             let record = UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + size)])
             offset += size
             do throws(WireError) {
