@@ -415,12 +415,38 @@ def mutes(broker, is_over):
     return {"mute sockets": opened}
 
 
+def silents(broker, is_over):
+    """170 subscribers at a time that ask for 20 MB of events from the beginning, and never read."""
+    client = Client(broker)
+    event = {"bodyText": "x" * 100_000}
+    for _ in range(20):
+        client.send("TOPIC_PUBLISH", {"producerId": "0x0", "firstSequence": 0, "topic": "silent", "records": [event] * 10})
+        client.expect(1)
+    asked = {"subscriptionId": 1, "pattern": "silent", "from": "earliest", "credit": 1000}
+    subscribe = wire.frame("TOPIC_SUBSCRIBE", "request", wire.body("TOPIC_SUBSCRIBE", "request", asked)).data
+    begun = 0
+    sockets = []
+    while not is_over():
+        for connection in sockets:
+            connection.close()
+        sockets = [connect() for _ in range(170)]
+        for connection in sockets:
+            connection.sendall(greeting(broker.token) + subscribe)
+        begun += len(sockets)
+        client.send("PING", {})
+        client.read(1)
+        time.sleep(4)
+    client.close()
+    return {"silent subscribers": begun}
+
+
 STORMS = {
     "BROWSEs with 32 conditions": browses,
     "pipelined STATS": figures,
     "LEASEs of closed connections": ghosts,
     "AWAITs without end": awaits,
     "mute sockets": mutes,
+    "silent subscribers": silents,
 }
 
 
