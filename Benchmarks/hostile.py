@@ -257,7 +257,7 @@ def deaf_clients(broker, count):
 
 
 # Storms: clients that are let in, have every right, and ask for more than their share. A storm is a function of the broker and of `is_over`:
-# it prepares what it needs, then goes on until `is_over()`, and returns what it did. Its name in STORMS is what is printed. It runs in a
+# it prepares what it needs, repeats its load until `is_over()`, and returns what it did. Its name in STORMS is printed. It runs in a
 # process of its own; the good client sends one PING after the other from before the storm's first request to its end.
 
 

@@ -13,18 +13,27 @@ final class ClientTLS: Sendable {
 
     /// - Throws: `TLS_FAILED`, if the files could never be read, or the client's own certificate has expired.
     func context() throws(SpindleError) -> NIOSSLContext {
-        let read: NIOSSLContext
-        do {
-            read = try Self.context(files)
+        do throws(Fault) {
+            let read = try Self.context(files)
+            latest.withLock { $0 = read }
+            return read
         } catch {
-            if !error.message.contains("expired"), let latest = latest.withLock({ $0 }) { return latest }
-            throw error
+            switch error {
+            case .expired(let error): throw error
+            case .unusable(let error):
+                guard let latest = latest.withLock({ $0 }) else { throw error }
+                return latest
+            }
         }
-        latest.withLock { $0 = read }
-        return read
     }
 
-    private static func context(_ tls: ClientConfiguration.TLS) throws(SpindleError) -> NIOSSLContext {
+    private enum Fault: Error {
+        /// What was read before has expired too.
+        case expired(SpindleError)
+        case unusable(SpindleError)
+    }
+
+    private static func context(_ tls: ClientConfiguration.TLS) throws(Fault) -> NIOSSLContext {
         do {
             var configuration = TLSConfiguration.makeClientConfiguration()
             configuration.minimumTLSVersion = .tlsv12
@@ -33,20 +42,20 @@ final class ClientTLS: Sendable {
             if let file = tls.certificateFile {
                 let chain = try NIOSSLCertificate.fromPEMFile(file)
                 if let expiry = chain.first?.expiry {
-                    throw SpindleError(
+                    throw Fault.expired(SpindleError(
                         code: .tlsFailed, message: "the client's certificate \(file) expired on \(expiry): replace it", isRetryable: true,
-                        blastRadius: .connection)
+                        blastRadius: .connection))
                 }
                 configuration.certificateChain = chain.map { .certificate($0) }
             }
             if let file = tls.keyFile { configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem)) }
             return try NIOSSLContext(configuration: configuration)
-        } catch let error as SpindleError {
-            throw error
+        } catch let fault as Fault {
+            throw fault
         } catch {
             let files = [tls.caFile, tls.certificateFile, tls.keyFile].compactMap(\.self).joined(separator: ", ")
-            throw SpindleError(
-                code: .tlsFailed, message: "the TLS files (\(files)) can't be used: \(error)", blastRadius: .connection, cause: error)
+            throw .unusable(SpindleError(
+                code: .tlsFailed, message: "the TLS files (\(files)) can't be used: \(error)", blastRadius: .connection, cause: error))
         }
     }
 }

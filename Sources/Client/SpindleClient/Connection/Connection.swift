@@ -351,7 +351,7 @@ final class Connection: ChannelInboundHandler {
 
     private func timerFired() {
         timer = nil
-        // A reply that comes in slowly holds up those behind it: while its bytes come, nothing is overdue.
+        // A slow reply delays the replies after it: while its bytes arrive, no request is overdue.
         isReceivingSlowly = frames.isWithinFrame && machine.isHearing(now: .now())
         for pending in isReceivingSlowly ? [] : table.removeExpired(at: .now()) {
             guard case .request(let request) = pending else { continue } // the others have no deadline

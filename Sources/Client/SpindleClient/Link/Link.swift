@@ -149,7 +149,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
         lastError = error
         connection = nil
         for subscription in subscriptions.values { subscription.connectionEnded() }
-        // Each failure is of interest to few, that there is no connection to whoever waits for it.
+        // A warning every few seconds tells people that there is no connection; the failures between are for debugging.
         let level: Logger.Level = complaint.isDue(now: .now()) ? .warning : .debug
         logger.log(
             level: level, "no connection to the broker; trying again",

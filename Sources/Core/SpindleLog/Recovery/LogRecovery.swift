@@ -17,7 +17,7 @@ package enum LogRecovery {
     /// - Parameters:
     ///   - newLogID: the identity that the log gets if the storage is empty. 128 random bits.
     ///   - onCheckpoint: called first, with the newest whole checkpoint: the state below its LSN. Called again with the one before where it
-    ///     throws: each call begins anew.
+    ///     throws: each call starts from an empty state.
     ///   - onEntry: called with each entry from the checkpoint's LSN on, in order; the span ends with the call.
     ///   - oldestNeeded: called last: the address of the oldest record that what was replayed still needs; nil for none. A log without
     ///     that record's segment is damaged.

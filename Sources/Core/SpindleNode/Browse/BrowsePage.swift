@@ -20,7 +20,7 @@ struct BrowsePage: Sendable {
         var recordBytesMax: Int
         /// Bytes of everything.
         var replyBytesMax: Int
-        /// The same, for want of room in the session's window. The first message may take more.
+        /// Bytes of everything that the session's window has room for. The first message may take more.
         var roomBytes: Int
     }
 

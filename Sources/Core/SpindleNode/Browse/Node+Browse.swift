@@ -163,7 +163,7 @@ extension Node {
         let allowance = outputAllowance(browse.session)
         browse.limits.roomBytes = max(0, allowance.room - Self.browseMargin)
         guard page.byteCount > allowance.single else { return false }
-        // It begins again behind what was looked at before this step, with a new budget: nothing is in its page yet.
+        // Restarts after the messages that this step skipped, with a new budget: its page is still empty.
         browse.looks = 0
         browse.fetchedBytes = 0
         browse.units = 0
