@@ -59,6 +59,7 @@ package actor Supervisor: Service {
         var lastExit: ExitStatus?
         var backoff = RestartBackoff()
         var isStopRequested = false
+        var wasReady = false
         /// Runs the process over and over, until its stop is requested.
         var keeping: Task<Void, Never>?
     }
@@ -167,6 +168,7 @@ package actor Supervisor: Service {
                     }
                     throw .notReady(name: specification.name, deadline: specification.readyDeadline, lastExit: children[index].lastExit)
                 }
+                children[index].wasReady = true
                 setState(index, .running)
                 tell(.ready(name: children[index].specification.name))
             }
@@ -191,7 +193,7 @@ package actor Supervisor: Service {
     }
 
     private func endedTooOften(_ index: Int) -> Bool {
-        children[index].starts >= Self.startsBeforeReadyMax && children[index].process == nil
+        !children[index].wasReady && children[index].starts >= Self.startsBeforeReadyMax && children[index].process == nil
     }
 
     // MARK: Keeping one process running
@@ -203,7 +205,7 @@ package actor Supervisor: Service {
             let status = await runOnce(index, supervisorPipe: supervisorPipe)
             children[index].lastExit = status
             tell(.exited(name: name, status: status))
-            guard !children[index].isStopRequested else { break }
+            guard !children[index].isStopRequested, !endedTooOften(index) else { break }
             let delay = children[index].backoff.died(
                 after: ContinuousClock.now - began, policy: options.restart, chance: Double.random(in: 0...1))
             setState(index, .backingOff)
