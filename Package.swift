@@ -86,11 +86,12 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // C: the processor's CRC32C instruction, two system libraries, and glibc's own part of malloc.
+        // C: the processor's CRC32C instruction, two system libraries, glibc's own part of malloc, and three calls of Linux.
         .target(name: "CCRC32C", path: "Sources/C/CCRC32C"),
         .systemLibrary(name: "CLZ4", path: "Sources/C/CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(name: "CLibcrypto", path: "Sources/C/CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CMalloc", path: "Sources/C/CMalloc"),
+        .systemLibrary(name: "CBeneath", path: "Sources/C/CBeneath"),
 
         // The deterministic core: no clock, thread, lock, async, random source, logger, Foundation or NIO.
         library("SpindleText", in: .core, []),
@@ -116,8 +117,10 @@ let package = Package(
 
         // The domain.
         library("Outbox", in: .domain, ["SpindleClient", .grdb, .logging, .lifecycle]),
-        library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "CLibcrypto", .grdb, .logging]),
-        library("MCMSServer", in: .domain, ["MCMS", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
+        library("Digests", in: .domain, ["CLibcrypto"]),
+        library("ContentStore", in: .domain, ["CBeneath", "Digests"]),
+        library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "Digests", .grdb, .logging]),
+        library("MCMSServer", in: .domain, ["MCMS", "Digests", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
 
         // The same node and log over a disk, network and clock that fail on demand.
         library("SpindleSimulator", in: .proof, ["SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),
@@ -127,7 +130,7 @@ let package = Package(
             dependencies: [
                 "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
                 "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleText", "SpindleWire",
-                "MCMS", "MCMSServer", "Outbox", "CMalloc",
+                "Digests", "ContentStore", "MCMS", "MCMSServer", "Outbox", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
@@ -166,6 +169,7 @@ let package = Package(
         tests("SpindleNodeTests", ["DataFixtures", "SpindleSimulator", "SpindleNode", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         tests("SpindleSimulatorTests", ["SpindleSimulator"]),
         tests("FuzzTests", ["FuzzCore", "FuzzEdges"]),
+        tests("ContentStoreTests", ["ContentStore", "Digests"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleObservability", "SpindleText", "SpindleWire", .yams, .logging, .metrics, .tracing, .lifecycle,
@@ -184,7 +188,7 @@ let package = Package(
         ]),
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
         tests("MCMSTests", [
-            "DataFixtures", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
+            "DataFixtures", "Digests", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
             .grdb, .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
         tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),

@@ -1,36 +1,9 @@
+import Digests
 import Foundation
 import MCMS
 import Testing
 
 @Suite struct ShareTests {
-    /// FIPS 180-4 examples and the NIST long message.
-    @Test(arguments: [
-        ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-        ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        (
-            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-        ),
-        ("a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
-    ])
-    func sha256KnownVectors(text: String, times: Int, digest: String) throws {
-        let bytes = Array(String(repeating: text, count: times).utf8)
-        #expect(Hexadecimal.text(try SHA256Stream.digest(of: bytes)) == digest)
-        // The same in pieces that match no block.
-        var stream = try SHA256Stream()
-        for start in stride(from: 0, to: bytes.count, by: 9_973) {
-            try stream.update(Array(bytes[start..<min(start + 9_973, bytes.count)]))
-        }
-        let pieces = try stream.finish()
-        #expect(Hexadecimal.text(pieces) == digest)
-    }
-
-    @Test(arguments: [("", [UInt8]()), ("00ffA5", [0, 255, 0xA5]), ("0", nil), ("0g", nil), ("가", nil)] as [(String, [UInt8]?)])
-    func hexadecimal(text: String, bytes: [UInt8]?) {
-        #expect(Hexadecimal.bytes(text) == bytes)
-        if let bytes { #expect(Hexadecimal.text(bytes) == text.lowercased()) }
-    }
-
     @Test(arguments: [
         ("a.nc", "a.nc"), ("a/b/c.nc", "a/b/c.nc"), (#"a\b\c.nc"#, "a/b/c.nc"), (#"W:\a\b.nc"#, "a/b.nc"), ("w:/a", "a"), (#"w:\a/b"#, "a/b"),
         ("가공/브래킷 3호.nc", "가공/브래킷 3호.nc"), ("\u{1100}\u{1161}.nc", "가.nc"), ("a..b/.hidden", "a..b/.hidden"), ("console.txt", "console.txt"),
@@ -77,7 +50,7 @@ import Testing
     @Test func aFileIsFoundAndCompared() async throws {
         let share = try Share()
         defer { share.remove() }
-        let digest = Hexadecimal.text(try SHA256Stream.digest(of: Array(share.content.utf8)))
+        let digest = Hexadecimal.text(try DigestStream.digest(of: Array(share.content.utf8)))
         let expected = OutputFile(path: "가공/a.nc", size: 9, sha256: digest)
         for output in [
             ReportedOutput(path: "가공/a.nc"), ReportedOutput(path: #"W:\가공\a.nc"#, size: 9, sha256: digest.uppercased()),

@@ -1,3 +1,4 @@
+internal import Digests
 internal import Foundation
 internal import MCMS
 internal import Synchronization
@@ -48,7 +49,7 @@ package final class TokenDirectoryAuthenticator: BearerAuthenticator {
     }
 
     package func principal(for token: String) -> WebPrincipal? {
-        guard token.utf8.count <= Self.tokenBytes.upperBound, let digest = try? SHA256Stream.digest(of: Array(token.utf8)) else { return nil }
+        guard token.utf8.count <= Self.tokenBytes.upperBound, let digest = try? DigestStream.digest(of: Array(token.utf8)) else { return nil }
         return entries.withLock { entries in
             var found: WebPrincipal?
             // Every entry is compared, whole, whether an earlier one matched or not: the time tells nothing.
@@ -59,7 +60,7 @@ package final class TokenDirectoryAuthenticator: BearerAuthenticator {
 
     package func holder(named name: String) -> TokenHolder? {
         entries.withLock { entries in
-            guard let entry = entries.first(where: { $0.principal.name == name }), let credential = try? SHA256Stream.digest(of: entry.digest) else {
+            guard let entry = entries.first(where: { $0.principal.name == name }), let credential = try? DigestStream.digest(of: entry.digest) else {
                 return nil
             }
             return TokenHolder(principal: entry.principal, credential: credential)
@@ -84,7 +85,7 @@ package final class TokenDirectoryAuthenticator: BearerAuthenticator {
                     description: "the token in \(file.path) has \(token.utf8.count) bytes; it must have \(tokenBytes.lowerBound) to \(tokenBytes.upperBound)")
             }
             entries.append(
-                Entry(digest: try SHA256Stream.digest(of: Array(token.utf8)),
+                Entry(digest: try DigestStream.digest(of: Array(token.utf8)),
                     principal: WebPrincipal(name: assignment.principal, permissions: assignment.role.permissions)))
         }
         guard !entries.isEmpty else {

@@ -1,3 +1,4 @@
+internal import Digests
 internal import Foundation
 internal import HTTPTypes
 package import Hummingbird
@@ -99,7 +100,7 @@ package struct WebAccess: Sendable {
         var random = SystemRandomNumberGenerator()
         let secret = Hexadecimal.text((0..<Self.cookieBytes).map { _ in UInt8.random(in: .min ... .max, using: &random) })
         try await store.createSession(
-            digest: try SHA256Stream.digest(of: Array(secret.utf8)), principal: holder.principal.name, credential: holder.credential,
+            digest: try DigestStream.digest(of: Array(secret.utf8)), principal: holder.principal.name, credential: holder.credential,
             isVisitor: isVisitor, lifetimeMilliseconds: configuration.sessionMilliseconds)
         return cookie(secret, maxAge: Int(configuration.sessionMilliseconds / 1_000))
     }
@@ -142,7 +143,7 @@ package struct WebAccess: Sendable {
 
     private static func cookieDigest(_ request: Request) throws -> [UInt8]? {
         guard let value = request.cookies[cookieName]?.value, value.utf8.count == cookieBytes * 2 else { return nil }
-        return try SHA256Stream.digest(of: Array(value.utf8))
+        return try DigestStream.digest(of: Array(value.utf8))
     }
 
     /// Whether the request names a loopback host, and no proxy has left its mark on it.

@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import MCMS
 
@@ -31,7 +32,7 @@ struct AddinShare: Sendable {
         let file = URL(fileURLWithPath: "\(root)/\(path)")
         try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
         try Data(content).write(to: file, options: .atomic)
-        let digest = Hexadecimal.text(try SHA256Stream.digest(of: content))
+        let digest = Hexadecimal.text(try DigestStream.digest(of: content))
         return ReportedOutput(path: #"W:\"# + path.parts.joined(separator: #"\"#), size: Int64(content.count), sha256: digest)
     }
 }

@@ -1,3 +1,4 @@
+internal import Digests
 internal import Dispatch
 internal import Glibc
 internal import Synchronization
@@ -152,8 +153,8 @@ package struct ShareDirectory: OutputShare {
     ) throws(OutputShareError) -> (size: Int64, sha256: String) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferBytes, alignment: 64)
         defer { buffer.deallocate() }
-        do throws(SHA256Stream.Failure) {
-            var stream = try SHA256Stream()
+        do throws(DigestStream.Failure) {
+            var stream = try DigestStream(.sha256)
             var size: Int64 = 0
             while true {
                 let count = Glibc.read(file.number, buffer.baseAddress, buffer.count)

@@ -1,0 +1,106 @@
+package import Digests
+internal import CBeneath
+internal import Glibc
+
+/// The files that arrive: `staging/<upload>/payload`, one file for each upload, written into place in any order.
+package struct StagingArea: Sendable {
+    private let folder: DiskFolder
+
+    package init(_ folder: DiskFolder) {
+        self.folder = folder
+    }
+
+    package static func folder(of upload: String) -> String { "staging/\(upload)" }
+    package static func path(of upload: String) -> String { "staging/\(upload)/payload" }
+
+    /// Makes the file, or opens it where a client resumes.
+    /// - Parameter bytes: how long it becomes; nil where that is not known yet.
+    package func make(_ upload: String, bytes: Int64?) throws(StoreFolderError) -> StagedFile {
+        let path = Self.path(of: upload)
+        try folder.makeFolder(Self.folder(of: upload))
+        let file = try folder.open(path, O_RDWR | O_CREAT, "make")
+        // Holes are what hasn't come yet.
+        if let bytes { _ = try SystemCall.retrying("make", path) { ftruncate(file.descriptor, off_t(bytes)) } }
+        try folder.syncFolder(Self.folder(of: upload))
+        return StagedFile(file, path: path)
+    }
+
+    /// Nil: there is none.
+    package func open(_ upload: String, forWriting: Bool) throws(StoreFolderError) -> StagedFile? {
+        let path = Self.path(of: upload)
+        guard let file = try folder.openIfThere(path, forWriting ? O_RDWR : O_RDONLY, "open") else { return nil }
+        return StagedFile(file, path: path)
+    }
+
+    package func remove(_ upload: String) throws(StoreFolderError) {
+        try folder.remove(Self.path(of: upload))
+        try folder.remove(Self.folder(of: upload))
+    }
+
+    /// The uploads that have something here.
+    package func uploads() throws(StoreFolderError) -> [String] { try folder.names(in: "staging") }
+}
+
+/// One file that arrives. Its bytes may be written by several threads, each at its own place.
+package final class StagedFile: Sendable {
+    package let path: String
+    private let file: OpenFile
+
+    init(_ file: OpenFile, path: String) {
+        self.file = file
+        self.path = path
+    }
+
+    package func facts() throws(StoreFolderError) -> FileFacts { try SystemCall.facts(of: file.descriptor, path) }
+
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(StoreFolderError) {
+        try SystemCall.writeAll(file.descriptor, path, at: offset, bytes)
+    }
+
+    /// Until this returns, what was written may be gone after a crash.
+    package func sync() throws(StoreFolderError) {
+        _ = try SystemCall.retrying("sync", path) { fdatasync(file.descriptor) }
+    }
+
+    package func cut(to bytes: Int64) throws(StoreFolderError) {
+        _ = try SystemCall.retrying("cut", path) { ftruncate(file.descriptor, off_t(bytes)) }
+    }
+
+    /// Closes it to everybody but its owner, who can still delete it.
+    package func hide() throws(StoreFolderError) {
+        _ = try SystemCall.retrying("protect", path) { fchmod(file.descriptor, 0o600) }
+    }
+
+    package func digest(from offset: Int64, bytes: Int64, _ algorithm: DigestStream.Algorithm = .sha256) throws -> [UInt8] {
+        try FileDigests.range(of: file, path, from: offset, bytes: bytes, algorithm)
+    }
+
+    /// Hands the bytes on in pieces of at most 1 MiB; ends early at the file's end.
+    package func read(from offset: Int64, bytes: Int64, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        try FileDigests.read(file, path, from: offset, bytes: bytes, body)
+    }
+
+    /// Whether nothing was ever written to a part of the range, or the file ends before.
+    package func hasHole(from offset: Int64, bytes: Int64) throws(StoreFolderError) -> Bool {
+        guard bytes > 0 else { return false }
+        let hole = lseek(file.descriptor, off_t(offset), spindle_seek_hole)
+        guard hole >= 0 else {
+            if errno == ENXIO { return true }
+            throw SystemCall.failure("look at", path, errno)
+        }
+        return Int64(hole) < offset + bytes
+    }
+
+    /// Appends another staged file: shares its blocks where the file system can, else copies them.
+    package func append(_ other: StagedFile, at offset: Int64) throws(StoreFolderError) {
+        let bytes = try other.facts().bytes
+        var source: Int64 = 0
+        var target = offset
+        while source < bytes {
+            let count = try SystemCall.retryingBytes("copy", path) {
+                spindle_copy_range(other.file.descriptor, &source, file.descriptor, &target, Int(bytes - source))
+            }
+            guard count > 0 else { throw StoreFolderError(operation: "copy", path: other.path, reason: "it ends early") }
+        }
+    }
+}
