@@ -116,6 +116,7 @@ let package = Package(
         library("SpindleBridge", in: .client, ["SpindleText", "SpindleClient", .hummingbird, .logging, .lifecycle]),
 
         // The domain.
+        library("SQLStore", in: .domain, ["SpindleText", .grdb]),
         library("Outbox", in: .domain, ["SpindleClient", .grdb, .logging, .lifecycle]),
         library("Digests", in: .domain, ["CLibcrypto"]),
         library("ContentStore", in: .domain, ["CBeneath", "Digests"]),
@@ -186,6 +187,7 @@ let package = Package(
         tests("SpindleBridgeTests", [
             "SpindleBridge", "SpindleClient", "SpindleText", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
         ]),
+        tests("SQLStoreTests", ["SQLStore", "SpindleText"]),
         tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
         tests("MCMSTests", [
             "DataFixtures", "Digests", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
