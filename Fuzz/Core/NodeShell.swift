@@ -153,7 +153,7 @@ final class NodeShell {
                 case .fetch(let ticket, let ranges):
                     let stored = try ranges.flatMap { try read($0.address, $0.count) }
                     if isUnreadable { node.fetched(ticket, bytes: nil, now: now) } else { node.fetched(ticket, bytes: stored.span.bytes, now: now) }
-                case .verifyToken(let session, _), .verifyCertificate(let session): verifying.append(session)
+                case .verifyToken(let session, _), .verifyCertificate(let session), .verifyMechanism(let session, _): verifying.append(session)
                 case .close(let session): closed.append(session)
                 case .audit: break
                 }

@@ -11,6 +11,8 @@ final class BrokerFixture {
     private(set) var port = 0
     private var broker: Broker?
     private let tls: BrokerTLS?
+    /// In force from the next start.
+    var mechanisms: [any AuthenticationMechanism] = []
     let authorityFile: String?
 
     /// - Parameter expired: its certificate ended long ago.
@@ -39,12 +41,11 @@ final class BrokerFixture {
         log.freeBytesKept = 1 << 20
         var logger = Logger(label: "broker") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .critical
-        let broker = try await Broker.start(
-            configuration: BrokerConfiguration(
-                dataDirectory: folder, listeners: [BrokerListener(host: "127.0.0.1", port: port, tls: tls)],
-                queues: ["esprit-gen", "addin-result"].map { DeclaredQueue(name: $0) }, log: log,
-                shutdownGraceMilliseconds: 50),
-            logger: logger)
+        var configuration = BrokerConfiguration(
+            dataDirectory: folder, listeners: [BrokerListener(host: "127.0.0.1", port: port, tls: tls)],
+            queues: ["esprit-gen", "addin-result"].map { DeclaredQueue(name: $0) }, log: log, shutdownGraceMilliseconds: 50)
+        configuration.mechanisms = mechanisms
+        let broker = try await Broker.start(configuration: configuration, logger: logger)
         port = broker.ports[0]
         self.broker = broker
     }

@@ -6,9 +6,20 @@ import Testing
 /// Times of the tables below: milliseconds since some beginning.
 private func at(_ milliseconds: Int64) -> NIODeadline { .uptimeNanoseconds(1_000_000_000) + .milliseconds(milliseconds) }
 
+/// A mechanism of which only the name counts.
+private struct NeverAsked: CredentialMechanism {
+    struct Unasked: Error {}
+    struct Exchange: CredentialExchange {
+        func begin() throws -> [UInt8] { throw Unasked() }
+        func answer(_ challenge: [UInt8]) throws -> [UInt8] { throw Unasked() }
+    }
+    let name = "never-asked"
+    func exchange() -> any CredentialExchange { Exchange() }
+}
+
 @Suite struct ConnectionMachineTests {
     static let settings = ConnectionMachine.Settings(
-        hello: HelloRequest(clientName: "c", clientVersion: "1"), auth: AuthRequest(method: .token, credential: "t"),
+        hello: HelloRequest(clientName: "c", clientVersion: "1"), auth: .request(AuthRequest(method: .token, credential: "t")),
         heartbeat: .milliseconds(900), openingTimeout: .milliseconds(500))
 
     static func helloReply(
@@ -35,6 +46,9 @@ private func at(_ milliseconds: Int64) -> NIODeadline { .uptimeNanoseconds(1_000
         switch machine.received(header, body: body.span.bytes, now: at(now)) {
         case .none: return "none"
         case .authenticate(_, let frameBytesMax): return "authenticate \(frameBytesMax)"
+        case .begin(let mechanism, let frameBytesMax): return "begin \(mechanism.name) \(frameBytesMax)"
+        case .consult(.answer(let challenge)): return "answer \(challenge)"
+        case .consult(.accepted(let proof)): return "accepted \(proof)"
         case .becomeReady(let server): return "ready \(server.principal)"
         case .reply(let id, let isError): return "reply \(id)\(isError ? " error" : "")"
         case .answerPing(let id): return "pong \(id)"
@@ -63,6 +77,79 @@ private func at(_ milliseconds: Int64) -> NIODeadline { .uptimeNanoseconds(1_000
     }
 
     @Test func opens() { _ = Self.ready() }
+
+    // MARK: Mechanisms
+
+    /// Has begun, and sent its first bytes.
+    static func beginning() -> ConnectionMachine {
+        var machine = ConnectionMachine(.init(
+            hello: HelloRequest(clientName: "c", clientVersion: "1"), auth: .mechanism(NeverAsked()), heartbeat: .milliseconds(900),
+            openingTimeout: .milliseconds(500)))
+        _ = machine.opened(now: at(0))
+        #expect(receive(&machine, .hello, helloReply(), id: ConnectionMachine.helloID) == "begin never-asked \(1 << 20)")
+        #expect(machine.answered([1]) == AuthRequest(mechanism: "never-asked", data: [1]))
+        return machine
+    }
+
+    static func reply(_ principal: String, _ data: [UInt8]?) -> [UInt8] {
+        var writer = WireWriter()
+        AuthReply(principal: principal, data: data).encode(into: &writer)
+        return writer.array()
+    }
+
+    @Test func aMechanismAnswersChallengesUntilItIsLetIn() {
+        var machine = Self.beginning()
+        for round in 2...UInt8(WireLimits.authenticationRoundsMax) {
+            #expect(Self.receive(&machine, .auth, Self.reply("", [round]), id: ConnectionMachine.authID) == "answer [\(round)]")
+            #expect(machine.answered([round]) == AuthRequest(mechanism: "never-asked", data: [round]))
+        }
+        #expect(Self.receive(&machine, .auth, Self.reply("p", [7]), id: ConnectionMachine.authID) == "accepted [7]")
+        #expect(!machine.isReady, "the mechanism has not looked at the proof")
+        #expect(machine.accepted()?.principal == "p")
+        #expect(machine.isReady)
+        #expect(machine.answered([1]) == nil)
+    }
+
+    /// So many AUTHs were sent, and the last is not answered.
+    static func after(rounds: UInt8) -> ConnectionMachine {
+        var machine = beginning()
+        for round in 2..<(rounds + 1) {
+            _ = receive(&machine, .auth, reply("", [round]), id: ConnectionMachine.authID)
+            #expect(machine.answered([round])?.data == [round])
+        }
+        return machine
+    }
+
+    @Test(arguments: [
+        (after(rounds: 4), reply("", []), ConnectionMachine.authID, "fail MALFORMED_FRAME"), // a fifth round
+        (sentToken(), reply("", [1]), ConnectionMachine.authID, "fail MALFORMED_FRAME"), // a token needs no second one
+        (beginning(), reply("", nil), ConnectionMachine.authID, "fail MALFORMED_FRAME"), // neither in nor another round
+        (beginning(), reply("", []), ConnectionMachine.authID, "answer []"),
+        (beginning(), reply("p", nil), ConnectionMachine.authID, "accepted []"),
+        (beginning(), reply("p", nil), 5, "fail MALFORMED_FRAME"),
+    ]) func anAuthReplyIsTakenOrRefused(machine: ConnectionMachine, body: [UInt8], id: UInt32, expected: String) {
+        var machine = machine
+        #expect(Self.receive(&machine, .auth, body, id: id) == expected)
+    }
+
+    @Test func whileTheMechanismIsAskedTheBrokerMayOnlyPingOrRefuse() {
+        var machine = Self.beginning()
+        _ = Self.receive(&machine, .auth, Self.reply("", [1]), id: ConnectionMachine.authID)
+        #expect(Self.receive(&machine, .ping, [], flags: [], id: 3) == "pong 3")
+        #expect(Self.receive(&machine, .auth, Self.reply("p", nil), id: ConnectionMachine.authID) == "fail MALFORMED_FRAME")
+        var writer = WireWriter()
+        ErrorReply(WireError(.timedOut, "5 s")).encode(into: &writer)
+        #expect(Self.receive(&machine, .auth, writer.array(), flags: [.reply, .error], id: 0) == "fail TIMED_OUT")
+        #expect(Self.tick(&machine, 500) == "fail CONNECT_FAILED", "its time runs all the same")
+    }
+
+    /// HELLO was answered, and the token was sent.
+    static func sentToken() -> ConnectionMachine {
+        var machine = ConnectionMachine(settings)
+        _ = machine.opened(now: at(0))
+        _ = receive(&machine, .hello, helloReply(), id: ConnectionMachine.helloID)
+        return machine
+    }
 
     @Test(arguments: [
         (Self.helloReply(version: 2), ConnectionMachine.helloID, "fail MALFORMED_FRAME"),

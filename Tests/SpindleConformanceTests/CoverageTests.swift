@@ -51,6 +51,7 @@ import Testing
 
     /// Where a tag that the sources name stands: `file: constant` → the kind of field in the vectors, and the operations that have it.
     private static let tags: [String: (kind: String, opcodes: [String], direction: Direction)] = [
+        "Authentication.swift: tag": ("tail", ["AUTH"], .request),
         "Connection.swift: outputWindow": ("tail", ["HELLO"], .reply),
         "ErrorCode.swift: acceptedVersionsTag": ("tail", ["HELLO"], .error),
         "Lease.swift: deadLetters": ("tail", ["LEASE", "GET"], .reply),
@@ -138,7 +139,7 @@ import Testing
         check(["nacked", "expired", "disconnected"], "outcome", "LEASE")
         check(["queue", "topic"], "kind", "SETTLE")
         check(["latest", "earliest", "after"], "from", "TOPIC_SUBSCRIBE")
-        check(["token", "clientCertificate"], "method", "AUTH")
+        check(["token", "clientCertificate", "mechanism"], "method", "AUTH")
         check(["ifEmpty", "withMessages"], "mode", "DELETE")
     }
 }

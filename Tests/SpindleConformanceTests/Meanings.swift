@@ -64,9 +64,17 @@ func opcode(named name: String) throws -> Opcode {
     return opcode
 }
 
+private func mechanismData(_ m: JSONValue) throws -> [UInt8]? { m.contains("dataHex") ? try bytes(m.text("dataHex")) : nil }
+
+extension AuthReply {
+    init(_ m: JSONValue) throws { self.init(principal: try m.text("principal"), data: try mechanismData(m)) }
+}
+
 extension AuthRequest {
     init(_ m: JSONValue) throws {
-        self.init(method: try m.text("method") == "token" ? .token : .clientCertificate, credential: try m.text("credential"))
+        let method = try m.text("method")
+        self.init(method: method == "token" ? .token : method == "mechanism" ? .mechanism : .clientCertificate, credential: try m.text("credential"))
+        data = try mechanismData(m)
     }
 }
 

@@ -109,6 +109,7 @@ import Testing
         case .lease:
             _ = try LeaseReplyHead(&reader)
             try reader.skipTail()
+        case .auth: _ = try AuthReply(body)
         case .settle: _ = try SettleReply(body)
         case .publish: _ = try PublishReply(body)
         case .stats: _ = try StatsReply(body)

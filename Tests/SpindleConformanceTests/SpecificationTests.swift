@@ -47,6 +47,8 @@ import Testing
 
     @Test(arguments: [
         ("frame before authentication", WireLimits.preAuthenticationFrameBytesMax), ("frame", WireLimits.frameBytesMax),
+        ("frame of AUTH", WireLimits.authenticationFrameBytesMax), ("bytes of a mechanism", WireLimits.authenticationDataBytesMax),
+        ("rounds of AUTH", WireLimits.authenticationRoundsMax),
         ("room around a record", WireLimits.recordOverheadBytesMax), ("name", WireLimits.nameBytesMax), ("sentence", WireLimits.sentenceBytesMax),
         ("record headers", WireLimits.recordHeaderBytesMax), ("expanded body", WireLimits.bodyBytesMax),
         ("messages in a frame", WireLimits.messagesPerFrameMax), ("queues in a STATS reply", WireLimits.queuesPerReplyMax),

@@ -30,6 +30,8 @@ final class TestBroker {
     private(set) var closed: Set<SessionID> = []
     /// Lines of the audit, in their order.
     private(set) var audit: [AuditEntry] = []
+    /// Judges what a client sends to a mechanism; knows none by default.
+    var judge: (MechanismRound) -> AuthenticationVerdict = { .refused("unknown mechanism '\($0.mechanism)'") }
     /// Holds the disk back: nothing becomes durable.
     var isDiskStalled = false
     /// Fetches of the node fail.
@@ -234,6 +236,9 @@ final class TestBroker {
                 if let bytes { node.fetched(ticket, bytes: bytes.span.bytes, now: now) } else { node.fetched(ticket, bytes: nil, now: now) }
             case .verifyToken(let session, _), .verifyCertificate(let session):
                 node.authenticated(session, principal: principal, now: now)
+                turn()
+            case .verifyMechanism(let session, let round):
+                node.judged(session, judge(round), now: now)
                 turn()
             case .close(let session): closed.insert(session)
             case .audit(let entry): audit.append(entry)

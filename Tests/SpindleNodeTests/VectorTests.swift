@@ -24,14 +24,14 @@ import Testing
         var testDescription: String { "\(opcode): \(name)" }
     }
 
-    private static func load<T: Decodable>(_ name: String) -> [T] {
+    static func load<T: Decodable>(_ name: String) -> [T] {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         // A file that cannot be read leaves no vector, and `vectorsAreThere` fails.
         guard let data = try? Data(contentsOf: folder.appending(path: "protocol/vectors/\(name).json")) else { return [] }
         return (try? JSONDecoder().decode([T].self, from: data)) ?? []
     }
 
-    private static func bytes(_ hex: String) -> [UInt8] {
+    static func bytes(_ hex: String) -> [UInt8] {
         let digits = Array(hex.utf8.filter { $0 != UInt8(ascii: " ") })
         return stride(from: 0, to: digits.count - 1, by: 2).compactMap { UInt8(String(decoding: digits[$0..<($0 + 2)], as: UTF8.self), radix: 16) }
     }

@@ -74,6 +74,11 @@ CONNECTION = [
     ("auth by token", "AUTH", "request", {"method": "token", "credential": "spt_9f86d081884c7d659a2feaa0c55ad015"}),
     ("auth by certificate", "AUTH", "request", {"method": "clientCertificate", "credential": ""}),
     ("auth accepted", "AUTH", "reply", {"principal": "esprit-addin"}),
+    ("auth by a mechanism", "AUTH", "request", {"method": "mechanism", "credential": "test-reverse", "dataHex": "01" + b"admin".hex()}),
+    ("auth by a mechanism without bytes", "AUTH", "request", {"method": "mechanism", "credential": "a.b-c_9", "dataHex": ""}),
+    ("auth challenged", "AUTH", "reply", {"principal": "", "dataHex": "010203"}),
+    ("auth accepted by a mechanism", "AUTH", "reply", {"principal": "admin", "dataHex": b"ok".hex()}),
+    ("auth by an unknown mechanism", "AUTH", "error", failure("AUTHENTICATION_FAILED", message="unknown mechanism 'kerberos'; this broker has none")),
     ("auth refused", "AUTH", "error", failure("AUTHENTICATION_FAILED", message="this token is not known")),
     ("ping", "PING", "request", {}),
     ("ping answered", "PING", "reply", {}),
@@ -306,6 +311,71 @@ def vectors(list):
     return whole
 
 
+class Exchange:
+    """A conversation after HELLO was answered: what the client sends, and what the broker must answer."""
+
+    def __init__(self, name):
+        self.name = name
+        self.steps = []
+
+    def client(self, meaning, opcode="AUTH"):
+        self.steps.append({"from": "client", "hex": self._frame(opcode, "request", meaning)})
+        return self
+
+    def broker(self, meaning, opcode="AUTH"):
+        self.steps.append({"from": "broker", "hex": self._frame(opcode, "reply", meaning)})
+        return self
+
+    def refused(self, error, radius="connection"):
+        self.steps.append({"from": "broker", "error": error, "blastRadius": radius})
+        return self
+
+    def _frame(self, opcode, direction, meaning):
+        requests = sum(step["from"] == "client" for step in self.steps) + (direction == "request")
+        return wire.frame(opcode, direction, wire.body(opcode, direction, meaning), correlation=requests).hex
+
+
+def reverse(data, mechanism="test-reverse"):
+    return {"method": "mechanism", "credential": mechanism, "dataHex": data}
+
+
+def begin(challenges, principal="admin"):
+    return reverse(bytes([challenges]).hex() + principal.encode().hex())
+
+
+CHALLENGES = ["010203", "020304", "030405", "040506"]
+ANSWERS = ["030201", "040302", "050403", "060504"]
+LET_IN = {"principal": "admin", "dataHex": b"ok".hex()}
+TOKEN_AUTH = {"method": "token", "credential": "spt_9f86d081884c7d659a2feaa0c55ad015"}
+
+
+def challenged(name, challenges, answered):
+    """Begun, and so many challenges answered."""
+    exchange = Exchange(name).client(begin(challenges))
+    for challenge, answer in zip(CHALLENGES[:answered], ANSWERS):
+        exchange.broker({"principal": "", "dataHex": challenge}).client(reverse(answer))
+    return exchange
+
+
+EXCHANGES = [
+    challenged("let in at once", 0, 0).broker(LET_IN).client({}, "PING").broker({}, "PING"),
+    challenged("let in after one challenge", 1, 1).broker(LET_IN).client({}, "PING").broker({}, "PING"),
+    challenged("let in after four rounds", 3, 3).broker(LET_IN).client({}, "PING").broker({}, "PING"),
+    challenged("a fifth round", 4, 3).refused("AUTHENTICATION_FAILED"),
+    challenged("a wrong answer", 2, 1).broker({"principal": "", "dataHex": CHALLENGES[1]}).client(reverse("00")).refused("AUTHENTICATION_FAILED"),
+    Exchange("a principal that the broker does not have").client(begin(0, "nobody")).refused("AUTHENTICATION_FAILED"),
+    Exchange("an unknown mechanism").client(reverse("00", "kerberos")).refused("AUTHENTICATION_FAILED"),
+    Exchange("another mechanism in the second round").client(begin(1)).broker({"principal": "", "dataHex": CHALLENGES[0]})
+    .client(reverse(ANSWERS[0], "kerberos")).refused("AUTHENTICATION_FAILED"),
+    Exchange("a token in the second round").client(begin(1)).broker({"principal": "", "dataHex": CHALLENGES[0]}).client(TOKEN_AUTH)
+    .refused("AUTHENTICATION_FAILED"),
+    Exchange("another opcode between rounds").client(begin(1)).broker({"principal": "", "dataHex": CHALLENGES[0]}).client({}, "PING")
+    .refused("NOT_AUTHENTICATED"),
+    challenged("a mechanism after success", 0, 0).broker(LET_IN).client(begin(0)).refused("INVALID_ARGUMENT", "request")
+    .client({}, "PING").broker({}, "PING"),
+]
+
+
 ACTOR_TAG = 0x7F01
 
 
@@ -339,6 +409,7 @@ def files():
                              for name, opcode, direction, hex, meaning in TOLERATED]
     yield "tolerated-records.json", [{"name": name, "hex": hex, "meaning": meaning} for name, hex, meaning in TOLERATED_RECORDS]
     yield "actors.json", actors()
+    yield "exchanges.json", [{"name": exchange.name, "steps": exchange.steps} for exchange in EXCHANGES]
 
 
 def main():

@@ -51,6 +51,11 @@ def cut(fields, count):
     return Fields().raw(fields.data[:-count])
 
 
+def mechanism(data, name="test-reverse"):
+    body = Fields().u8(2).string(name)
+    return body if data is None else body.tag(1, data)
+
+
 def lease(messages=1, queue="q"):
     return wire.lease({"queue": queue, "messagesMax": messages, "bytesMax": 1, "leaseMs": 0, "waitMs": 0})
 
@@ -150,7 +155,16 @@ REJECTED = [
     request("hello with 65,535 labels announced", "HELLO", cut(hello(), 2).u16(65535), "MALFORMED_FRAME"),
     request("hello with an unknown critical tag", "HELLO", hello().tag(9, b"x", critical=True), "UNKNOWN_CRITICAL_TAG"),
     request("hello with a name of 256 bytes", "HELLO", hello(clientName="n" * 256), "INVALID_ARGUMENT"),
-    request("unknown authentication method", "AUTH", Fields().u8(2).string("x"), "AUTHENTICATION_FAILED"),
+    request("unknown authentication method", "AUTH", Fields().u8(3).string("x"), "AUTHENTICATION_FAILED"),
+    request("mechanism without its bytes", "AUTH", mechanism(None), "MALFORMED_FRAME"),
+    request("mechanism with 65,537 bytes", "AUTH", mechanism(bytes(65537)), "INVALID_ARGUMENT"),
+    request("mechanism of 4 GiB", "AUTH", mechanism(None).raw(struct.pack("<HI", 1, 2**32 - 1)), "MALFORMED_FRAME"),
+    request("mechanism without a name", "AUTH", mechanism(b"x", name=""), "INVALID_ARGUMENT"),
+    request("mechanism with a space in its name", "AUTH", mechanism(b"x", name="my login"), "INVALID_ARGUMENT"),
+    request("mechanism with an unknown critical tag", "AUTH", mechanism(b"x").tag(2, b"", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    request("mechanism that this broker does not have", "AUTH", mechanism(b"x"), "AUTHENTICATION_FAILED", judge="broker"),
+    request("token with the critical tag of mechanisms", "AUTH", Fields().u8(0).string("t").tag(1, b"x", critical=True), "UNKNOWN_CRITICAL_TAG"),
+    entry("AUTH of 69,633 bytes", wire.frame("AUTH", "request", Fields(), length=69633).hex, "FRAME_TOO_LARGE", cap=69632),
     request("credential that is no UTF-8", "AUTH", Fields().u8(0).string(b"\xff\xfe"), "MALFORMED_FRAME"),
     request("credential cut", "AUTH", Fields().u8(0).u16(9).raw(b"short"), "MALFORMED_FRAME"),
     # PUBLISH around its records.
@@ -333,5 +347,7 @@ REJECTED = [
     request("65,535 first ids announced", "SETTLE", Fields().u16(65535).u64(1), "MALFORMED_FRAME", direction="reply"),
     request("leased with an unknown critical tag", "LEASE", Fields().u32(0).u32(0).tag(0x7000, b"", critical=True), "UNKNOWN_CRITICAL_TAG",
             direction="reply"),
+    request("auth reply without principal and challenge", "AUTH", Fields().string(""), "MALFORMED_FRAME", direction="reply"),
+    request("challenge of 65,537 bytes", "AUTH", Fields().string("").tag(1, bytes(65537)), "INVALID_ARGUMENT", direction="reply"),
     request("error reply cut", "PUBLISH", Fields().u16(16).u8(2), "MALFORMED_FRAME", direction="error"),
 ]

@@ -237,6 +237,14 @@ def hello_reply(m):
     return body
 
 
+METHODS = {"token": 0, "clientCertificate": 1, "mechanism": 2}
+
+
+def mechanism_data(body, m):
+    """The bytes of a mechanism, in either direction."""
+    return body.tag(1, bytes.fromhex(m["dataHex"])) if "dataHex" in m else body
+
+
 def publish(m, name="queue"):
     data = records(m["records"])
     body = Fields().u64(number(m["producerId"])).u64(m["firstSequence"]).string(m[name])
@@ -577,8 +585,8 @@ def error(m):
 
 ENCODERS = {
     ("HELLO", "request"): hello, ("HELLO", "reply"): hello_reply,
-    ("AUTH", "request"): lambda m: Fields().u8({"token": 0, "clientCertificate": 1}[m["method"]]).string(m["credential"]),
-    ("AUTH", "reply"): lambda m: Fields().string(m["principal"]),
+    ("AUTH", "request"): lambda m: mechanism_data(Fields().u8(METHODS[m["method"]]).string(m["credential"]), m),
+    ("AUTH", "reply"): lambda m: mechanism_data(Fields().string(m["principal"]), m),
     ("PING", "request"): lambda m: Fields(), ("PING", "reply"): lambda m: Fields(), ("PING", "push"): lambda m: Fields(),
     ("GOING_AWAY", "push"): lambda m: Fields().u32(m["graceMs"]).string(m["reason"]),
     ("QUIET", "push"): lambda m: Fields().u8(WISHES[m["action"]]).u32(m["graceMs"]).string(m["reason"]),

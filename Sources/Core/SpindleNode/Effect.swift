@@ -20,6 +20,8 @@ package enum Effect: Equatable, Sendable {
     /// Find out who this is and call ``Node/authenticated(_:principal:now:)``.
     case verifyToken(SessionID, token: String)
     case verifyCertificate(SessionID)
+    /// Have a mechanism judge these bytes and call ``Node/judged(_:_:now:)``. Rare, and large.
+    indirect case verifyMechanism(SessionID, MechanismRound)
     /// Write what is there, then close the connection.
     case close(SessionID)
     /// Write a line of the audit. Rare, and large: kept apart, so that the others stay small.

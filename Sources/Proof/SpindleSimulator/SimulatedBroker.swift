@@ -402,6 +402,8 @@ package final class SimulatedBroker {
                     fetch(ticket, ranges)
                 case .verifyToken(let session, _), .verifyCertificate(let session):
                     node.authenticated(session, principal: principal(session), now: now)
+                case .verifyMechanism(let session, _):
+                    node.judged(session, .refused("simulated clients have tokens"), now: now)
                 case .close(let session):
                     onClose(session)
                 case .audit: break // says what a request said, and changes nothing

@@ -27,9 +27,11 @@ struct Frame: Sendable {
         return try PublishReply(body.span.bytes).runs.map(\.status)
     }
 
-    func principal() throws -> String {
+    func principal() throws -> String { try authReply().principal }
+
+    func authReply() throws -> AuthReply {
         try requireSuccess()
-        return try AuthReply(body.span.bytes).principal
+        return try AuthReply(body.span.bytes)
     }
 
     func errorCode() throws -> ErrorCode? { ErrorCode(rawValue: try error().code) }

@@ -55,6 +55,7 @@ final class Connection: ChannelInboundHandler {
     private(set) var server: ServerInfo?
     private let inFlightMaxOwn: Int
     private var failure: SpindleError?
+    private var consulting = Consulting()
 
     init(number: Int, settings: ConnectionMachine.Settings, inFlightMax: Int, owner: any ConnectionOwner) {
         self.number = number
@@ -144,14 +145,24 @@ final class Connection: ChannelInboundHandler {
             break
         case .authenticate(let auth, let frameBytesMax):
             frames.frameBytesMax = frameBytesMax
-            guard writeOwnFrame(.auth, correlationID: ConnectionMachine.authID, encode: { auth.encode(into: &$0) }) else {
-                return fail(SpindleError(
-                    code: .invalidArgument, message: "the credential is too long for an AUTH frame", blastRadius: .connection))
+            authenticate(auth)
+        case .begin(let mechanism, let frameBytesMax):
+            frames.frameBytesMax = frameBytesMax
+            let exchange = mechanism.exchange()
+            consulting.exchange = exchange
+            consult { .answer(try await exchange.begin()) }
+        case .consult(let challenge):
+            guard let exchange = consulting.exchange else { preconditionFailure("the machine consults a mechanism that has begun") }
+            consult {
+                switch challenge {
+                case .answer(let challenge): return .answer(try await exchange.answer(challenge))
+                case .accepted(let proof):
+                    try await exchange.accepted(proof)
+                    return .accepted
+                }
             }
         case .becomeReady(let server):
-            self.server = server
-            rearm()
-            owner?.connectionIsReady(self, server: server)
+            becomeReady(server)
         case .reply(let id, let isError):
             try complete(id, isError: isError, body: frame.body)
         case .answerPing(let id):
@@ -164,6 +175,50 @@ final class Connection: ChannelInboundHandler {
         case .fail(let error):
             fail(error)
         }
+    }
+
+    // MARK: Authentication
+
+    private func authenticate(_ auth: AuthRequest) {
+        let dataBytes = auth.data?.count ?? 0
+        let frameBytesMax = auth.data == nil ? WireLimits.preAuthenticationFrameBytesMax : WireLimits.authenticationFrameBytesMax
+        guard dataBytes <= WireLimits.authenticationDataBytesMax,
+            writeOwnFrame(.auth, correlationID: ConnectionMachine.authID, frameBytesMax: frameBytesMax, encode: { auth.encode(into: &$0) })
+        else {
+            return fail(SpindleError(
+                code: .invalidArgument, message: "the credential is too long for an AUTH frame", blastRadius: .connection))
+        }
+    }
+
+    /// Has the mechanism's `work` done off the loop. What ends the connection meanwhile cancels it.
+    private func consult(_ work: @escaping @Sendable () async throws -> Consulting.Answer) {
+        guard let context else { return }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        consulting.task = Task {
+            let answer: Result<Consulting.Answer, any Error>
+            do { answer = .success(try await work()) } catch { answer = .failure(error) }
+            bound.eventLoop.execute { bound.value.consulted(answer) }
+        }
+    }
+
+    private func consulted(_ answer: Result<Consulting.Answer, any Error>) {
+        guard failure == nil else { return }
+        switch answer {
+        case .success(.answer(let data)):
+            if let auth = machine.answered(data) { authenticate(auth) }
+        case .success(.accepted):
+            if let server = machine.accepted() { becomeReady(server) }
+        case .failure(let error):
+            fail(error as? SpindleError ?? SpindleError(
+                code: .authenticationFailed, message: "the client's side of the authentication failed: \(error)", blastRadius: .connection, cause: error))
+        }
+    }
+
+    private func becomeReady(_ server: ServerInfo) {
+        self.server = server
+        consulting = Consulting()
+        rearm()
+        owner?.connectionIsReady(self, server: server)
     }
 
     private func complete(_ id: UInt32, isError: Bool, body: ByteBuffer) throws(WireError) {
@@ -266,15 +321,16 @@ final class Connection: ChannelInboundHandler {
     private static let tableFull = SpindleError(
         code: .tooManyInFlight, message: "too many requests are unanswered on this connection", isRetryable: true)
 
-    /// A frame of the opening or of the heartbeat; false where it is larger than the broker takes before authentication.
+    /// A frame of the opening or of the heartbeat; false where it is larger than the broker takes then.
     private func writeOwnFrame(
-        _ opcode: Opcode, flags: FrameFlags = [], correlationID: UInt32, encode: (inout WireWriter) -> Void
+        _ opcode: Opcode, flags: FrameFlags = [], correlationID: UInt32, frameBytesMax: Int = WireLimits.preAuthenticationFrameBytesMax,
+        encode: (inout WireWriter) -> Void
     ) -> Bool {
         writer.removeAll()
         let start = writer.beginFrame(opcode, flags: flags, correlationID: correlationID)
         encode(&writer)
         writer.endFrame(start)
-        guard writer.count <= WireLimits.preAuthenticationFrameBytesMax else { return false }
+        guard writer.count <= frameBytesMax else { return false }
         appendWritten()
         didAppend()
         return true
@@ -383,6 +439,8 @@ final class Connection: ChannelInboundHandler {
 
     private func end(_ error: SpindleError) {
         if failure == nil { failure = error }
+        consulting.task?.cancel()
+        consulting = Consulting()
         guard let owner else { return }
         self.owner = nil
         machine.closed()

@@ -19,7 +19,7 @@ package struct ServerInfo: Sendable, Equatable {
 /// The life of one connection: opening, heartbeats, going away. Decides; ``Connection`` reads, writes and keeps the time.
 ///
 /// ```
-/// idle → helloSent → authSent → ready → draining → closed      (every state can go to closed)
+/// idle → helloSent → authSent ⇄ consulting → ready → draining → closed      (every state can go to closed)
 /// ```
 /// Source: `protocol/README.md`, "Connection".
 package struct ConnectionMachine {
@@ -31,12 +31,17 @@ package struct ConnectionMachine {
     package static let openingFrameBytesMax = 64 * 1024
 
     package struct Settings {
+        package enum Authentication: Sendable {
+            case request(AuthRequest)
+            case mechanism(any CredentialMechanism)
+        }
+
         package var hello: HelloRequest
-        package var auth: AuthRequest
+        package var auth: Authentication
         package var heartbeat: TimeAmount
         package var openingTimeout: TimeAmount
 
-        package init(hello: HelloRequest, auth: AuthRequest, heartbeat: TimeAmount, openingTimeout: TimeAmount) {
+        package init(hello: HelloRequest, auth: Authentication, heartbeat: TimeAmount, openingTimeout: TimeAmount) {
             self.hello = hello
             self.auth = auth
             self.heartbeat = heartbeat
@@ -47,10 +52,12 @@ package struct ConnectionMachine {
     private enum State {
         /// Can transition to: helloSent, closed.
         case idle
-        /// Can transition to: authSent, closed.
+        /// Can transition to: authSent, consulting, closed.
         case helloSent(deadline: NIODeadline)
-        /// Can transition to: ready, closed.
-        case authSent(deadline: NIODeadline, server: ServerInfo)
+        /// `exchange` where a mechanism authenticates. Can transition to: consulting, ready, closed.
+        case authSent(deadline: NIODeadline, server: ServerInfo, exchange: MechanismExchange?)
+        /// The mechanism was asked. Can transition to: authSent, ready, closed.
+        case consulting(deadline: NIODeadline, server: ServerInfo, exchange: MechanismExchange)
         /// Can transition to: draining, closed.
         case ready(ServerInfo)
         /// The broker is about to stop; nothing new is sent. Can transition to: closed.
@@ -82,6 +89,10 @@ package struct ConnectionMachine {
         case none
         /// The broker answered HELLO; frames up to its cap are taken from now on.
         case authenticate(AuthRequest, frameBytesMax: Int)
+        /// As before; the mechanism's first bytes are needed for that.
+        case begin(any CredentialMechanism, frameBytesMax: Int)
+        /// Ask the mechanism, and hand its answer to ``answered(_:)`` or ``accepted()``.
+        case consult(Challenge)
         case becomeReady(ServerInfo)
         /// A reply to a request of ``RequestTable``.
         case reply(correlationID: UInt32, isError: Bool)
@@ -104,13 +115,15 @@ package struct ConnectionMachine {
                 guard isReply, header.correlationID == Self.helloID else { return .fail(unexpected(header, during: "HELLO")) }
                 if header.flags.contains(.error) { return .fail(SpindleError(try ErrorReply(body))) }
                 return try accept(try HelloReply(body), deadline: deadline)
-            case .authSent(_, var server):
+            case .authSent(let deadline, let server, let exchange):
                 if header.opcode == Opcode.ping.rawValue, !isReply { return .answerPing(correlationID: header.correlationID) }
                 guard isReply, header.correlationID == Self.authID else { return .fail(unexpected(header, during: "AUTH")) }
                 if header.flags.contains(.error) { return .fail(SpindleError(try ErrorReply(body))) }
-                server.principal = try AuthReply(body).principal
-                state = .ready(server)
-                return .becomeReady(server)
+                return try authenticated(try AuthReply(body), server, exchange, deadline: deadline)
+            case .consulting:
+                if header.opcode == Opcode.ping.rawValue, !isReply { return .answerPing(correlationID: header.correlationID) }
+                if isReply, header.flags.contains(.error) { return .fail(SpindleError(try ErrorReply(body))) }
+                return .fail(unexpected(header, during: "AUTH"))
             case .ready(let server), .draining(let server, _):
                 return try inService(header, body: body, isReply: isReply, server: server, now: now)
             }
@@ -135,8 +148,62 @@ package struct ConnectionMachine {
             inFlightMax: Int(reply.inFlightMax), understandsLZ4: reply.capabilities.contains(.lz4),
             answersWithdraw: reply.opcodes.contains { $0.opcode == Opcode.withdraw.rawValue },
             heartbeat: .milliseconds(Int64(reply.heartbeatMilliseconds)), principal: "")
-        state = .authSent(deadline: deadline, server: server)
-        return .authenticate(settings.auth, frameBytesMax: frameBytesMax)
+        switch settings.auth {
+        case .request(let request):
+            state = .authSent(deadline: deadline, server: server, exchange: nil)
+            return .authenticate(request, frameBytesMax: frameBytesMax)
+        case .mechanism(let mechanism):
+            state = .consulting(deadline: deadline, server: server, exchange: MechanismExchange(name: mechanism.name, rounds: 0))
+            return .begin(mechanism, frameBytesMax: frameBytesMax)
+        }
+    }
+
+    // MARK: Mechanisms
+
+    /// What the broker's side of a mechanism says.
+    package enum Challenge: Sendable, Equatable {
+        case answer([UInt8])
+        /// It lets the client in.
+        case accepted([UInt8])
+    }
+
+    private struct MechanismExchange {
+        var name: String
+        /// AUTHs that were sent.
+        var rounds: Int
+    }
+
+    private mutating func authenticated(
+        _ reply: AuthReply, _ server: ServerInfo, _ exchange: MechanismExchange?, deadline: NIODeadline
+    ) throws(WireError) -> FrameAction {
+        var server = server
+        server.principal = reply.principal
+        guard let exchange else {
+            if reply.challenge != nil { throw .malformed("it asks for another round, and no mechanism was named") }
+            state = .ready(server)
+            return .becomeReady(server)
+        }
+        state = .consulting(deadline: deadline, server: server, exchange: exchange)
+        guard let challenge = reply.challenge else { return .consult(.accepted(reply.data ?? [])) }
+        guard exchange.rounds < WireLimits.authenticationRoundsMax else {
+            throw .malformed("it asks for more than \(WireLimits.authenticationRoundsMax) rounds")
+        }
+        return .consult(.answer(challenge))
+    }
+
+    /// The mechanism's bytes for the next round: send the AUTH that this returns; nil where the connection has ended meanwhile.
+    package mutating func answered(_ data: [UInt8]) -> AuthRequest? {
+        guard case .consulting(let deadline, let server, var exchange) = state else { return nil }
+        exchange.rounds += 1
+        state = .authSent(deadline: deadline, server: server, exchange: exchange)
+        return AuthRequest(mechanism: exchange.name, data: data)
+    }
+
+    /// The mechanism took the broker's last words: the connection is ready; nil where it has ended meanwhile.
+    package mutating func accepted() -> ServerInfo? {
+        guard case .consulting(_, let server, _) = state else { return nil }
+        state = .ready(server)
+        return server
     }
 
     private mutating func inService(
@@ -192,7 +259,7 @@ package struct ConnectionMachine {
         switch state {
         case .idle, .closed:
             return .none
-        case .helloSent(let deadline), .authSent(let deadline, _):
+        case .helloSent(let deadline), .authSent(let deadline, _, _), .consulting(let deadline, _, _):
             guard now >= deadline else { return .none }
             return .fail(SpindleError(
                 code: .connectFailed, message: "the broker did not answer HELLO and AUTH within \(settings.openingTimeout.nanoseconds / 1_000_000) ms",
@@ -228,7 +295,7 @@ package struct ConnectionMachine {
     package func nextTick(now: NIODeadline) -> NIODeadline {
         switch state {
         case .idle, .closed: .distantFuture
-        case .helloSent(let deadline), .authSent(let deadline, _): deadline
+        case .helloSent(let deadline), .authSent(let deadline, _, _), .consulting(let deadline, _, _): deadline
         case .ready(let server): now + .nanoseconds(heartbeatInterval(server).nanoseconds / 6)
         case .draining(let server, let until): min(until, now + .nanoseconds(heartbeatInterval(server).nanoseconds / 6))
         }

@@ -394,10 +394,11 @@ extension ConnectionMachine.Settings {
             capabilities: .lz4, clientName: configuration.clientName.cut(toBytes: WireLimits.nameBytesMax),
             clientVersion: SpindleClient.version,
             labels: configuration.labels.prefix(WireLimits.labelsMax).map { HelloRequest.Label(name: $0.name, value: $0.value) })
-        let auth =
+        let auth: Authentication =
             switch configuration.credential {
-            case .token(let token): AuthRequest(method: .token, credential: token)
-            case .clientCertificate: AuthRequest(method: .clientCertificate, credential: "")
+            case .token(let token): .request(AuthRequest(method: .token, credential: token))
+            case .clientCertificate: .request(AuthRequest(method: .clientCertificate, credential: ""))
+            case .mechanism(let mechanism): .mechanism(mechanism)
             }
         self.init(
             hello: hello, auth: auth, heartbeat: configuration.heartbeat.timeAmount,

@@ -34,12 +34,32 @@ public struct ClientConfiguration: Sendable {
         case token(String)
         /// The certificate of ``TLS-swift.struct`` says who the client is.
         case clientCertificate
+        /// A mechanism that both sides know proves who the client is.
+        case mechanism(any CredentialMechanism)
 
         /// Never the token itself: configurations end up in logs.
         public var description: String {
             switch self {
             case .token: "token(…)"
             case .clientCertificate: "clientCertificate"
+            case .mechanism(let mechanism): "mechanism(\(mechanism.name))"
+            }
+        }
+
+        public static func == (a: Credential, b: Credential) -> Bool {
+            switch (a, b) {
+            case (.token(let a), .token(let b)): a == b
+            case (.clientCertificate, .clientCertificate): true
+            case (.mechanism(let a), .mechanism(let b)): AnyHashable(a) == AnyHashable(b)
+            case (.token, _), (.clientCertificate, _), (.mechanism, _): false
+            }
+        }
+
+        public func hash(into hasher: inout Hasher) {
+            switch self {
+            case .token(let token): hasher.combine(token)
+            case .clientCertificate: hasher.combine(1)
+            case .mechanism(let mechanism): hasher.combine(AnyHashable(mechanism))
             }
         }
     }

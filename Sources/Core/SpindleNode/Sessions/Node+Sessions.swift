@@ -33,7 +33,8 @@ extension Node {
     package func frameBytesMax(_ session: SessionID) -> Int {
         switch sessions[session]?.state {
         case .open: configuration.frameBytesMax
-        case .awaitingHello, .awaitingAuthentication, .authenticating, .closing, nil: WireLimits.preAuthenticationFrameBytesMax
+        case .awaitingAuthentication, .authenticating, .challenged: WireLimits.authenticationFrameBytesMax
+        case .awaitingHello, .closing, nil: WireLimits.preAuthenticationFrameBytesMax
         }
     }
 
@@ -62,11 +63,9 @@ extension Node {
                 try header.checkIsRequest(of: .hello)
                 try hello(session, header, body)
             case .awaitingAuthentication:
-                guard header.opcode == Opcode.auth.rawValue else {
-                    throw WireError(.notAuthenticated, "authenticate with AUTH before any other request")
-                }
-                try header.checkIsRequest(of: .auth)
-                try authenticate(session, header, body)
+                try authenticate(session, header, body, after: nil)
+            case .challenged(let progress):
+                try authenticate(session, header, body, after: progress)
             case .authenticating:
                 throw WireError(.notAuthenticated, "wait for AUTH's answer before the next request")
             case .open(let signedIn):
@@ -111,33 +110,6 @@ extension Node {
         .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap, .topicDeclare, .topicStats, .workers, .workerControl, .quiet,
     ]
 
-    private mutating func authenticate(_ session: SessionID, _ header: FrameHeader, _ body: RawSpan) throws(WireError) {
-        let request = try AuthRequest(body)
-        sessions[session]?.state = .authenticating(correlationID: header.correlationID)
-        switch request.method {
-        case .token: outbox.effects.append(.verifyToken(session, token: request.credential))
-        case .clientCertificate: outbox.effects.append(.verifyCertificate(session))
-        }
-    }
-
-    /// The shell's answer to a `verify…` effect; nil: the credential is not good.
-    package mutating func authenticated(_ session: SessionID, principal: Principal?, now: UInt64) {
-        guard case .authenticating(let correlationID)? = sessions[session]?.state else { return }
-        guard let principal else {
-            refuse(
-                session, opcode: Opcode.auth.rawValue, correlationID: correlationID,
-                WireError(.authenticationFailed, "the credential is not known to this broker; check the token file or the certificate"),
-                blastRadius: .connection)
-            return
-        }
-        sessions[session]?.state = .open(SignedIn(principal))
-        sessions[session]?.account = quotas.account(of: principal.name)
-        let client = sessions[session]?.clientName ?? ""
-        sessions[session]?.holder = Holder.text(principal: principal.name, client: client)
-        outbox.reply(session, .auth, correlationID) { AuthReply(principal: principal.name).encode(into: &$0) }
-        if isDraining { outbox.push(session, .goingAway) { GoingAwayNotice(graceMilliseconds: 0, reason: "the broker is stopping").encode(into: &$0) } }
-    }
-
     /// Answers with an error; one that spoils the connection closes it.
     mutating func refuse(_ session: SessionID, opcode: UInt16, correlationID: UInt32, _ error: WireError, blastRadius: BlastRadius) {
         statistics.refused(error.code)
@@ -156,7 +128,7 @@ extension Node {
     func isClosing(_ session: SessionID) -> Bool {
         switch sessions[session]?.state {
         case .closing, nil: true
-        case .awaitingHello, .awaitingAuthentication, .authenticating, .open: false
+        case .awaitingHello, .awaitingAuthentication, .authenticating, .challenged, .open: false
         }
     }
 

@@ -14,8 +14,10 @@ struct Session: Sendable {
         case awaitingHello
         /// Can transition to: authenticating, closing.
         case awaitingAuthentication
-        /// The shell was asked who it is. Can transition to: open, closing.
-        case authenticating(correlationID: UInt32)
+        /// The shell was asked who it is; `mechanism` where a mechanism judges. Can transition to: challenged, open, closing.
+        case authenticating(correlationID: UInt32, mechanism: MechanismProgress?)
+        /// The mechanism wants another round. Can transition to: authenticating, closing.
+        case challenged(MechanismProgress)
         /// Can transition to: closing.
         case open(SignedIn)
         /// Nothing is answered any more.
@@ -57,7 +59,7 @@ struct Session: Sendable {
     var principal: Principal? {
         switch state {
         case .open(let signedIn): signedIn.principal
-        case .awaitingHello, .awaitingAuthentication, .authenticating, .closing: nil
+        case .awaitingHello, .awaitingAuthentication, .authenticating, .challenged, .closing: nil
         }
     }
 }

@@ -40,6 +40,12 @@ extension WireWriter {
         u64(value)
     }
 
+    package mutating func tag(_ tag: UInt16, bytes: [UInt8]) {
+        u16(tag)
+        u32(UInt32(bytes.count))
+        self.bytes(bytes)
+    }
+
     package mutating func tag(_ tag: UInt16, text: String) {
         u16(tag)
         u32(UInt32(text.utf8.count))

@@ -1,7 +1,13 @@
 /// The protocol's limits. Source: `protocol/README.md`, "Limits".
 package enum WireLimits {
-    /// Largest frame before authentication, bytes.
+    /// Largest frame before HELLO was answered, bytes.
     package static let preAuthenticationFrameBytesMax = 4096
+    /// Most bytes of an authentication mechanism in one AUTH or its reply.
+    package static let authenticationDataBytesMax = 65_536
+    /// Largest frame between HELLO's reply and the end of authentication, bytes: a mechanism's, and everything around it.
+    package static let authenticationFrameBytesMax = authenticationDataBytesMax + preAuthenticationFrameBytesMax
+    /// Most AUTHs of one connection.
+    package static let authenticationRoundsMax = 4
     /// Largest frame a broker may announce, bytes; the announced cap is in HELLO's reply.
     package static let frameBytesMax = 16 * 1024 * 1024
     /// Largest name (queue, topic, principal, pattern, client), bytes of UTF-8.

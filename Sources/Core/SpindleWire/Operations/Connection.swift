@@ -177,51 +177,6 @@ package struct HelloReply: Equatable, Sendable {
     }
 }
 
-/// `u8 method · u16 length, credential · tail`. Reply: `string principal · tail`.
-package struct AuthRequest: Equatable, Sendable {
-    package enum Method: UInt8, Sendable {
-        /// The credential is a token.
-        case token = 0
-        /// The credential is empty: the TLS client certificate says who it is.
-        case clientCertificate = 1
-    }
-
-    package var method: Method
-    package var credential: String
-
-    package init(method: Method, credential: String) {
-        self.method = method
-        self.credential = credential
-    }
-
-    package func encode(into writer: inout WireWriter) {
-        writer.u8(method.rawValue)
-        writer.string(credential)
-    }
-
-    package init(_ body: RawSpan) throws(WireError) {
-        var reader = WireReader(body)
-        let raw = try reader.u8("method")
-        guard let method = Method(rawValue: raw) else {
-            throw WireError(.authenticationFailed, "authentication method \(raw): 0 (token) and 1 (client certificate) are known")
-        }
-        self.method = method
-        credential = try reader.string("credential")
-        try reader.skipTail(hasCommonTags: false)
-    }
-}
-
-package struct AuthReply: Equatable, Sendable {
-    package var principal: String
-    package init(principal: String) { self.principal = principal }
-    package func encode(into writer: inout WireWriter) { writer.name(principal) }
-    package init(_ body: RawSpan) throws(WireError) {
-        var reader = WireReader(body)
-        principal = try reader.string("principal")
-        try reader.skipTail()
-    }
-}
-
 /// PING and its reply: nothing but a tail.
 package enum PingBody {
     package static func check(_ body: RawSpan) throws(WireError) {

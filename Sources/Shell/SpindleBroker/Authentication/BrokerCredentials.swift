@@ -7,11 +7,13 @@ struct BrokerCredentials: Sendable {
     /// For each listener, in their order; nil where it has none.
     let tls: [ListenerTLS?]
     private let principals: [BrokerPrincipal]
+    private let mechanisms: AuthenticationMechanisms
     private let logger: Logger
 
     init(_ configuration: BrokerConfiguration, logger: Logger) throws(BrokerStartError) {
         tokenDirectory = configuration.tokenDirectory
         principals = configuration.principals
+        mechanisms = try AuthenticationMechanisms(configuration.mechanisms)
         self.logger = logger
         var tls: [ListenerTLS?] = []
         for listener in configuration.listeners {
@@ -24,6 +26,6 @@ struct BrokerCredentials: Sendable {
     func directory() throws(BrokerStartError) -> PrincipalDirectory {
         let tokens = try TokenStore.open(directory: tokenDirectory, principals: principals.map(\.principal.name))
         for path in tokens.tooOpen { logger.warning("others on this machine can read a token: chmod 600", metadata: ["file": "\(path)"]) }
-        return try PrincipalDirectory(principals: principals, tokens: tokens)
+        return try PrincipalDirectory(principals: principals, tokens: tokens, mechanisms: mechanisms)
     }
 }

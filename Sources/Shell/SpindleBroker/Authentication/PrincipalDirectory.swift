@@ -6,8 +6,9 @@ struct PrincipalDirectory: Sendable {
     private let byName: [String: BrokerPrincipal]
     private let byCertificateName: [String: String]
     let tokens: TokenStore
+    let mechanisms: AuthenticationMechanisms
 
-    init(principals: [BrokerPrincipal], tokens: TokenStore) throws(BrokerStartError) {
+    init(principals: [BrokerPrincipal], tokens: TokenStore, mechanisms: AuthenticationMechanisms) throws(BrokerStartError) {
         var byName: [String: BrokerPrincipal] = [:]
         var byCertificateName: [String: String] = [:]
         for principal in principals {
@@ -29,7 +30,10 @@ struct PrincipalDirectory: Sendable {
         self.byName = byName
         self.byCertificateName = byCertificateName
         self.tokens = tokens
+        self.mechanisms = mechanisms
     }
+
+    func principal(named name: String) -> BrokerPrincipal? { byName[name] }
 
     func principal(token: String) -> BrokerPrincipal? {
         tokens.principal(for: token).flatMap { byName[$0] }

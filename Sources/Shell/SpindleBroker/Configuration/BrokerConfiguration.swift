@@ -22,6 +22,8 @@ package struct BrokerConfiguration: Sendable {
     /// Declared at every start, like the queues.
     package var topics: [DeclaredTopic] = []
     package var principals: [BrokerPrincipal]
+    /// Ways to authenticate besides tokens and certificates. The broker that is shipped has none.
+    package var mechanisms: [any AuthenticationMechanism] = []
     /// Limits of the log; its segment size takes effect when the log is made.
     package var log: LogConfiguration
     /// A checkpoint is written when the log has grown by so many bytes since the last.

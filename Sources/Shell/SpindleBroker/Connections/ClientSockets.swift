@@ -1,11 +1,13 @@
 import SpindleNode
 
-/// The clients' sockets: how many there are, how many there may be, and the listeners that pause for it.
+/// The clients' sockets: how many there are, how many there may be, the listeners that pause for it, and who is about to say who it is.
 struct ClientSockets {
     var counts = ConnectionCounts()
     /// Set before the first listener is opened.
     var budget: SocketBudget
     var gates: [AcceptGate] = []
+    /// Of those connections that authenticate by a mechanism.
+    var exchanges = AuthenticationExchanges<SessionID>()
     private var lastSession: UInt64 = 0
 
     init(budget: SocketBudget) { self.budget = budget }

@@ -43,9 +43,11 @@ extension Shard {
         case .fetch(let ticket, let ranges):
             fetch(ticket, ranges)
         case .verifyToken(let session, let token):
-            answer(session, directory.principal(token: token))
+            answer(session, directory.principal(token: token), data: nil)
         case .verifyCertificate(let session):
-            answer(session, connections[session]?.certificateName?().flatMap { directory.principal(certificateName: $0) })
+            answer(session, connections[session]?.certificateName?().flatMap { directory.principal(certificateName: $0) }, data: nil)
+        case .verifyMechanism(let session, let round):
+            verify(session, round)
         case .close(let session):
             connections[session]?.closeAfterOutput(lingerMilliseconds: lingerMilliseconds)
         case .audit(let entry):
@@ -120,23 +122,5 @@ extension Shard {
         } else {
             node.fetched(ticket, bytes: bytes.span.bytes, now: now)
         }
-    }
-
-    /// Tells the node who a session is, or that nobody knows.
-    private func answer(_ session: SessionID, _ found: BrokerPrincipal?) {
-        guard let connection = connections[session], connection.isOpen else { return }
-        if let found, connection.principal == nil {
-            let name = found.principal.name
-            let max = found.principal.quota.connections
-            guard sockets.counts.authenticated(name, from: connection.address, max: max) else {
-                refuse(
-                    connection,
-                    WireError(.tooManyConnections, "'\(name)' has its \(max) connections; close some first, or raise its quota", retryAfterMilliseconds: 1_000))
-                return
-            }
-            connection.authenticated(as: name)
-        }
-        node.authenticated(session, principal: found?.principal, now: now)
-        connection.frameBytesMax = node.frameBytesMax(session)
     }
 }

@@ -23,6 +23,7 @@ extension Shard {
     func disconnected(_ connection: Connection) {
         guard connections.removeValue(forKey: connection.id) != nil else { return }
         sockets.counts.disconnected(from: connection.address, connection.standing)
+        sockets.exchanges.end(of: connection.id)
         for gate in sockets.gates { gate.reopen() }
         if isAlive {
             node.disconnected(connection.id, now: now)
@@ -63,7 +64,10 @@ extension Shard {
             }
             bytes.moveReaderIndex(forwardBy: length)
             // Until it is known who this is, each frame decides how the next is taken.
-            if connection.principal == nil { performEffects() }
+            if connection.principal == nil {
+                performEffects()
+                connection.frameBytesMax = node.frameBytesMax(connection.id)
+            }
         }
     }
 
