@@ -217,6 +217,23 @@ private final class Tally: Sendable {
         }
     }
 
+    @Test func theFirstOfSeveralQueuesGives() async throws {
+        try await BrokerFixture.run { _, client in
+            let queues = ["addin-result", Self.queue]
+            _ = try await client.publish(Message(text: "later"), to: Self.queue)
+            let first = try await client.lease(fromFirstOf: queues, max: 10)
+            #expect(first.map(\.queue) == [Self.queue])
+            let waiting = Task { try await client.lease(fromFirstOf: queues, wait: .seconds(600)) }
+            try await Self.waiters(1, client)
+            _ = try await client.publish(Message(text: "sooner"), to: "addin-result")
+            let second = try await waiting.value
+            #expect(second.map(\.queue) == ["addin-result"])
+            try await Self.waiters(0, client)
+            #expect(try await client.acknowledge((first + second).map(\.token)).map(\.isDone) == [true, true])
+            await #expect(throws: SpindleError.self) { try await client.lease(fromFirstOf: []) }
+        }
+    }
+
     @Test func rawConnectionsPublishLeaseAndAcknowledge() async throws {
         try await BrokerFixture.run { fixture, _ in
             let batch = try MessageBatch((0..<100).map { Message(text: "\($0)") }, compressionThreshold: nil)

@@ -55,6 +55,8 @@ import Testing
         "Connection.swift: outputWindow": ("tail", ["HELLO"], .reply),
         "ErrorCode.swift: acceptedVersionsTag": ("tail", ["HELLO"], .error),
         "Lease.swift: deadLetters": ("tail", ["LEASE", "GET"], .reply),
+        "Lease.swift: others": ("tail", ["LEASE"], .request),
+        "Lease.swift: queueIndex": ("tail", ["LEASE"], .reply),
         "Results.swift: tag": ("tail", ["ACK", "SETTLE"], .request),
         "QueueAdministration.swift: pauseReasonTag": ("tail", ["STATS"], .reply),
         "Jobs.swift: lastFailureTag": ("tail", ["BULK"], .reply),

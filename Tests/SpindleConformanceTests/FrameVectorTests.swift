@@ -249,7 +249,9 @@ import Testing
         var reader = WireReader(body)
         match(try LeaseReplyHead(&reader), try LeaseReplyHead(m), &writer) { $0.encode(into: &$1) }
         try checkRecords(&reader, try m.array("messages").map { try StoredRecord(in: $0) }, &writer)
-        try checkHistories(&reader, m, "deadLetters", &writer)
+        let notes = m["deadLetters"] == nil ? [] : try m.array("deadLetters").map { try DeadLetterNote($0) }
+        let meant = LeaseReplyTail(deadLetters: notes, queueIndex: try m.optionalNumber("queueIndex").map { UInt16($0) })
+        match(try LeaseReplyTail(&reader), meant, &writer) { $0.encode(into: &$1) }
     }
 
     private func checkBrowseReply(_ body: RawSpan, _ m: JSONValue, _ writer: inout WireWriter) throws {

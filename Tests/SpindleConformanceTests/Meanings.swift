@@ -98,7 +98,8 @@ extension LeaseRequest {
     init(_ m: JSONValue) throws {
         self.init(
             queue: try m.text("queue"), messagesMax: try m.number("messagesMax"), bytesMax: try m.number("bytesMax"),
-            leaseMilliseconds: try m.number("leaseMs"), waitMilliseconds: try m.number("waitMs"))
+            leaseMilliseconds: try m.number("leaseMs"), waitMilliseconds: try m.number("waitMs"),
+            others: m["others"] == nil ? [] : try m.array("others").map { try $0.textValue })
     }
 }
 

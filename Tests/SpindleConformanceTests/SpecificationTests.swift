@@ -52,6 +52,7 @@ import Testing
         ("room around a record", WireLimits.recordOverheadBytesMax), ("name", WireLimits.nameBytesMax), ("sentence", WireLimits.sentenceBytesMax),
         ("record headers", WireLimits.recordHeaderBytesMax), ("expanded body", WireLimits.bodyBytesMax),
         ("messages in a frame", WireLimits.messagesPerFrameMax), ("queues in a STATS reply", WireLimits.queuesPerReplyMax),
+        ("queues in a LEASE", WireLimits.queuesPerLeaseMax),
         ("labels", WireLimits.labelsMax), ("groups in a SETTLE", SettleRequest.groupsMax), ("duration", Int(WireLimits.durationMillisecondsMax)),
         ("policy number", Int(WireLimits.policyNumberMax)), ("result", WireLimits.resultBytesMax), ("results", WireLimits.resultsBytesMax),
         ("messages in an AWAIT", WireLimits.awaitedMax), ("headers in a filter", WireLimits.filterHeadersMax), ("ids in a filter", WireLimits.filterIDsMax),

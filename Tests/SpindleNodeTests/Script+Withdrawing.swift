@@ -18,7 +18,7 @@ extension Script {
         let texts = try broker.frames(session(worker)).compactMap { frame -> String? in
             switch frame.header.correlationID {
             case withdrawal: try reply(frame) { "\(try WithdrawReply($0.span.bytes).outcome)" }
-            case waiting[worker]: try delivered(frame)
+            case waiting[worker]: try delivered(frame, to: worker)
             case awaiting[worker]: try reply(frame) { "\(try AwaitReply($0.span.bytes).items.map { "\($0.state)" })" }
             default: nil
             }

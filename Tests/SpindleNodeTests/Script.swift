@@ -8,6 +8,7 @@ import Testing
 /// queue q attempts=3 backoff=1s          declare; what is not named stays as it is
 /// publish q a b c       -> a b c         publish bodies; "=a" for a duplicate, "!QUEUE_FULL" for a refusal
 /// lease w1 q 2 30s      -> a#1 b#1       body#attempt of what is delivered; "wait" while there is none
+/// lease w1 q,r 2 30s    -> a#1 of r      of the first of several queues that has one
 /// take w1               -> c#1           what has come for a waiting lease
 /// ack w1 a              -> ok            ack, nack (delay or "policy"), dead, release, extend
 /// tick 30s                               time passes
@@ -26,6 +27,8 @@ final class Script {
     var tokens: [String: DeliveryToken] = [:]
     /// By client: its last LEASE.
     var waiting: [String: UInt32] = [:]
+    /// By client: the queues of its last LEASE.
+    private var asked: [String: [String]] = [:]
     /// By client: its last AWAIT.
     var awaiting: [String: UInt32] = [:]
     /// The last WITHDRAW.
@@ -193,10 +196,12 @@ final class Script {
     private func lease(_ words: [String]) throws -> String {
         let worker = session(words[1])
         let wait = words.count > 5 ? Self.milliseconds(words[5]) : 0
+        let queues = words[2].split(separator: ",").map(String.init)
+        asked[words[1]] = queues
         waiting[words[1]] = broker.request(worker, .lease) {
             LeaseRequest(
-                queue: words[2], messagesMax: UInt32(words[3]) ?? 1, bytesMax: 1 << 20, leaseMilliseconds: UInt32(Self.milliseconds(words[4])),
-                waitMilliseconds: UInt32(wait)
+                queue: queues[0], messagesMax: UInt32(words[3]) ?? 1, bytesMax: 1 << 20, leaseMilliseconds: UInt32(Self.milliseconds(words[4])),
+                waitMilliseconds: UInt32(wait), others: Array(queues.dropFirst())
             ).encode(into: &$0)
         }
         broker.turn()
@@ -215,11 +220,11 @@ final class Script {
     }
 
     private func take(_ worker: String) throws -> String {
-        try delivered(broker.frames(session(worker)).first { $0.header.correlationID == waiting[worker] })
+        try delivered(broker.frames(session(worker)).first { $0.header.correlationID == waiting[worker] }, to: worker)
     }
 
     /// What a LEASE reply delivers.
-    func delivered(_ frame: TestBroker.Frame?) throws -> String {
+    func delivered(_ frame: TestBroker.Frame?, to worker: String) throws -> String {
         try reply(frame) { body in
             let bytes = body.span.bytes
             var reader = WireReader(bytes)
@@ -232,6 +237,7 @@ final class Script {
                 tokens[name] = item.token
                 texts.append("\(name)#\(item.attempt)")
             }
+            if let index = try LeaseReplyTail(&reader).queueIndex { texts.append("of \(asked[worker]?[Int(index)] ?? "?")") }
             return texts.isEmpty ? "none" : texts.joined(separator: " ")
         }
     }

@@ -4,10 +4,10 @@ import Testing
 
 /// LEASEs and AWAITs that wait: who is first, and what is left of those that went.
 @Suite struct WaitingTests {
-    private static func waiter(_ session: UInt64, queue: UInt32 = 0, until deadline: UInt64 = 1_000) -> Waiter {
+    private static func waiter(_ session: UInt64, queue: UInt32 = 0, others: [UInt32] = [], until deadline: UInt64 = 1_000) -> Waiter {
         Waiter(
-            session: SessionID(rawValue: session), correlationID: UInt32(session), queue: queue, messagesMax: 1, bytesMax: 1, leaseMilliseconds: 1,
-            deadline: deadline)
+            session: SessionID(rawValue: session), correlationID: UInt32(session), first: .init(queue: queue, leaseMilliseconds: 1),
+            others: others.map { .init(queue: $0, leaseMilliseconds: 1) }, messagesMax: 1, bytesMax: 1, deadline: deadline)
     }
 
     private static func line(_ leases: inout WaitingLeases, queue: UInt32 = 0) -> [UInt64] {
@@ -24,14 +24,14 @@ import Testing
         var leases = WaitingLeases()
         for session in [1, 2, 1, 3] as [UInt64] { leases.add(Self.waiter(session)) }
         leases.add(Self.waiter(2, queue: 5), parkedFor: .quiet)
-        #expect(leases.removeAll(of: SessionID(rawValue: 1)) == 2)
+        #expect(leases.removeAll(of: SessionID(rawValue: 1)).count == 2)
         #expect(Self.line(&leases) == [2, 3])
         #expect(leases.count == 3)
         #expect(leases.count(on: 5) == 1)
         #expect(leases.count(inLineFor: 5) == 0)
-        #expect(leases.removeAll(of: SessionID(rawValue: 2)) == 2)
+        #expect(leases.removeAll(of: SessionID(rawValue: 2)).count == 2)
         #expect(leases.count(on: 5) == 0)
-        #expect(leases.removeAll(of: SessionID(rawValue: 2)) == 0)
+        #expect(leases.removeAll(of: SessionID(rawValue: 2)).isEmpty)
     }
 
     @Test func whoWasParkedComesBackToItsPlace() {
@@ -52,6 +52,20 @@ import Testing
         #expect(leases.resumeAll(of: SessionID(rawValue: 3), from: .quiet).isEmpty, "it has no room yet")
         #expect(leases.removeAll(on: 0).map(\.session.rawValue) == [1, 2, 3, 4])
         #expect(leases.count == 0)
+    }
+
+    @Test func aWaiterForSeveralQueuesStandsInTheLineOfEach() {
+        var leases = WaitingLeases()
+        leases.add(Self.waiter(1))
+        leases.add(Self.waiter(2, queue: 3, others: [0, 5]))
+        leases.add(Self.waiter(3, queue: 5))
+        #expect(Self.line(&leases) == [1, 2] && Self.line(&leases, queue: 3) == [2] && Self.line(&leases, queue: 5) == [2, 3])
+        leases.parkAll(of: SessionID(rawValue: 2), for: .quiet)
+        #expect(Self.line(&leases) == [1] && Self.line(&leases, queue: 5) == [3])
+        #expect(leases.resumeAll(of: SessionID(rawValue: 2), from: .quiet) == [3, 0, 5])
+        #expect(Self.line(&leases, queue: 5) == [2, 3], "it is where it was in each")
+        #expect(leases.removeAll(on: 0).map(\.session.rawValue) == [1, 2])
+        #expect(leases.count(on: 3) == 0 && Self.line(&leases, queue: 5) == [3] && leases.count == 1)
     }
 
     @Test func waitsEndInTheOrderOfTheirDeadlines() {

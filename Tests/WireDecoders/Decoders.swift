@@ -45,12 +45,7 @@ package enum Decoders {
                 var reader = WireReader(body)
                 let head = try LeaseReplyHead(&reader)
                 for item in head.items { _ = try? RecordView.decode(try reader.span(Int(item.recordByteCount), "record")) }
-                let tail = try reader.span(reader.remaining, "tail")
-                for field in try TaggedTail.fields(in: tail, known: [LeaseReplyHead.Tag.deadLetters]) {
-                    var notes = WireReader(tail.extracting(field.range))
-                    while !notes.isAtEnd { _ = try DeadLetterNote(&notes) }
-                }
-                return head.items.capacity
+                return max(head.items.capacity, try LeaseReplyTail(&reader).deadLetters.capacity)
             },
             Decoder(name: "AckRequest", opcode: .ack) { try AckRequest($0).tokens.capacity },
             Decoder(name: "NackRequest", opcode: .nack) { try NackRequest($0).items.capacity },

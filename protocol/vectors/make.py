@@ -110,6 +110,13 @@ MESSAGES = [
         {"id": "0x10000000020", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000123, "record": PLAIN},
         {"id": "0x10000000040", "epoch": 2, "attempt": 2, "storedAtMs": 1780000000456, "record": DAMAGED},
         {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000789, "record": BINARY}]}),
+    ("lease from several queues", "LEASE", "request", {"queue": "urgent", "messagesMax": 1, "bytesMax": 0, "leaseMs": 60000, "waitMs": 20000,
+     "others": ["esprit-gen", "storage-retry"]}),
+    ("leased from the second of several queues", "LEASE", "reply", {"leaseMs": 60000, "messages": [
+        {"id": "0x10000000020", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000123, "record": PLAIN}], "queueIndex": 1}),
+    ("leased from a dead-letter queue among several", "LEASE", "reply", {"leaseMs": 30000, "messages": [
+        {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000900000, "record": BINARY}],
+        "deadLetters": [HISTORY], "queueIndex": 0}),
     ("nothing came", "LEASE", "reply", {"leaseMs": 30000, "messages": []}),
     ("leased from a dead-letter queue", "LEASE", "reply", {"leaseMs": 30000, "messages": [
         {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000900000, "record": BINARY}],

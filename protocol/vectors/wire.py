@@ -259,7 +259,13 @@ def publish_reply(m):
 
 
 def lease(m):
-    return Fields().string(m["queue"]).u32(m["messagesMax"]).u32(m["bytesMax"]).u32(m["leaseMs"]).u32(m["waitMs"])
+    body = Fields().string(m["queue"]).u32(m["messagesMax"]).u32(m["bytesMax"]).u32(m["leaseMs"]).u32(m["waitMs"])
+    if "others" in m:
+        names = Fields()
+        for name in m["others"]:
+            names.string(name)
+        body.tag(1, names.data, critical=True)
+    return body
 
 
 OUTCOMES = {"nacked": 0, "expired": 1, "disconnected": 2}
@@ -285,6 +291,8 @@ def lease_reply(m):
         for note in m["deadLetters"]:
             notes.add(dead_letter(note))
         body.tag(1, notes.data)
+    if "queueIndex" in m:
+        body.tag(2, struct.pack("<H", m["queueIndex"]))
     return body
 
 

@@ -14,12 +14,29 @@ extension SpindleClient {
     public func lease(
         from queue: String, max: Int = 1, bytesMax: Int = 1024 * 1024, duration: Duration? = nil, wait: Duration = .zero
     ) async throws -> [Delivery] {
+        try await lease(fromFirstOf: [queue], max: max, bytesMax: bytesMax, duration: duration, wait: wait)
+    }
+
+    /// Leases messages of the first of several queues, in their order, that has one: an earlier queue always comes first.
+    ///
+    /// All deliveries are of one queue, which each of them names. The request waits for all queues at once.
+    /// - Parameters:
+    ///   - queues: 1 to 64, none twice.
+    ///   - max: most messages, 1 to 65,536.
+    ///   - bytesMax: of their records together; one message comes in any case.
+    ///   - duration: of the leases; nil: the own of the queue that gives.
+    ///   - wait: how long the broker waits for a message where there is none; then the answer is empty.
+    /// - Throws: ``SpindleError``: `INVALID_ARGUMENT` for no queue or more than 64. As ``lease(from:max:bytesMax:duration:wait:)`` otherwise.
+    public func lease(
+        fromFirstOf queues: [String], max: Int = 1, bytesMax: Int = 1024 * 1024, duration: Duration? = nil, wait: Duration = .zero
+    ) async throws -> [Delivery] {
+        guard let queue = queues.first else { throw SpindleError(code: .invalidArgument, message: "a lease needs a queue, none is named") }
         let link = link(for: queue)
         let request = LeaseRequest(
             queue: queue, messagesMax: UInt32(clamping: Swift.min(Swift.max(1, max), WireLimits.messagesPerFrameMax)),
             bytesMax: UInt32(clamping: bytesMax),
             leaseMilliseconds: UInt32(duration?.milliseconds(max: UInt64(UInt32.max)) ?? 0),
-            waitMilliseconds: UInt32(wait.milliseconds(max: UInt64(UInt32.max))))
+            waitMilliseconds: UInt32(wait.milliseconds(max: UInt64(UInt32.max))), others: Array(queues.dropFirst()))
         var writer = WireWriter()
         request.encode(into: &writer)
         let reply = try await send(
@@ -31,7 +48,7 @@ extension SpindleClient {
         deliveries.reserveCapacity(grants.count)
         for grant in grants {
             do {
-                deliveries.append(try grant.delivery(queue: queue, received: received, watch: nil))
+                deliveries.append(try grant.delivery(queue: queues[min(grant.queueIndex, queues.count - 1)], received: received, watch: nil))
             } catch {
                 link.refuse(grant.token, because: error)
             }

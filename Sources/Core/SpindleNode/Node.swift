@@ -160,9 +160,9 @@ package struct Node: ~Copyable {
     private mutating func release(_ reply: PendingReply) {
         flow.release(reply.promisedBytes, of: reply.session)
         guard !isClosing(reply.session) else {
-            if case .leased(_, let messages, _) = reply.content, sessions[reply.session] != nil {
+            if case .leased = reply.content, sessions[reply.session] != nil {
                 // Nothing goes out any more: they are taken back when the connection has ended.
-                unsentGrants.made(messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }, for: reply.session, at: .max)
+                unsentGrants.made(reply.content.granted, for: reply.session, at: .max)
             }
             return
         }
@@ -171,9 +171,9 @@ package struct Node: ~Copyable {
         switch reply.content {
         case .browse(let browse): continueBrowse(browse)
         case .awaited(let answer): readResults(answer)
-        case .leased(_, let messages, _) where !messages.isEmpty:
+        case .leased(let delivery) where !delivery.messages.isEmpty:
             accountOutput()
-            unsentGrants.made(messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }, for: reply.session, at: flow.totals(reply.session).made)
+            unsentGrants.made(reply.content.granted, for: reply.session, at: flow.totals(reply.session).made)
             outbox.release(reply)
         default: outbox.release(reply)
         }

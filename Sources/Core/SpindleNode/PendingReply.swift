@@ -11,10 +11,25 @@ struct PendingReply: Sendable {
     /// What its session's window keeps free for it.
     var promisedBytes = 0
 
+    /// A LEASE reply.
+    struct Delivery: Sendable {
+        var leaseMilliseconds: UInt64
+        var messages: [QueueEngine.Granted]
+        /// ``DeadLetterNote``s.
+        var deadLetterNotes: [UInt8] = []
+        /// ``LeaseReplyHead/Tag/queueIndex``.
+        var queueIndex: UInt16?
+
+        /// Bytes of the tail.
+        var tailByteCount: Int {
+            (deadLetterNotes.isEmpty ? 0 : TaggedTail.headByteCount + deadLetterNotes.count) + (queueIndex == nil ? 0 : LeaseReplyTail.queueIndexByteCount)
+        }
+    }
+
     enum Content: Sendable {
         case published(PublishReply.Run)
         case publishedItems(PublishReply)
-        case leased(leaseMilliseconds: UInt64, messages: [QueueEngine.Granted], deadLetterNotes: [UInt8])
+        case leased(Delivery)
         case statuses(Opcode, StatusReply)
         case extended(ExtendReply)
         case settled(SettleReply)
@@ -35,8 +50,8 @@ struct PendingReply: Sendable {
         /// bounded by number, and these count when they are made. BROWSE and AWAIT under way keep their own promise.
         var promisedBytes: Int {
             let byteCount = switch self {
-            case .leased(_, let messages, let notes):
-                messages.reduce(64 + notes.count) { $0 + Int($1.byteCount) + LeaseReplyHead.itemByteCount }
+            case .leased(let delivery):
+                delivery.messages.reduce(64 + delivery.deadLetterNotes.count) { $0 + Int($1.byteCount) + LeaseReplyHead.itemByteCount }
             case .browsed(_, let page): page.byteCount
             case .encoded(_, let bytes), .pushed(_, let bytes): bytes.count
             case .extended(let reply): 4 * reply.items.count
@@ -93,8 +108,7 @@ extension Node.Outbox {
             self.reply(reply.session, .publish, reply.correlationID) { PublishReply.encode(run, into: &$0) }
         case .publishedItems(let body):
             self.reply(reply.session, .publish, reply.correlationID) { body.encode(into: &$0) }
-        case .leased(let lease, let messages, let notes):
-            deliver(reply, lease: lease, messages: messages, notes: notes)
+        case .leased(let delivery): deliver(delivery, reply)
         case .statuses(let opcode, let body):
             self.reply(reply.session, opcode, reply.correlationID) { body.encode(into: &$0) }
         case .extended(let body):
@@ -140,11 +154,12 @@ extension Node.Outbox {
         bytes(session, from: tail)
     }
 
-    private mutating func deliver(_ reply: PendingReply, lease: UInt64, messages: [QueueEngine.Granted], notes: [UInt8]) {
+    private mutating func deliver(_ delivery: PendingReply.Delivery, _ reply: PendingReply) {
+        let messages = delivery.messages
         let start = writer.count
-        var following = notes.isEmpty ? 0 : TaggedTail.headByteCount + notes.count
+        var following = delivery.tailByteCount
         _ = writer.beginFrame(.lease, flags: .reply, correlationID: reply.correlationID)
-        LeaseReplyHead.encodeStart(count: messages.count, leaseMilliseconds: UInt32(clamping: lease), into: &writer)
+        LeaseReplyHead.encodeStart(count: messages.count, leaseMilliseconds: UInt32(clamping: delivery.leaseMilliseconds), into: &writer)
         for message in messages {
             LeaseReplyHead.Item(
                 token: DeliveryToken(messageID: message.id, epoch: message.epoch), attempt: message.attempt,
@@ -155,7 +170,11 @@ extension Node.Outbox {
         writer.endFrame(start, following: following)
         bytes(reply.session, from: start)
         for message in messages { read(reply.session, address: message.address, count: Int(message.byteCount)) }
-        self.notes(reply.session, notes)
+        notes(reply.session, delivery.deadLetterNotes)
+        guard let index = delivery.queueIndex else { return }
+        let tail = writer.count
+        LeaseReplyTail.encode(queueIndex: index, into: &writer)
+        bytes(reply.session, from: tail)
     }
 
     mutating func pushEvents(_ session: SessionID, _ head: TopicEventsHead, addresses: [UInt64]) {

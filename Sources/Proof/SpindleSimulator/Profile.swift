@@ -43,6 +43,8 @@ package struct Features: OptionSet, Sendable {
     package static let slowReaders = Features(rawValue: 1 << 34)
 
     package static let withdrawals = Features(rawValue: 1 << 36)
+    package static let severalQueues = Features(rawValue: 1 << 37)
+
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
         ("connection-loss", .connectionLoss), ("reordering", .reordering), ("time-jumps", .timeJumps), ("topics", .topics),
@@ -54,6 +56,7 @@ package struct Features: OptionSet, Sendable {
         ("topic-retention", .topicRetention), ("live-policies", .livePolicies), ("bulk", .bulk),
         ("strangers", .strangers), ("worker-control", .workerControl), ("missing-segments", .missingSegments),
         ("slow-readers", .slowReaders), ("withdrawals", .withdrawals),
+        ("several-queues", .severalQueues),
     ]
 
     /// What there was before later features came: a seed with these alone runs as it did then. Later ones draw nothing where they are off.

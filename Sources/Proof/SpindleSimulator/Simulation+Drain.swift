@@ -60,7 +60,7 @@ extension Simulation {
     private func drainOnce() -> Bool {
         for queue in profile.queues.indices {
             for isDead in [false, true] {
-                send(workerClient(0), .lease, .lease(queue: queue, isDead: isDead, messagesMax: 1000, waits: false, worker: 0)) {
+                send(workerClient(0), .lease, .lease(.init(queues: [queue], isDead: isDead, messagesMax: 1000, waits: false, worker: 0))) {
                     LeaseRequest(
                         queue: isDead ? "q\(queue).dead" : "q\(queue)", messagesMax: 1000, bytesMax: 60_000, leaseMilliseconds: 60_000,
                         waitMilliseconds: 0

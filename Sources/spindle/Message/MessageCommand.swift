@@ -120,16 +120,17 @@ struct MessageLeaseCommand: AsyncParsableCommand {
         commandName: "lease", abstract: "Take messages for a time, and print them with their tokens.",
         discussion: """
             Every message must then be settled by its token, with `ack`, `nack` or `extend`; otherwise it is delivered again when its
-            lease ends. Exits with 2 when there was no message.
+            lease ends. Exits with 2 when there was no message. Of several queues the first that has a message gives it.
 
             Example:
               spindle message lease reports --max 10 --lease 1m --wait 5s
+              spindle message lease urgent reports --wait 5s
             """)
 
     static let nothingThere = ExitCode(2)
 
-    @Argument(help: "The queue.")
-    var queue: String
+    @Argument(help: ArgumentHelp("The queues, in their order.", valueName: "queue"))
+    var queues: [String]
 
     @Option(help: ArgumentHelp("Most messages.", valueName: "n"))
     var max = 1
@@ -151,19 +152,20 @@ struct MessageLeaseCommand: AsyncParsableCommand {
 
     func run() async throws {
         let deliveries = try await options.withClient {
-            try await $0.lease(from: queue, max: max, duration: lease?.duration, wait: wait.duration)
+            try await $0.lease(fromFirstOf: queues, max: max, duration: lease?.duration, wait: wait.duration)
         }
         for delivery in deliveries {
             if options.json { try Output.json(DeliveryView(delivery)) } else { show(delivery) }
         }
         guard deliveries.isEmpty else { return }
-        if !options.json { Output.error("no message is ready in \(queue)") }
+        if !options.json { Output.error("no message is ready in \(queues.joined(separator: ", "))") }
         throw Self.nothingThere
     }
 
     private func show(_ delivery: Delivery) {
         let message = delivery.message
-        var facts = ["attempt \(delivery.attempt)", "\(message.body.count) bytes"]
+        var facts = queues.count > 1 ? ["from \(delivery.queue)"] : []
+        facts += ["attempt \(delivery.attempt)", "\(message.body.count) bytes"]
         if let type = message.taskType { facts.append("task \(type)") }
         if let type = message.contentType { facts.append(type) }
         if let group = message.group { facts.append("group \(group)") }

@@ -10,6 +10,8 @@ struct LeaseGrant: Sendable {
     /// A slice of the reply.
     var record: ByteBuffer
     var deadLetter: DeadLetterNote?
+    /// Which queue of the request it is of.
+    var queueIndex = 0
 
     static func grants(in body: ByteBuffer) throws(WireError) -> [LeaseGrant] {
         let span = body.readableBytesSpan
@@ -28,15 +30,12 @@ struct LeaseGrant: Sendable {
                 storedAtMilliseconds: Int64(clamping: item.storedAtMilliseconds), lease: .milliseconds(Int64(head.leaseMilliseconds)),
                 record: record))
         }
-        let tail = try reader.span(reader.remaining, "tail")
-        for field in try TaggedTail.fields(in: tail, known: [LeaseReplyHead.Tag.deadLetters]) {
-            var notes = WireReader(tail.extracting(field.range))
-            while !notes.isAtEnd {
-                let note = try SpindleWire.DeadLetterNote(&notes)
-                guard Int(note.itemIndex) < grants.count else { throw .malformed("a dead letter's note for item \(note.itemIndex) of \(grants.count)") }
-                grants[Int(note.itemIndex)].deadLetter = DeadLetterNote(note)
-            }
+        let tail = try LeaseReplyTail(&reader)
+        for note in tail.deadLetters {
+            guard Int(note.itemIndex) < grants.count else { throw .malformed("a dead letter's note for item \(note.itemIndex) of \(grants.count)") }
+            grants[Int(note.itemIndex)].deadLetter = DeadLetterNote(note)
         }
+        if let index = tail.queueIndex { for item in grants.indices { grants[item].queueIndex = Int(index) } }
         return grants
     }
 

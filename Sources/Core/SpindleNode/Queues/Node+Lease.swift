@@ -8,43 +8,50 @@ internal import SpindleWire
 extension Node {
     mutating func lease(_ request: Request, _ body: RawSpan) throws(WireError) {
         let lease = try LeaseRequest(body)
-        try Self.allow(request.principal.lease, lease.queue, "lease from queue", request.principal)
-        let queue = try queueNumber(lease.queue)
+        let first = try place(in: lease.queue, of: lease, request.principal)
+        var others: [Waiter.Place] = []
+        for name in lease.others { others.append(try place(in: name, of: lease, request.principal)) }
         guard !isDraining else { throw WireError(.goingAway, "the broker is stopping; lease again after reconnecting", retryAfterMilliseconds: 1000) }
+        let waiter = Waiter(
+            session: request.session, correlationID: request.correlationID, first: first, others: others,
+            messagesMax: min(Int(lease.messagesMax), Self.messagesPerLeaseMax), bytesMax: min(Int(lease.bytesMax), leaseBytesMax),
+            deadline: request.now + UInt64(lease.waitMilliseconds), actor: request.actor)
+        let isQuiet = sessions[request.session]?.isQuiet == true
+        guard leaseRoom(of: request.session) > 0 else { throw leasesOverQuota(request.session) }
+        let grant = isQuiet ? .nothing : try grant(to: waiter, isNew: true, now: request.now)
+        var needed: Int?
+        if case .noRoom(let byteCount) = grant { needed = byteCount }
+        if case .messages(let granted, let index) = grant {
+            deliver(granted, to: waiter, from: index)
+        } else if lease.waitMilliseconds == 0, needed == nil {
+            deliver([], to: waiter)
+        } else {
+            for index in 0..<waiter.placeCount where waitingLeases.count(on: waiter.place(index).queue) >= WaitingLeases.perQueueMax {
+                throw WireError(
+                    .tooManyInFlight,
+                    "\(WaitingLeases.perQueueMax) LEASEs wait on '\(state.engine.queues[Int(waiter.place(index).queue)].name)': no more are allowed",
+                    retryAfterMilliseconds: 1000)
+            }
+            try checkWaitQuota(request, more: waiter.placeCount)
+            waitingLeases.add(waiter, parkedFor: isQuiet ? .quiet : needed != nil ? .noRoom : [])
+            if let needed { flow.wait(request.session, for: needed) }
+            for index in 0..<waiter.placeCount { waitForRate(waiter.place(index).queue, now: request.now) }
+            use(.init(requests: 1, waits: waiter.placeCount), request.session)
+        }
+    }
+
+    /// A queue of the LEASE, checked.
+    private func place(in name: String, of lease: LeaseRequest, _ principal: Principal) throws(WireError) -> Waiter.Place {
+        try Self.allow(principal.lease, name, "lease from queue", principal)
+        let queue = try queueNumber(name)
         let policy = state.engine.queues[Int(queue)].policy
         guard UInt64(lease.leaseMilliseconds) <= policy.leaseMaxMilliseconds else {
             throw WireError(
                 .invalidArgument,
-                "a lease of \(lease.leaseMilliseconds) ms: the queue '\(lease.queue)' allows \(policy.leaseMaxMilliseconds) ms; extend it while you work")
+                "a lease of \(lease.leaseMilliseconds) ms: the queue '\(name)' allows \(policy.leaseMaxMilliseconds) ms; extend it while you work")
         }
         let asked = lease.leaseMilliseconds > 0 ? UInt64(lease.leaseMilliseconds) : policy.leaseMilliseconds
-        let waiter = Waiter(
-            session: request.session, correlationID: request.correlationID, queue: queue,
-            messagesMax: min(Int(lease.messagesMax), Self.messagesPerLeaseMax), bytesMax: min(Int(lease.bytesMax), leaseBytesMax),
-            leaseMilliseconds: HeldMessages.leaseDuration(asked), deadline: request.now + UInt64(lease.waitMilliseconds),
-            actor: request.actor)
-        let isQuiet = sessions[request.session]?.isQuiet == true
-        guard leaseRoom(of: request.session) > 0 else { throw leasesOverQuota(request.session) }
-        // Whoever waited longer comes first.
-        let grant = !isQuiet && waitingLeases.count(inLineFor: queue) == 0 ? try grant(queue, to: waiter, now: request.now) : .nothing
-        var needed: Int?
-        if case .noRoom(let byteCount) = grant { needed = byteCount }
-        if case .messages(let granted) = grant {
-            deliver(granted, to: waiter)
-        } else if lease.waitMilliseconds == 0, needed == nil {
-            deliver([], to: waiter)
-        } else {
-            guard waitingLeases.count(on: queue) < WaitingLeases.perQueueMax else {
-                throw WireError(
-                    .tooManyInFlight, "\(WaitingLeases.perQueueMax) LEASEs wait on '\(lease.queue)': no more are allowed",
-                    retryAfterMilliseconds: 1000)
-            }
-            try checkWaitQuota(request, more: 1)
-            waitingLeases.add(waiter, parkedFor: isQuiet ? .quiet : needed != nil ? .noRoom : [])
-            if let needed { flow.wait(request.session, for: needed) }
-            waitForRate(queue, now: request.now)
-            use(.init(requests: 1, waits: 1), request.session)
-        }
+        return Waiter.Place(queue: queue, leaseMilliseconds: HeldMessages.leaseDuration(asked))
     }
 
     /// Bytes of records in one reply at most: the rest of the frame is for its table and the dead letters' histories.
@@ -61,7 +68,8 @@ extension Node {
 
     /// What became of a LEASE that was looked at.
     private enum Grant {
-        case messages([QueueEngine.Granted])
+        /// From the waiter's queue with that number in its order.
+        case messages([QueueEngine.Granted], Int)
         case nothing
         /// The log can't hold the grant now.
         case logIsFull
@@ -69,8 +77,21 @@ extension Node {
         case noRoom(Int)
     }
 
-    /// Leases what the waiter may have of `queue`, as much as its session has room for, and at least one message.
-    private mutating func grant(_ queue: UInt32, to waiter: Waiter, now: UInt64) throws(WireError) -> Grant {
+    /// Leases from the first of the waiter's queues, in its order, that has a message for it. Whoever waited longer for a queue comes first there.
+    private mutating func grant(to waiter: Waiter, isNew: Bool, now: UInt64) throws(WireError) -> Grant {
+        for index in 0..<waiter.placeCount {
+            let queue = waiter.place(index).queue
+            guard isNew ? waitingLeases.count(inLineFor: queue) == 0 : waitingLeases.first(inLineFor: queue)?.number == waiter.number else { continue }
+            let grant = try grant(at: index, to: waiter, now: now)
+            if case .nothing = grant { continue }
+            return grant
+        }
+        return .nothing
+    }
+
+    /// Leases what the waiter may have of one queue, as much as its session has room for, and at least one message.
+    private mutating func grant(at index: Int, to waiter: Waiter, now: UInt64) throws(WireError) -> Grant {
+        let (queue, leaseMilliseconds) = (waiter.place(index).queue, waiter.place(index).leaseMilliseconds)
         endTimesToLive(now: now)
         guard let first = state.engine.nextReady(in: queue, now: now) else { return .nothing }
         let allowance = outputAllowance(waiter.session)
@@ -81,8 +102,8 @@ extension Node {
         let holder = holder(of: waiter)
         let namesGroups = state.engine.queues[Int(queue)].groups.hasKeys
         let countAt = namesGroups
-            ? transaction.beginGrantFromGroups(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
-            : transaction.beginGrant(queue: queue, duration: waiter.leaseMilliseconds, holder: holder)
+            ? transaction.beginGrantFromGroups(queue: queue, duration: leaseMilliseconds, holder: holder)
+            : transaction.beginGrant(queue: queue, duration: leaseMilliseconds, holder: holder)
         let messagesMax = min(waiter.messagesMax, leaseRoom(of: waiter.session))
         let account = sessions[waiter.session]?.account ?? Quotas.noAccount
         var granted: [QueueEngine.Granted] = []
@@ -93,7 +114,7 @@ extension Node {
             room -= Int(next.byteCount) + LeaseReplyHead.itemByteCount
             guard byteCount <= waiter.bytesMax && room >= 0 || granted.isEmpty else { break }
             guard let message = state.engine.grant(
-                queue: queue, id: next.id, group: next.group, duration: waiter.leaseMilliseconds, holder: holder,
+                queue: queue, id: next.id, group: next.group, duration: leaseMilliseconds, holder: holder,
                 session: waiter.session.rawValue, account: account, now: state.time)
             else {
                 // A damaged checkpoint may name a message twice; the second is dropped here. Anything else would go on for ever.
@@ -107,13 +128,14 @@ extension Node {
         _ = try appendTransaction(.grant)
         statistics.messagesDelivered += UInt64(granted.count)
         owns(waiter.session, granted.lazy.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) })
-        return granted.isEmpty ? .nothing : .messages(granted)
+        return granted.isEmpty ? .nothing : .messages(granted, index)
     }
 
-    private mutating func deliver(_ granted: [QueueEngine.Granted], to waiter: Waiter) {
-        answer(
-            waiter.session, waiter.correlationID,
-            .leased(leaseMilliseconds: waiter.leaseMilliseconds, messages: granted, deadLetterNotes: deadLetterNotes(granted)))
+    private mutating func deliver(_ granted: [QueueEngine.Granted], to waiter: Waiter, from index: Int = 0) {
+        var delivery = PendingReply.Delivery(leaseMilliseconds: waiter.place(index).leaseMilliseconds, messages: granted)
+        delivery.deadLetterNotes = deadLetterNotes(granted)
+        if !granted.isEmpty, waiter.placeCount > 1 { delivery.queueIndex = UInt16(index) }
+        answer(waiter.session, waiter.correlationID, .leased(delivery))
     }
 
     /// The histories of those among `granted` that are dead letters, encoded: as many as the frame surely holds, and of a long
@@ -192,17 +214,17 @@ extension Node {
             guard leaseRoom(of: waiter.session) > 0 else {
                 // Others behind it need not wait for its principal to finish what it holds.
                 waitingLeases.remove(waiter.number)
-                free(.init(requests: 1, waits: 1), waiter.session)
+                free(.init(requests: 1, waits: waiter.placeCount), waiter.session)
                 answer(waiter.session, waiter.correlationID, .refused(.lease, leasesOverQuota(waiter.session)))
                 continue
             }
             // Decoding errors can't come from here, and a full log leaves the waiter where it is.
-            switch (try? grant(queue, to: waiter, now: now)) ?? .logIsFull {
-            case .messages(let granted):
+            switch (try? grant(to: waiter, isNew: false, now: now)) ?? .logIsFull {
+            case .messages(let granted, let index):
                 work.charge(2 + granted.count)
                 waitingLeases.remove(waiter.number)
-                free(.init(requests: 1, waits: 1), waiter.session)
-                deliver(granted, to: waiter)
+                free(.init(requests: 1, waits: waiter.placeCount), waiter.session)
+                deliver(granted, to: waiter, from: index)
             case .nothing:
                 waitForRate(queue, now: now)
                 return
@@ -223,7 +245,7 @@ extension Node {
         var left = max
         while left > 0, let waiter = waitingLeases.removeNextDue(now: now) {
             left -= 1
-            free(.init(requests: 1, waits: 1), waiter.session)
+            free(.init(requests: 1, waits: waiter.placeCount), waiter.session)
             deliver([], to: waiter)
         }
     }

@@ -39,7 +39,7 @@ extension Node {
         reviewAwaits(of: queue)
         for id in progress.keys.sorted() where state.engine.held.find(id) == nil { progress[id] = nil }
         for waiter in waiting where sessions[waiter.session] != nil {
-            free(.init(requests: 1, waits: 1), waiter.session)
+            free(.init(requests: 1, waits: waiter.placeCount), waiter.session)
             let error = WireError(.noSuchQueue, "the queue '\(name)' was deleted while this LEASE waited")
             answer(waiter.session, waiter.correlationID, .refused(.lease, error))
         }

@@ -31,8 +31,8 @@ extension Node {
     /// Removes what waits under the id; returns which operation that was, or nil for none.
     private mutating func withdrawWaiting(_ id: UInt32, of session: SessionID) -> Opcode? {
         work.charge((waitingLeases.count(of: session) + waitingAwaits.count(of: session) + pending.count) / Self.waitsPerUnit)
-        if waitingLeases.remove(of: session, correlationID: id) != nil {
-            free(.init(requests: 1, waits: 1), session)
+        if let waiter = waitingLeases.remove(of: session, correlationID: id) {
+            free(.init(requests: 1, waits: waiter.placeCount), session)
             return .lease
         }
         if let awaiter = waitingAwaits.remove(of: session, correlationID: id) {
@@ -91,9 +91,9 @@ extension Node {
 
 extension PendingReply.Content {
     /// What was leased with it.
-    fileprivate var granted: [DeliveryToken] {
-        guard case .leased(_, let messages, _) = self else { return [] }
-        return messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }
+    var granted: [DeliveryToken] {
+        guard case .leased(let delivery) = self else { return [] }
+        return delivery.messages.map { DeliveryToken(messageID: $0.id, epoch: $0.epoch) }
     }
 }
 

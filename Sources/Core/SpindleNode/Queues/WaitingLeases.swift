@@ -5,10 +5,11 @@ internal import HeapModule
 package struct Waiter: Sendable {
     package var session: SessionID
     package var correlationID: UInt32
-    package var queue: UInt32
+    package var first: Place
+    /// Further queues, in the order in which they are looked at.
+    package var others: [Place]
     package var messagesMax: Int
     package var bytesMax: Int
-    package var leaseMilliseconds: UInt64
     package var deadline: UInt64
     /// In whose name; nil: the principal's own.
     package var actor: String?
@@ -20,6 +21,19 @@ package struct Waiter: Sendable {
     fileprivate var isOverdue = false
     package var isParked: Bool { !parkedFor.isEmpty }
 
+    /// A queue that it waits for, and how long it leases there.
+    package struct Place: Equatable, Sendable {
+        package var queue: UInt32
+        package var leaseMilliseconds: UInt64
+        package init(queue: UInt32, leaseMilliseconds: UInt64) {
+            self.queue = queue
+            self.leaseMilliseconds = leaseMilliseconds
+        }
+    }
+
+    package var placeCount: Int { 1 + others.count }
+    package func place(_ index: Int) -> Place { index == 0 ? first : others[index - 1] }
+
     package struct ParkReasons: OptionSet, Sendable {
         package let rawValue: UInt8
         package init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -30,21 +44,22 @@ package struct Waiter: Sendable {
     }
 
     package init(
-        session: SessionID, correlationID: UInt32, queue: UInt32, messagesMax: Int, bytesMax: Int, leaseMilliseconds: UInt64, deadline: UInt64,
+        session: SessionID, correlationID: UInt32, first: Place, others: [Place] = [], messagesMax: Int, bytesMax: Int, deadline: UInt64,
         actor: String? = nil
     ) {
         self.session = session
         self.correlationID = correlationID
-        self.queue = queue
+        self.first = first
+        self.others = others
         self.messagesMax = messagesMax
         self.bytesMax = bytesMax
-        self.leaseMilliseconds = leaseMilliseconds
         self.deadline = deadline
         self.actor = actor
     }
 }
 
-/// LEASEs that wait: of each queue in the order in which they came, of each connection, and by deadline.
+/// LEASEs that wait: of each queue in the order in which they came, of each connection, and by deadline. One over several queues stands in
+/// the line of each.
 ///
 /// Every removal takes constant time, amortized. A waiter that leaves may leave its place in a line or its deadline behind;
 /// both are compacted before they outnumber the waiters.
@@ -111,19 +126,21 @@ package struct WaitingLeases: Sendable {
 
     // MARK: Coming and going
 
-    /// Adds a waiter at the end of its queue's line; or beside it, where there is a reason to park it.
+    /// Adds a waiter at the end of its queues' lines; or beside it, where there is a reason to park it.
     package mutating func add(_ waiter: Waiter, parkedFor reasons: Waiter.ParkReasons = []) {
         var waiter = waiter
         lastNumber += 1
         waiter.number = lastNumber
         waiter.parkedFor = reasons
-        let index = Int(waiter.queue)
-        while lines.count <= index { lines.append(Line()) }
-        if waiter.isParked {
-            lines[index].parked.insert(waiter.number)
-        } else {
-            lines[index].numbers.append(waiter.number)
-            lines[index].count += 1
+        for place in 0..<waiter.placeCount {
+            let index = Int(waiter.place(place).queue)
+            while lines.count <= index { lines.append(Line()) }
+            if waiter.isParked {
+                lines[index].parked.insert(waiter.number)
+            } else {
+                lines[index].numbers.append(waiter.number)
+                lines[index].count += 1
+            }
         }
         waiters[waiter.number] = waiter
         numbersBySession[waiter.session, default: []].append(waiter.number)
@@ -148,13 +165,13 @@ package struct WaitingLeases: Sendable {
         return remove(number)
     }
 
-    /// Removes every waiter of a connection; how many there were.
+    /// Removes every waiter of a connection; returns them in the order in which they came.
     @discardableResult
-    package mutating func removeAll(of session: SessionID) -> Int {
-        guard let numbers = numbersBySession.removeValue(forKey: session) else { return 0 }
-        for number in numbers { _ = take(number) }
+    package mutating func removeAll(of session: SessionID) -> [Waiter] {
+        guard let numbers = numbersBySession.removeValue(forKey: session) else { return [] }
+        let removed = numbers.compactMap { take($0) }
         compactDeadlines()
-        return numbers.count
+        return removed
     }
 
     /// Removes every waiter of a queue; returns them in the order in which they came.
@@ -183,13 +200,15 @@ package struct WaitingLeases: Sendable {
     /// Everything of a waiter but its entry in its connection's list and its deadline.
     private mutating func take(_ number: UInt64) -> Waiter? {
         guard let waiter = waiters.removeValue(forKey: number) else { return nil }
-        let index = Int(waiter.queue)
-        if waiter.isParked {
-            lines[index].parked.remove(number)
-        } else {
-            lines[index].count -= 1
-            if lines[index].numbers.first == number { lines[index].numbers.removeFirst() }
-            compactLine(index)
+        for place in 0..<waiter.placeCount {
+            let index = Int(waiter.place(place).queue)
+            if waiter.isParked {
+                lines[index].parked.remove(number)
+            } else {
+                lines[index].count -= 1
+                if lines[index].numbers.first == number { lines[index].numbers.removeFirst() }
+                compactLine(index)
+            }
         }
         return waiter
     }
@@ -212,9 +231,12 @@ package struct WaitingLeases: Sendable {
         guard let waiter = waiters[number] else { return }
         waiters[number]?.parkedFor.formUnion(reason)
         guard !waiter.isParked else { return }
-        lines[Int(waiter.queue)].parked.insert(number)
-        lines[Int(waiter.queue)].count -= 1
-        compactLine(Int(waiter.queue))
+        for place in 0..<waiter.placeCount {
+            let index = Int(waiter.place(place).queue)
+            lines[index].parked.insert(number)
+            lines[index].count -= 1
+            compactLine(index)
+        }
     }
 
     /// Parks all of the connection's waiters.
@@ -233,15 +255,22 @@ package struct WaitingLeases: Sendable {
                 deadlines.insert(Deadline(at: waiter.deadline, number: number))
             }
             guard waiters[number]?.isParked == false else { continue }
-            let index = Int(waiter.queue)
-            lines[index].parked.remove(number)
-            lines[index].count += 1
-            let place = Self.firstPlace(notBelow: number, in: lines[index].numbers)
-            // Its old place may not have been compacted yet.
-            if place == lines[index].numbers.count || lines[index].numbers[place] != number { lines[index].numbers.insert(number, at: place) }
-            if queues.last != waiter.queue { queues.append(waiter.queue) }
+            for place in 0..<waiter.placeCount {
+                let queue = waiter.place(place).queue
+                putBack(number, in: Int(queue))
+                if queues.last != queue { queues.append(queue) }
+            }
         }
         return queues
+    }
+
+    /// Puts a waiter back where it was in line.
+    private mutating func putBack(_ number: UInt64, in index: Int) {
+        lines[index].parked.remove(number)
+        lines[index].count += 1
+        let place = Self.firstPlace(notBelow: number, in: lines[index].numbers)
+        // Its old place may not have been compacted yet.
+        if place == lines[index].numbers.count || lines[index].numbers[place] != number { lines[index].numbers.insert(number, at: place) }
     }
 
     // MARK: Rising numbers

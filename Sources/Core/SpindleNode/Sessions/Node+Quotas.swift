@@ -23,8 +23,8 @@ extension Node {
     mutating func endWaits(of session: SessionID) {
         let leases = waitingLeases.removeAll(of: session)
         let awaiters = waitingAwaits.removeAll(of: session)
-        let messages = awaiters.reduce(0) { $0 + $1.pending.count }
-        free(.init(requests: leases + awaiters.count, waits: leases + messages), session)
+        let waits = leases.reduce(0) { $0 + $1.placeCount } + awaiters.reduce(0) { $0 + $1.pending.count }
+        free(.init(requests: leases.count + awaiters.count, waits: waits), session)
     }
 
     // MARK: Checking

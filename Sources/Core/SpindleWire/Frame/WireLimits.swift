@@ -23,6 +23,8 @@ package enum WireLimits {
     package static let bodyBytesMax = 64 * 1024 * 1024
     /// Most messages, tokens or events in one frame.
     package static let messagesPerFrameMax = 65_536
+    /// Most queues in one LEASE.
+    package static let queuesPerLeaseMax = 64
     /// Most queues in one STATS reply.
     package static let queuesPerReplyMax = 1000
     /// Longest delay, time to live, lease or retention that can be asked for, milliseconds: ten years. It keeps every sum of a

@@ -23,16 +23,27 @@ package struct DeliveryToken: Equatable, Hashable, Sendable {
 /// `string queue · u32 messages max · u32 bytes max · u32 lease ms (0: the queue's own) · u32 wait ms · tail`
 ///
 /// At least one message is given where there is one, even if it alone is larger than `bytes max`. Waits at the broker until one
-/// is there, and answers with none when the wait is over.
+/// is there, and answers with none when the wait is over. Tail tag 1, critical: further queues, `string` each, one behind the other; the
+/// messages are of the first queue in this order that has one ready.
 package struct LeaseRequest: Equatable, Sendable {
     package var queue: String
     package var messagesMax: UInt32
     package var bytesMax: UInt32
     package var leaseMilliseconds: UInt32
     package var waitMilliseconds: UInt32
+    /// Further queues, behind ``queue`` in order.
+    package var others: [String]
 
-    package init(queue: String, messagesMax: UInt32, bytesMax: UInt32, leaseMilliseconds: UInt32, waitMilliseconds: UInt32) {
+    /// Tags of the request's tail.
+    package enum Tag {
+        package static let others: UInt16 = 1
+    }
+
+    package init(
+        queue: String, messagesMax: UInt32, bytesMax: UInt32, leaseMilliseconds: UInt32, waitMilliseconds: UInt32, others: [String] = []
+    ) {
         self.queue = queue
+        self.others = others
         self.messagesMax = messagesMax
         self.bytesMax = bytesMax
         self.leaseMilliseconds = leaseMilliseconds
@@ -45,6 +56,10 @@ package struct LeaseRequest: Equatable, Sendable {
         writer.u32(bytesMax)
         writer.u32(leaseMilliseconds)
         writer.u32(waitMilliseconds)
+        guard !others.isEmpty else { return }
+        let tail = writer.beginTag(Tag.others | TaggedTail.criticalBit)
+        for name in others { writer.string(name) }
+        writer.endTag(tail)
     }
 
     package init(_ body: RawSpan) throws(WireError) {
@@ -58,14 +73,30 @@ package struct LeaseRequest: Equatable, Sendable {
         guard messagesMax <= WireLimits.messagesPerFrameMax else {
             throw WireError(.invalidArgument, "messages max is \(messagesMax): at most \(WireLimits.messagesPerFrameMax) are allowed in a frame")
         }
-        try reader.skipTail()
+        others = []
+        guard !reader.isAtEnd else { return }
+        let tail = try reader.span(reader.remaining, "tail")
+        for field in try TaggedTail.fields(in: tail, known: [Tag.others]) {
+            var names = WireReader(tail.extracting(field.range))
+            others = []
+            while !names.isAtEnd {
+                let name = try names.name("further queue")
+                guard others.count + 1 < WireLimits.queuesPerLeaseMax else {
+                    throw WireError(.invalidArgument, "a LEASE over more than \(WireLimits.queuesPerLeaseMax) queues: send several")
+                }
+                guard !([queue] + others).contains(where: { $0.utf8.elementsEqual(name.utf8) }) else {
+                    throw WireError(.invalidArgument, "the queue '\(name)' is named twice in a LEASE")
+                }
+                others.append(name)
+            }
+        }
     }
 }
 
 /// The head of a LEASE reply: a table of the messages, then their records, one behind the other.
 /// `u32 count · u32 lease ms · count × (u64 id · u32 epoch · u32 attempt · u64 stored at ms · u32 record bytes) · records · tail`
 ///
-/// `attempt` is 1 at the first delivery; `stored at` is Unix time. The tail may carry tag 1 (dead-letter histories).
+/// `attempt` is 1 at the first delivery; `stored at` is Unix time. The tail may carry tag 1 (dead-letter histories) and tag 2 (``LeaseReplyTail``).
 package struct LeaseReplyHead: Equatable, Sendable {
     package static let itemByteCount = 28
 
@@ -125,6 +156,8 @@ package struct LeaseReplyHead: Equatable, Sendable {
     package enum Tag {
         /// Why messages leased from a dead-letter queue are there: ``DeadLetterNote``s.
         package static let deadLetters: UInt16 = 1
+        /// From which queue of the request the messages are, counted from 0: `u16`. In every reply with messages to a LEASE over several queues.
+        package static let queueIndex: UInt16 = 2
     }
 }
 
@@ -197,6 +230,49 @@ package struct DeadLetterNote: Equatable, Sendable {
                 endedAtMilliseconds: try reader.u64("ended at"), holder: try reader.string("holder"),
                 outcome: Attempt.Outcome(rawValue: try reader.u8("outcome")) ?? .expired,
                 reason: try reader.string("attempt reason", bytesMax: WireLimits.sentenceBytesMax)))
+        }
+    }
+}
+
+/// The tail of a LEASE reply, behind its records.
+package struct LeaseReplyTail: Equatable, Sendable {
+    package var deadLetters: [DeadLetterNote]
+    /// ``LeaseReplyHead/Tag/queueIndex``; nil: of the only queue.
+    package var queueIndex: UInt16?
+
+    package init(deadLetters: [DeadLetterNote] = [], queueIndex: UInt16? = nil) {
+        self.deadLetters = deadLetters
+        self.queueIndex = queueIndex
+    }
+
+    package func encode(into writer: inout WireWriter) {
+        if !deadLetters.isEmpty {
+            let tag = writer.beginTag(LeaseReplyHead.Tag.deadLetters)
+            for note in deadLetters { note.encode(into: &writer) }
+            writer.endTag(tag)
+        }
+        if let queueIndex { Self.encode(queueIndex: queueIndex, into: &writer) }
+    }
+
+    package static let queueIndexByteCount = TaggedTail.headByteCount + 2
+
+    package static func encode(queueIndex: UInt16, into writer: inout WireWriter) {
+        writer.u16(LeaseReplyHead.Tag.queueIndex)
+        writer.u32(2)
+        writer.u16(queueIndex)
+    }
+
+    /// Reads the rest of the frame.
+    package init(_ reader: inout WireReader) throws(WireError) {
+        deadLetters = []
+        let tail = try reader.span(reader.remaining, "tail")
+        for field in try TaggedTail.fields(in: tail, known: [LeaseReplyHead.Tag.deadLetters, LeaseReplyHead.Tag.queueIndex]) {
+            var value = WireReader(tail.extracting(field.range))
+            if field.tag == LeaseReplyHead.Tag.queueIndex {
+                queueIndex = try value.u16("queue index")
+            } else {
+                while !value.isAtEnd { deadLetters.append(try DeadLetterNote(&value)) }
+            }
         }
     }
 }

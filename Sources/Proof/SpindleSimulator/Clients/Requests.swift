@@ -16,7 +16,7 @@ struct PendingRequest {
         case connect
         /// `tags` in the order of the records. Repeated ones have the tags that they had.
         case publish(queue: Int, tags: Range<Int>, producer: Int, isRepeated: Bool)
-        case lease(queue: Int, isDead: Bool, messagesMax: Int, waits: Bool, worker: Int)
+        case lease(LeaseAsk)
         case acknowledge([HeldToken])
         case negativeAcknowledge([HeldToken], Nack)
         case extend([HeldToken], duration: UInt64)
@@ -42,6 +42,18 @@ struct PendingRequest {
         case workers
         /// Of a LEASE or AWAIT, by its correlation id.
         case withdraw(UInt32)
+    }
+
+    /// A LEASE over one queue or several.
+    struct LeaseAsk {
+        /// In their order.
+        var queues: [Int]
+        var isDead: Bool
+        var messagesMax: Int
+        var waits: Bool
+        var worker: Int
+        /// The place of the first queue that surely had a message for it when it came; nil: nobody knows.
+        var surelyAt: Int?
     }
 
     enum Nack {

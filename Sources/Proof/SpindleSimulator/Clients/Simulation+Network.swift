@@ -81,6 +81,10 @@ extension Simulation {
 
     /// The node gets a frame.
     private func hand(_ session: UInt64, _ opcode: Opcode, _ correlation: UInt32, _ body: RawSpan) {
+        if case .lease(var ask)? = pending[correlation]?.kind, ask.queues.count > 1 {
+            ask.surelyAt = surelyReadyPlace(of: ask, correlation)
+            pending[correlation]?.kind = .lease(ask)
+        }
         let end = broker.node.log.end
         broker.received(SessionID(rawValue: session), opcode, correlation, body)
         if broker.node.log.end != end { pending[correlation]?.wroteLog = true }
@@ -166,7 +170,7 @@ extension Simulation {
         forgetPending { _ in true }
         connections.removeAll()
         zombies.removeAll()
-        withdrawals = Withdrawals()
+        withdrawals.restarted()
         greedy = GreedyState()
     }
 
@@ -184,6 +188,7 @@ extension Simulation {
                 return
             }
             withdrawals.check(header.correlationID, &oracle)
+            if case .lease(let ask)? = pending[header.correlationID]?.kind, ask.queues.count > 1 { withdrawals.end(header.correlationID) }
             guard let request = pending.removeValue(forKey: header.correlationID) else { return }
             let connection = connections[session]
             let client = connection?.isAlive == true ? connection?.client : nil
@@ -215,7 +220,8 @@ extension Simulation {
             producers[producer].isWaiting = false
             // What is not retried was never stored, unless it was sent before.
             if !error.isRetryable || producers[producer].id == 0 { producers[producer].batch = nil }
-        case .lease(_, _, _, _, let worker):
+        case .lease(let ask):
+            let worker = ask.worker
             if client != nil { workers[worker].waits -= min(1, workers[worker].waits) }
         case .settle(let tokens, _, _, _, _):
             let isAlone = !pending.values.contains { other in other.arrivedAt != nil && tokens.contains { concerns(other, $0) } }
@@ -254,10 +260,10 @@ extension Simulation {
             let runs = try TopicPublishReply(body).runs
             publishedEvents(events, runs)
             if client != nil, !isRepeated { finishBatch(producer) }
-        case .lease(let queue, let isDead, let max, let waits, let worker):
+        case .lease(let ask):
             try checkQuiet(request, body)
             let isSlow = slowReaders.windowBytes < 64 << 10
-            try leased(queue, isDead, max, worker, from: at, until: waits || isSlow ? now : at, request.arrival, body, client: client)
+            try leased(ask, from: at, until: ask.waits || isSlow ? now : at, request.arrival, body, client: client)
         case .acknowledge(let tokens):
             let statuses = try StatusReply(body).statuses(expected: tokens.count)
             note("answer \(correlation): acks of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")

@@ -3,14 +3,17 @@ internal import SpindleWire
 
 /// What became of requests that their clients took back.
 struct Withdrawals {
-    /// Those that were answered with CANCELLED: no other answer may come.
+    /// Those that were answered with CANCELLED, and LEASEs over several queues that were answered: no other answer may come.
     private var ended: Set<UInt32> = []
+
+    /// Every connection is gone.
+    mutating func restarted() { ended = [] }
 
     mutating func end(_ correlation: UInt32) { ended.insert(correlation) }
 
     /// An answer came.
     func check(_ correlation: UInt32, _ oracle: inout Oracle) {
-        if ended.contains(correlation) { oracle.fail(2, "request \(correlation) was withdrawn, and was answered once more") }
+        if ended.contains(correlation) { oracle.fail(2, "request \(correlation) was withdrawn or answered, and was answered once more") }
     }
 }
 
@@ -22,7 +25,9 @@ extension Simulation {
         let correlation = random.pick(asked)
         guard let request = pending[correlation], let client = connections[request.session]?.client else { return }
         // What it was granted until then was leased for others all the same.
-        if case .lease(let queue, let isDead, _, _, _) = request.kind { oracle.mayGrantUnseen(queue, isDead: isDead) }
+        if case .lease(let ask) = request.kind {
+            for queue in ask.queues { oracle.mayGrantUnseen(queue, isDead: ask.isDead) }
+        }
         note("client \(client) withdraws \(correlation)")
         send(client, .withdraw, .withdraw(correlation)) { WithdrawRequest(correlationID: correlation).encode(into: &$0) }
     }

@@ -13,20 +13,21 @@ extension Simulation {
         let wait = random.chance(1, in: 4) ? UInt32(1 + random.below(4_000)) : 0
         workers[worker].waits += 1
         let correlation = nextCorrelation
-        note("worker \(worker) asks (\(correlation)) for \(max) of q\(queue)\(isDead ? ".dead" : ""), lease \(duration) ms, wait \(wait) ms")
-        send(workerClient(worker), .lease, .lease(queue: queue, isDead: isDead, messagesMax: max, waits: wait > 0, worker: worker)) {
+        let queues = isDead ? [queue] : [queue] + furtherQueues(behind: queue)
+        note("worker \(worker) asks (\(correlation)) for \(max) of q\(queues)\(isDead ? ".dead" : ""), lease \(duration) ms, wait \(wait) ms")
+        send(workerClient(worker), .lease, .lease(.init(queues: queues, isDead: isDead, messagesMax: max, waits: wait > 0, worker: worker))) {
             LeaseRequest(
                 queue: isDead ? "q\(queue).dead" : "q\(queue)", messagesMax: UInt32(max), bytesMax: 60_000, leaseMilliseconds: duration,
-                waitMilliseconds: wait
+                waitMilliseconds: wait, others: queues.dropFirst().map { "q\($0)" }
             ).encode(into: &$0)
         }
     }
 
-    func leased(
-        _ queue: Int, _ isDead: Bool, _ max: Int, _ worker: Int, from: UInt64, until: UInt64, _ arrival: Arrival, _ body: RawSpan, client: Int?
-    ) throws(WireError) {
+    func leased(_ ask: PendingRequest.LeaseAsk, from: UInt64, until: UInt64, _ arrival: Arrival, _ body: RawSpan, client: Int?) throws(WireError) {
+        let (isDead, max, worker) = (ask.isDead, ask.messagesMax, ask.worker)
         var reader = WireReader(body)
         let head = try LeaseReplyHead(&reader)
+        let queue = try queue(of: head, ask, body)
         if client != nil { workers[worker].waits -= min(1, workers[worker].waits) }
         if head.items.count > max { oracle.fail(2, "\(head.items.count) messages were leased to a request for \(max): more than its credit") }
         for item in head.items {

@@ -57,7 +57,7 @@ extension Oracle {
         return time < from
     }
 
-    private func isSurelyNotLeased(_ tag: Int, isDead: Bool) -> Bool {
+    func isSurelyNotLeased(_ tag: Int, isDead: Bool) -> Bool {
         guard case .over = messages[tag].lease else { return false }
         return queues[Int(messages[tag].queue)].lostLeases(after: messages[tag].lossesBefore, isDead: isDead) == 0
     }

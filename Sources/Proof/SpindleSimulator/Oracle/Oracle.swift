@@ -267,11 +267,13 @@ struct Oracle {
         case .connect, .stats, .subscribe, .awaits, .browse, .bulk, .control, .workers, .withdraw: break
         case .publish(_, let tags, _, _):
             for tag in tags { maybeStored(tag, at: time, request.arrival) }
-        case .lease(let queue, let isDead, _, _, _):
-            mayGrantUnseen(queue, isDead: isDead)
-            // What it leased may have died of that before a REDRIVE came.
-            if let redrivenAt = queues[queue].redrivenAt, queues[queue].lastRedrive > request.arrival.order {
-                mayRedrive(queue, at: redrivenAt)
+        case .lease(let ask):
+            for queue in ask.queues {
+                mayGrantUnseen(queue, isDead: ask.isDead)
+                // What it leased may have died of that before a REDRIVE came.
+                if let redrivenAt = queues[queue].redrivenAt, queues[queue].lastRedrive > request.arrival.order {
+                    mayRedrive(queue, at: redrivenAt)
+                }
             }
         case .acknowledge(let tokens):
             for token in tokens where mayHold(token) {
