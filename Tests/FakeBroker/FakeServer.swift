@@ -52,6 +52,7 @@ package final class FakeServer: Sendable {
         package var authError: WireError?
         package var serverID = [UInt8](repeating: 7, count: 16)
         package var answersPings: Bool
+        package var capabilities: Capabilities = .lz4
 
         package init(
             frameBytesMax: UInt32 = 1 << 20, inFlightMax: UInt32 = 1000, heartbeatMilliseconds: UInt32 = 10_000, authError: WireError? = nil,
@@ -133,7 +134,7 @@ package final class FakeServer: Sendable {
             service.record(frame)
             peer.reply(frame) {
                 HelloReply(
-                    capabilities: .lz4, frameBytesMax: opening.frameBytesMax, inFlightMax: opening.inFlightMax,
+                    capabilities: opening.capabilities, frameBytesMax: opening.frameBytesMax, inFlightMax: opening.inFlightMax,
                     heartbeatMilliseconds: opening.heartbeatMilliseconds, serverID: opening.serverID, serverName: "fake",
                     serverVersion: "0",
                     opcodes: Opcode.allCases.map { .init(opcode: $0.rawValue, versionMin: 1, versionMax: 1) }

@@ -179,6 +179,38 @@ import Testing
         await server.stop()
     }
 
+    @Test func aSettlementIsRepeatedUnderItsNameUntilItIsAnswered() async throws {
+        var opening = FakeServer.Opening()
+        opening.capabilities = [.lz4, .settleIdentity]
+        let server = try await FakeServer.start(opening) { peer, frame in
+            if peer.number < 3 { peer.close() } else { peer.reply(frame) { SettleReply(firstIDs: [7]).encode(into: &$0) } }
+        }
+        let client = ClientTests.client(server)
+        try await client.settle(Settlement(publishes: [.init(name: "next", messages: [Message(text: "m")])]))
+        try await client.settle(Settlement(publishes: [.init(name: "next", messages: [Message(text: "n")])]))
+        let names = try server.frames.all.filter { $0.opcode == .settle }.map { frame in
+            try frame.read { span throws(WireError) in try SettleRequest(span).identity }
+        }
+        #expect(names.count == 4 && names[0] != nil && names[0] == names[1] && names[1] == names[2])
+        #expect(names[3].map { $0.settler } == names[0].map { $0.settler } && names[3] != names[0])
+        await client.close()
+        await server.stop()
+    }
+
+    @Test func aNamedSettlementThatFindsItsLeasesGoneWasNotDone() async throws {
+        var opening = FakeServer.Opening()
+        opening.capabilities = [.lz4, .settleIdentity]
+        let server = try await FakeServer.start(opening) { peer, frame in
+            if peer.number == 1 { peer.close() } else { peer.refuse(frame, WireError(.leaseLost, "message 1 is not held")) }
+        }
+        let client = ClientTests.client(server)
+        let settlement = Settlement(acknowledgements: [.init(messageID: MessageID(rawValue: 1), epoch: 1)])
+        let error = await #expect(throws: SpindleError.self) { try await client.settle(settlement) }
+        #expect(error?.code == .leaseLost)
+        await client.close()
+        await server.stop()
+    }
+
     @Test func nothingIsRepeatedToABrokerWithOtherData() async throws {
         let first = try await FakeServer.start { peer, _ in peer.close() }
         let client = ClientTests.client(first)

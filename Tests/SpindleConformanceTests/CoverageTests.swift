@@ -57,6 +57,7 @@ import Testing
         "Lease.swift: deadLetters": ("tail", ["LEASE", "GET"], .reply),
         "Lease.swift: others": ("tail", ["LEASE"], .request),
         "Lease.swift: queueIndex": ("tail", ["LEASE"], .reply),
+        "SettleIdentity.swift: tag": ("tail", ["SETTLE"], .request),
         "Results.swift: tag": ("tail", ["ACK", "SETTLE"], .request),
         "QueueAdministration.swift: pauseReasonTag": ("tail", ["STATS"], .reply),
         "Jobs.swift: lastFailureTag": ("tail", ["BULK"], .reply),

@@ -243,6 +243,10 @@ import Testing
             try checkRecords(&reader, records.map { try StoredRecord($0) }, &ignored)
         }
         AckResults.encode(results, into: &writer)
+        let identity = try m["identity"].map { SettleIdentity(settler: try $0.identifier("settlerId"), sequence: try $0.number("sequence")) }
+        let decodedIdentity = request.identity
+        #expect(decodedIdentity == identity)
+        identity?.encode(into: &writer, isCritical: try m["identity"]?.bool("critical") == true)
     }
 
     private func checkLeaseReply(_ body: RawSpan, _ m: JSONValue, _ writer: inout WireWriter) throws {

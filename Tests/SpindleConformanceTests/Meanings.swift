@@ -32,7 +32,14 @@ extension MessageRecord {
 
 extension Capabilities {
     init(_ names: [JSONValue]) throws {
-        self = try names.contains { try $0.textValue == "lz4" } ? .lz4 : []
+        self = []
+        for name in names {
+            switch try name.textValue {
+            case "lz4": insert(.lz4)
+            case "settleIdentity": insert(.settleIdentity)
+            default: break
+            }
+        }
     }
 }
 

@@ -109,7 +109,7 @@ import Testing
 
     @Test func whatIsReadIsWrittenInTheNewForm() throws {
         let once = Self.encoded(try Self.state(Self.bytes(Self.version1)))
-        #expect(once.prefix(2) == [3, 0])
+        #expect(once.prefix(2) == [4, 0])
         #expect(Self.encoded(try Self.state(once)) == once)
     }
 
@@ -127,8 +127,42 @@ import Testing
         #expect(queues.map(\.acknowledged) == [1, 0])
         let once = Self.encoded(state)
         #expect(Self.encoded(try Self.state(once)) == once)
-        // All sections but their bytes are as they were.
-        #expect(once.count == Self.bytes(Self.version2).count - 5 * 8)
+        // All sections but their bytes are as they were, and that of the settlements is empty.
+        #expect(once.count == Self.bytes(Self.version2).count - 5 * 8 + 6)
+    }
+
+    /// The one without settlements: what version 2 has, without each section's bytes.
+    @Test func theThirdVersionIsRead() throws {
+        let now = Self.encoded(try Self.state(Self.bytes(Self.version2)))
+        var third = Array(now.dropLast(6))
+        third[0] = 3
+        third[10] = 5
+        #expect(Self.encoded(try Self.state(third)) == now)
+    }
+
+    /// The section of this version, 4: principal `p` settled as 7 the sequences 3, with two groups, and 9, with none.
+    static let settlementSection = """
+        1e00 01000000 0100 70 0700000000000000 0000000000000000 02000000
+        0300000000000000 0200 2a00100000000000 6a00100000000000
+        0900000000000000 0000
+        """
+
+    @Test func settlementsAreWrittenAsTheyWere() throws {
+        var builder = StateBuilder()
+        for (sequence, offsets) in [(3, [0, 64]), (9, [])] as [(UInt64, [UInt32])] {
+            try builder.apply { writer in
+                writer.u8(30)
+                writer.u64(7)
+                writer.u64(sequence)
+                writer.string("p")
+                writer.u16(UInt16(offsets.count))
+                for offset in offsets { writer.u32(offset) }
+            }
+        }
+        let bytes = StateBuilder.encoded(builder.state)
+        let section = Array(bytes.suffix(Self.bytes(Self.settlementSection).count))
+        #expect(section == Self.bytes(Self.settlementSection), "\(section.map { String($0, radix: 16) })")
+        #expect(StateBuilder.encoded(try StateBuilder.restored(bytes)) == bytes)
     }
 
     @Test func whatASectionOfTheSecondVersionSaysOfItsBytesIsChecked() throws {
@@ -150,9 +184,9 @@ import Testing
 
     @Test func anUnknownVersionOrSectionIsRefused() throws {
         var later = Self.encoded(try Self.state(Self.bytes(Self.version1)))
-        later[0] = 4
+        later[0] = 5
         #expect(throws: NodeRestoreError.self) { _ = try Self.state(later) }
-        later[0] = 3
+        later[0] = 4
         #expect(throws: Never.self) { _ = try Self.state(later) }
         #expect(throws: NodeRestoreError.self) { _ = try Self.state(later + [99, 0] + [UInt8](repeating: 0, count: 8)) }
         // Each cut is noticed.

@@ -7,6 +7,7 @@ import Testing
 //
 // ```
 // settle w ack=a publish=q:x publish=q:y/k:key event=t:z    -> ok      all of it, or an error and nothing
+// settle w id=7:1 ack=a publish=q:x                         -> ok      names itself: settler 7, sequence 1; "again" shows the ids
 // event t x                 -> ok           an event, by who speaks
 // subscribe a.*             -> ok
 // retain a.*                -> created      a retention of topics
@@ -92,9 +93,13 @@ extension Script {
         var acks: [DeliveryToken] = []
         var nacks: [NackItem] = []
         var groups: [(kind: SettleRequest.Group.Kind, name: String, record: [UInt8])] = []
-        for word in words.dropFirst(2) {
+        var identity: SettleIdentity?
+        for word in words.dropFirst(2) where word != "again" {
             let pair = word.split(separator: "=", maxSplits: 1).map(String.init)
             switch pair[0] {
+            case "id":
+                let numbers = pair[1].split(separator: ":").compactMap { UInt64($0) }
+                identity = SettleIdentity(settler: numbers[0], sequence: numbers[1])
             case "ack": acks.append(try #require(tokens[pair[1]], "\(pair[1]) was never delivered"))
             case "dead": nacks.append(NackItem(token: try #require(tokens[pair[1]]), disposition: .dead, reason: "no"))
             default:
@@ -105,7 +110,13 @@ extension Script {
         let frame = broker.ask(session(words[1]), .settle) {
             SettleRequest.encode(acks: acks, nacks: nacks, groupCount: groups.count, into: &$0)
             for group in groups { SettleRequest.encodeGroup(group.kind, name: group.name, count: 1, records: group.record.span.bytes, into: &$0) }
+            identity?.encode(into: &$0, isCritical: true)
         }
-        return try reply(frame) { _ in "ok" }
+        return try reply(frame) { body in
+            let ids = try SettleReply(body.span.bytes).firstIDs
+            if words.contains("again") { return ids == settledIDs ? "same" : "other" }
+            settledIDs = ids
+            return "ok"
+        }
     }
 }

@@ -31,6 +31,8 @@ final class Script {
     private var asked: [String: [String]] = [:]
     /// By client: its last AWAIT.
     var awaiting: [String: UInt32] = [:]
+    /// First ids of the last SETTLE.
+    var settledIDs: [UInt64] = []
     /// The last WITHDRAW.
     var withdrawal: UInt32?
     private var producerSequence: UInt64 = 0

@@ -260,11 +260,14 @@ REJECTED = [
     request("credit cut", "TOPIC_CREDIT", Fields().u32(1), "MALFORMED_FRAME"),
     request("fair groups 2", "DECLARE", declare().tag(20, u64(2)), "INVALID_ARGUMENT"),
     request("rate per group of 2^32", "DECLARE", declare().tag(21, u64(2**32)), "INVALID_ARGUMENT"),
-    # Several queues.
+    # Several queues, and SETTLEs that name themselves.
     request("lease from a queue twice", "LEASE", lease().tag(1, Fields().string("r").string("q").data, critical=True), "INVALID_ARGUMENT"),
     request("lease from 65 queues", "LEASE", lease().tag(1, b"".join(Fields().string("r%d" % i).data for i in range(64)), critical=True), "INVALID_ARGUMENT"),
     request("lease from a queue without a name", "LEASE", lease().tag(1, Fields().string("").data, critical=True), "INVALID_ARGUMENT"),
     request("lease with a further queue cut", "LEASE", lease().tag(1, b"\x05\x00r", critical=True), "MALFORMED_FRAME"),
+    request("settler id 0", "SETTLE", settle(1, group()).tag(2, bytes(16)), "INVALID_ARGUMENT"),
+    request("settle identity of 15 bytes", "SETTLE", settle(1, group()).tag(2, b"\x01" * 15), "MALFORMED_FRAME"),
+    request("settle identity of 17 bytes", "SETTLE", settle(1, group()).tag(2, b"\x01" * 17), "MALFORMED_FRAME"),
     # Results and AWAIT.
     request("result of 4,097 bytes", "ACK", ack(1, results((0, bytes(4097)))), "INVALID_ARGUMENT"),
     request("results of 65,537 bytes", "ACK", ack(17, results(*[(i, bytes(4096)) for i in range(16)], (16, b"x"))), "INVALID_ARGUMENT"),

@@ -218,8 +218,12 @@ def records(list):
     return whole
 
 
+def capabilities(m):
+    return sum({"lz4": 1, "settleIdentity": 2}[name] for name in m["capabilities"])
+
+
 def hello(m):
-    body = Fields().raw(b"SPINDLE1").u16(m["versionMin"]).u16(m["versionMax"]).u64(1 if "lz4" in m["capabilities"] else 0)
+    body = Fields().raw(b"SPINDLE1").u16(m["versionMin"]).u16(m["versionMax"]).u64(capabilities(m))
     body.string(m["clientName"]).string(m["clientVersion"]).u16(len(m["labels"]))
     for label in m["labels"]:
         body.string(label["name"]).string(label["value"])
@@ -227,7 +231,7 @@ def hello(m):
 
 
 def hello_reply(m):
-    body = Fields().u16(m["version"]).u64(1 if "lz4" in m["capabilities"] else 0).u32(m["frameBytesMax"])
+    body = Fields().u16(m["version"]).u64(capabilities(m)).u32(m["frameBytesMax"])
     body.u32(m["inFlightMax"]).u32(m["heartbeatMs"]).raw(bytes.fromhex(m["serverId"]))
     body.string(m["serverName"]).string(m["serverVersion"]).u16(len(m["opcodes"]))
     for opcode in m["opcodes"]:
@@ -352,7 +356,11 @@ def settle(m):
         data = records(group["records"])
         body.u8({"queue": 0, "topic": 1}[group["kind"]]).string(group["name"])
         body.u32(len(group["records"])).u32(len(data.data)).add(data)
-    return results(body, m)
+    results(body, m)
+    if "identity" in m:
+        identity = m["identity"]
+        body.tag(2, struct.pack("<QQ", number(identity["settlerId"]), identity["sequence"]), critical=identity["critical"])
+    return body
 
 
 def settle_reply(m):

@@ -110,13 +110,13 @@ extension SpindleClient {
 
     /// Acknowledges, gives back and publishes in one log entry of the broker: all of it happens, or nothing.
     ///
-    /// - Throws: ``SpindleError``: `LEASE_LOST` where one lease is gone, and nothing happened; `OUTCOME_UNKNOWN` where the reply got lost
-    ///   with its connection and the repetition found the leases gone: most likely the first one was carried out, and nothing was done
-    ///   twice. Each batch must fit a frame together with the others.
+    /// - Throws: ``SpindleError``: `LEASE_LOST` where one lease is gone, and nothing happened. A reply that got lost with its connection is
+    ///   asked for again: the settlement is done once. `OUTCOME_UNKNOWN` only comes from an older broker, which does not remember
+    ///   settlements, where the repetition found the leases gone: most likely the first one was carried out. Each batch must fit a frame together with the others.
     public func settle(_ settlement: Settlement) async throws {
         let link = anyLink()
         let frame = try SettlementEncoder.encode(settlement, compressionThreshold: configuration.compressionThreshold)
-        let reply = try await send(.settle, .plain(frame), on: link, afterLoss: .repeatedOnce)
+        let reply = try await send(.settle, .plain(frame), on: link, afterLoss: .repeatedAsNamed)
         _ = try read(reply, .settle, on: link) { body throws(WireError) in try SettleReply(body) }
     }
 }

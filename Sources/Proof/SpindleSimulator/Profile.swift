@@ -44,6 +44,7 @@ package struct Features: OptionSet, Sendable {
 
     package static let withdrawals = Features(rawValue: 1 << 36)
     package static let severalQueues = Features(rawValue: 1 << 37)
+    package static let repeatedSettles = Features(rawValue: 1 << 38)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
@@ -56,7 +57,7 @@ package struct Features: OptionSet, Sendable {
         ("topic-retention", .topicRetention), ("live-policies", .livePolicies), ("bulk", .bulk),
         ("strangers", .strangers), ("worker-control", .workerControl), ("missing-segments", .missingSegments),
         ("slow-readers", .slowReaders), ("withdrawals", .withdrawals),
-        ("several-queues", .severalQueues),
+        ("several-queues", .severalQueues), ("repeated-settles", .repeatedSettles),
     ]
 
     /// What there was before later features came: a seed with these alone runs as it did then. Later ones draw nothing where they are off.
@@ -83,7 +84,7 @@ struct Profile {
         case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
         case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse
         // Later ones come last, so that the table of the others stays as it was.
-        case greedy, retention, bulk, trespass, control, withdraw
+        case greedy, retention, bulk, trespass, control, withdraw, repeatSettle
     }
 
     struct Queue {
@@ -203,6 +204,7 @@ struct Profile {
         case .trespass: [.bulk, .strangers]
         case .control: .workerControl
         case .withdraw: .withdrawals
+        case .repeatSettle: [.settles, .repeatedSettles]
         case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
         }
     }
@@ -239,6 +241,7 @@ struct Profile {
         case .trespass: 4
         case .control: 2
         case .withdraw: 10
+        case .repeatSettle: 6
         }
     }
 }

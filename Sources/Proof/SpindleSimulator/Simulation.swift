@@ -235,6 +235,7 @@ package final class Simulation {
         case .trespass: trespass()
         case .control: control()
         case .withdraw: withdraw()
+        case .repeatSettle: repeatSettle(random.below(workers.count))
         }
     }
 

@@ -244,6 +244,7 @@ final class Connection: ChannelInboundHandler {
     func send(_ request: Request) {
         var request = request
         request.sendings += 1
+        if server?.remembersSettles != true { request.wasSentUnremembered = true }
         let frameBytesMax = server?.frameBytesMax ?? 0
         guard FrameHeader.byteCount + request.payload.byteCount <= frameBytesMax else {
             owner?.connection(self, answered: request, with: .failure(SpindleError(

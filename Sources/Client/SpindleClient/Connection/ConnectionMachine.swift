@@ -11,6 +11,8 @@ package struct ServerInfo: Sendable, Equatable {
     package var understandsLZ4: Bool
     /// Requests that wait can be taken back.
     package var answersWithdraw: Bool
+    /// A SETTLE that names itself is done once, however often it is sent.
+    package var remembersSettles: Bool
     /// Zero where the broker asks for none.
     package var heartbeat: TimeAmount
     package var principal: String
@@ -147,6 +149,7 @@ package struct ConnectionMachine {
             serverID: reply.serverID, serverName: reply.serverName, serverVersion: reply.serverVersion, frameBytesMax: frameBytesMax,
             inFlightMax: Int(reply.inFlightMax), understandsLZ4: reply.capabilities.contains(.lz4),
             answersWithdraw: reply.opcodes.contains { $0.opcode == Opcode.withdraw.rawValue },
+            remembersSettles: reply.capabilities.contains(.settleIdentity),
             heartbeat: .milliseconds(Int64(reply.heartbeatMilliseconds)), principal: "")
         switch settings.auth {
         case .request(let request):

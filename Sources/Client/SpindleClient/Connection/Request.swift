@@ -7,8 +7,9 @@ struct Request: Sendable {
     enum AfterLoss: Sendable, Equatable {
         /// Sent again: repeating it has no second effect, or one that is documented.
         case repeated
-        /// Sent again once; if the leases it names are gone then, nobody knows whether the first one did it.
-        case repeatedOnce
+        /// A SETTLE, which names itself: sent again where the broker remembers that. By one that does not, once; if the leases it names are gone
+        /// then, nobody knows whether the first one did it.
+        case repeatedAsNamed
         /// Fails with ``SpindleError/Code/connectionLost``.
         case failed
     }
@@ -24,6 +25,15 @@ struct Request: Sendable {
             case .plain(let body): body.readableBytes
             case .publish(let name, let batch, _, _): 26 + name.utf8.count + batch.byteCount
             }
+        }
+
+        /// The payload with a SETTLE's name in its tail.
+        func named(_ identity: SettleIdentity) -> Payload {
+            guard case .plain(var body) = self else { return self }
+            var tail = WireWriter(capacity: 32)
+            identity.encode(into: &tail)
+            tail.withUnsafeBytes { _ = body.writeBytes($0) }
+            return .plain(body)
         }
 
         /// The payload with `actor` in its tail, where there is one.
@@ -52,6 +62,8 @@ struct Request: Sendable {
     var sendings = 0
     /// Nobody waits for it any more: not worth sending.
     var isAbandoned: (@Sendable () -> Bool)?
+    /// It went to a broker that does not remember SETTLEs.
+    var wasSentUnremembered = false
     /// The broker was asked to take it back.
     var isWithdrawn = false
     /// Called once, on the event loop.
@@ -73,14 +85,14 @@ struct Request: Sendable {
     var mayBeRepeated: Bool {
         switch afterLoss {
         case .repeated: true
-        case .repeatedOnce: sendings < 2
+        case .repeatedAsNamed: !wasSentUnremembered || sendings < 2
         case .failed: false
         }
     }
 
     /// The error as the caller shall see it: a settlement that was sent twice and finds its leases gone may have been done.
     func final(_ error: SpindleError) -> SpindleError {
-        guard afterLoss == .repeatedOnce, sendings > 1, error.code == .leaseLost else { return error }
+        guard afterLoss == .repeatedAsNamed, wasSentUnremembered, sendings > 1, error.code == .leaseLost else { return error }
         return SpindleError(
             code: .outcomeUnknown,
             message: "the reply to a SETTLE was lost with its connection, and its repetition found the leases gone: it was carried out, or they had expired",

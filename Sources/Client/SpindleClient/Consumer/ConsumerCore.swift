@@ -109,7 +109,7 @@ final class ConsumerCore: @unchecked Sendable, LeaseHolder {
         let promise = link.eventLoop.makePromise(of: Void.self)
         link.eventLoop.execute { [self] in
             for token in settlement.acknowledgements { machine.settling(token) }
-            submit(.settle, frame, afterLoss: .repeatedOnce) { [self] result in
+            submit(.settle, frame, afterLoss: .repeatedAsNamed) { [self] result in
                 for token in settlement.acknowledgements { remove(token) }
                 lease()
                 promise.completeWith(result.flatMap { reply in

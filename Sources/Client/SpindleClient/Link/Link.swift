@@ -15,7 +15,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     private let connectionSettings: ConnectionMachine.Settings
     private let logger: Logger
     private var complaint = ConnectionComplaint()
-    /// Tells this link's publishes from everybody else's, so that the broker knows a repetition: 64 random bits.
+    /// Tells this link's publishes and SETTLEs from everybody else's, so that the broker knows a repetition: 64 random bits.
     private let producerID: UInt64
     /// Of the last broker; 0: none yet. Read by those who encode, on their own threads.
     private let frameBytesMax = Atomic<Int>(0)
@@ -83,6 +83,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
             request.payload = .publish(name: name, batch: batch, producerID: producerID, firstSequence: nextSequence)
             nextSequence += UInt64(batch.count)
         }
+        if request.opcode == .settle { request.payload = request.payload.named(SettleIdentity(settler: producerID, sequence: nextSerial)) }
         waiting.append(request)
         pump()
         if !waiting.isEmpty { armWaitingTimer(for: request.deadline) }
@@ -391,7 +392,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
 extension ConnectionMachine.Settings {
     init(_ configuration: ClientConfiguration) {
         let hello = HelloRequest(
-            capabilities: .lz4, clientName: configuration.clientName.cut(toBytes: WireLimits.nameBytesMax),
+            capabilities: [.lz4, .settleIdentity], clientName: configuration.clientName.cut(toBytes: WireLimits.nameBytesMax),
             clientVersion: SpindleClient.version,
             labels: configuration.labels.prefix(WireLimits.labelsMax).map { HelloRequest.Label(name: $0.name, value: $0.value) })
         let auth: Authentication =

@@ -281,6 +281,7 @@ extension Node {
 
     mutating func settle(_ request: Request, _ body: RawSpan) throws(WireError) {
         let settle = try SettleRequest(body)
+        if let identity = settle.identity, try answerRepeated(request, identity, groupCount: settle.groups.count) { return }
         let tokens = settle.acks + settle.nacks.map(\.token)
         guard tokens.count + settle.groups.count > 0 else { throw WireError(.invalidArgument, "the SETTLE is empty") }
         guard tokens.count <= Self.tokensPerRequestMax else {
@@ -300,8 +301,30 @@ extension Node {
         let endByteCountMax = endByteCountMax
         let ends = (8 + Self.resultByteCountMax) * settle.acks.count + settle.results.reduce(0) { $0 + $1.bytes.count }
             + settle.nacks.reduce(0) { $0 + 64 + 2 * endByteCountMax + 2 * $1.reason.utf8.count }
-        try checkReserve(256 + ends + groups.reduce(0) { $0 + 512 + $1.records.count })
+        try checkReserve(256 + Self.identityByteCountMax + ends + groups.reduce(0) { $0 + 512 + $1.records.count })
         try commit(request, settle, groups)
+    }
+
+    /// Bytes of an entry that remember a SETTLE, at most.
+    private static let identityByteCountMax = 32 + WireLimits.nameBytesMax + 4 * SettleRequest.groupsMax
+
+    /// Answers a SETTLE that was done before as it was then. Returns false for one that is new.
+    private mutating func answerRepeated(_ request: Request, _ identity: SettleIdentity, groupCount: Int) throws(WireError) -> Bool {
+        let settler = SettlementTable.Settler(principal: request.principal.name, id: identity.settler)
+        switch state.settlements.judge(settler, sequence: identity.sequence) {
+        case .new: return false
+        case .repeated(let firstIDs):
+            guard firstIDs.count == groupCount else {
+                throw WireError(
+                    .conflict, "SETTLE \(identity.sequence) of this settler was another, with \(firstIDs.count) groups; give each SETTLE its own sequence")
+            }
+            answer(request.session, request.correlationID, .settled(SettleReply(firstIDs: firstIDs)))
+            return true
+        case .forgotten:
+            throw WireError(
+                .sequenceOutOfOrder,
+                "SETTLE \(identity.sequence) is too old to tell whether it was done: at most \(SettlementTable.repliesMax) of a settler are remembered")
+        }
     }
 
     /// A group of a SETTLE whose name and records were checked.
@@ -383,7 +406,9 @@ extension Node {
         acceptedRecords.removeAll()
         writeNotedDeaths()
         let groupsAt = UInt64(acceptedRecords.count)
+        var offsets: [Int] = []
         for group in groups {
+            offsets.append(acceptedRecords.count)
             let kind: OperationKind
             switch group.target {
             case .queue: kind = .publish
@@ -395,6 +420,7 @@ extension Node {
                 byteCount: group.records.count)
             acceptedRecords.bytes(settle.body.extracting(group.records))
         }
+        if let identity = settle.identity { transaction.settled(identity, principal: request.principal.name, offsets: offsets) }
         var address = try appendTransactionWithAcceptedRecords(.settle) + groupsAt
         var firstIDs: [UInt64] = []
         for group in groups {
@@ -412,6 +438,10 @@ extension Node {
             }
             firstIDs.append(address)
             address += UInt64(group.records.count)
+        }
+        if let identity = settle.identity {
+            let settler = SettlementTable.Settler(principal: request.principal.name, id: identity.settler)
+            state.settlements.settled(settler, .init(sequence: identity.sequence, firstIDs: firstIDs))
         }
         answer(request.session, request.correlationID, .settled(SettleReply(firstIDs: firstIDs)))
     }

@@ -94,7 +94,7 @@ extension Node {
         sessions[session]?.labels = request.labels
         sessions[session]?.state = .awaitingAuthentication
         let reply = HelloReply(
-            version: min(request.versionMax, ProtocolVersion.max), capabilities: request.capabilities.intersection(.lz4),
+            version: min(request.versionMax, ProtocolVersion.max), capabilities: request.capabilities.intersection([.lz4, .settleIdentity]),
             frameBytesMax: UInt32(configuration.frameBytesMax), inFlightMax: UInt32(configuration.inFlightMax),
             heartbeatMilliseconds: configuration.heartbeatMilliseconds, serverID: configuration.serverID,
             serverName: configuration.serverName, serverVersion: configuration.serverVersion,

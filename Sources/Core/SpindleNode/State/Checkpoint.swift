@@ -4,12 +4,13 @@ package import SpindleWire
 // A node's state as bytes: what a checkpoint holds. Little-endian, written and read with the wire's own writer and reader; the
 // file around it has the checksum. Source: `docs/decisions/0002-transactions.md`.
 //
-// u16 version = 3 · u64 time · u16 sections, each: u16 kind · content
+// u16 version = 4 · u64 time · u16 sections, each: u16 kind · content
 //
 // Sections come once each, in the order of their kinds. One that is not known was written by a later version: it can't be left out.
-// In version 2 the content's bytes came before it as a u64; without them a state of any size is written in pieces as it is read.
+// Version 3 has no settlements. In version 2 the content's bytes came before it as a u64; without them a state of any size is written in pieces as it is read.
 extension NodeState {
-    private static let version: UInt16 = 3
+    private static let version: UInt16 = 4
+    private static let versionWithoutSettlements: UInt16 = 3
     private static let versionWithLengths: UInt16 = 2
 
     /// Kinds of section. Queues come before what refers to them.
@@ -19,6 +20,8 @@ extension NodeState {
         case topics = 3
         case jobs = 20
         case results = 25
+        /// Since version 4.
+        case settlements = 30
     }
 
     /// Appends the state; a writer that hands it on in pieces will do. Valid for the log position at which it is taken: entries from
@@ -35,6 +38,7 @@ extension NodeState {
             case .topics: encodeTopics(into: &writer)
             case .jobs: jobs.encode(into: &writer)
             case .results: encodeResults(into: &writer)
+            case .settlements: encodeSettlements(into: &writer)
             }
         }
     }
@@ -54,7 +58,7 @@ extension NodeState {
             set(time: savedTime)
             switch version {
             case 1: try restoreVersion1(&reader)
-            case Self.versionWithLengths, Self.version: try restoreSections(&reader, haveLengths: version == Self.versionWithLengths)
+            case Self.versionWithLengths, Self.versionWithoutSettlements, Self.version: try restoreSections(&reader, haveLengths: version == Self.versionWithLengths)
             default: throw .malformed("version \(version): this program reads versions 1 to \(Self.version)")
             }
             try reader.expectEnd("checkpoint")
@@ -85,6 +89,7 @@ extension NodeState {
                 guard jobs.jobs.allSatisfy({ !$0.isRunning || (Int($0.queue) < engine.queues.count && !engine.queues[Int($0.queue)].isDeleted) })
                 else { throw .malformed("a job in a queue that is not there") }
             case .results: try restoreResults(&reader)
+            case .settlements: try restoreSettlements(&reader)
             }
             let read = UInt64(before - reader.remaining)
             guard byteCount ?? read == read else { throw .malformed("section \(raw) has \(read) bytes: it says \(byteCount ?? 0)") }

@@ -105,4 +105,7 @@ enum OperationKind: UInt8 {
     case relocateEvent = 28
     /// `u64 id · u32 records offset · u32 bytes`: the record of a result was written anew
     case relocateResult = 29
+    /// `u64 settler · u64 sequence · string principal · u16 groups × u32 records offset`: a SETTLE is remembered, with where each group's
+    /// records begin
+    case settled = 30
 }

@@ -52,7 +52,7 @@ extension NodeState {
                     || state.mendGrant(id, queue: queue, duration: duration, holder: holder)
             }
         case .publish, .grant, .acknowledge, .end, .extend, .declare, .topicDeclare, .topicPublish, .jobBegin, .jobStep, .topicRetention, .trim,
-            .result, .relocateEvent, .relocateResult:
+            .result, .relocateEvent, .relocateResult, .settled:
             preconditionFailure("operation \(kind) is applied elsewhere")
         }
     }

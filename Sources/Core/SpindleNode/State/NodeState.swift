@@ -13,6 +13,8 @@ package struct NodeState: Sendable {
     var topics: TopicStore
     var jobs = JobTable()
     var results: ResultStore
+    /// SETTLEs that named themselves.
+    var settlements = SettlementTable()
     /// Where the records end that were replayed last: addresses only rise.
     private var replayedRecordsEnd: UInt64 = 0
     /// No entry is of a later time, milliseconds: it keeps every sum of a time and a duration far from overflow, microseconds too.
@@ -138,6 +140,7 @@ package struct NodeState: Sendable {
         case .topicRetention: try applyTopicRetention(&head)
         case .trim: try applyTrim(&head)
         case .result: try applyResult(&head, records: records, recordsAddress: recordsAddress)
+        case .settled: try applySettled(&head, recordsAddress: recordsAddress)
         case .relocateEvent: try applyRelocateEvent(&head, records: records, recordsAddress: recordsAddress)
         case .relocateResult: try applyRelocateResult(&head, records: records, recordsAddress: recordsAddress)
         }

@@ -79,9 +79,11 @@ package struct Capabilities: OptionSet, Sendable {
     package init(rawValue: UInt64) { self.rawValue = rawValue }
     /// Bodies may be LZ4 blocks.
     package static let lz4 = Capabilities(rawValue: 1)
+    /// SETTLEs that name themselves are remembered: ``SettleIdentity``.
+    package static let settleIdentity = Capabilities(rawValue: 2)
 
     /// Those of the bits that this version knows; the others are ignored.
-    init(known bits: UInt64) { self = Capabilities(rawValue: bits).intersection(.lz4) }
+    init(known bits: UInt64) { self = Capabilities(rawValue: bits).intersection([.lz4, .settleIdentity]) }
 }
 
 /// `u16 version · u64 capabilities · u32 frame bytes max · u32 in flight max · u32 heartbeat ms · 16 bytes server id ·

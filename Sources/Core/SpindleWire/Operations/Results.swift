@@ -33,7 +33,7 @@ package enum AckResults {
         return try decode(tail.extracting(field.range), ackCount: ackCount)
     }
 
-    private static func decode(_ field: RawSpan, ackCount: Int) throws(WireError) -> [AckResult] {
+    static func decode(_ field: RawSpan, ackCount: Int) throws(WireError) -> [AckResult] {
         var reader = WireReader(field)
         var results: [AckResult] = []
         var byteCount = 0

@@ -229,7 +229,7 @@ package struct ExtendReply: Equatable, Sendable {
 }
 
 /// Acks, nacks, publishes and topic events that happen together or not at all. Each of the three kinds may have
-/// ``WireLimits/messagesPerFrameMax`` items.
+/// ``WireLimits/messagesPerFrameMax`` items. Tail tag 2: ``SettleIdentity``.
 /// `u32 acks × token · u32 nacks × nack item · u16 groups × (u8 kind (0 queue, 1 topic) · string name · u32 count · u32 bytes · records) · tail`.
 /// Tail tag 1: results of the acks, ``AckResults``.
 package struct SettleRequest: ~Escapable {
@@ -238,6 +238,8 @@ package struct SettleRequest: ~Escapable {
     package let groups: [Group]
     /// Results of the acks, in rising order of their tokens.
     package let results: [AckResult]
+    /// Under which it is remembered; nil: it is not.
+    package let identity: SettleIdentity?
     /// The whole body; groups point into it.
     package let body: RawSpan
 
@@ -289,7 +291,15 @@ package struct SettleRequest: ~Escapable {
             _ = try reader.span(byteCount, "group's records")
             groups.append(Group(kind: kind, name: name, count: count, records: start..<(start + byteCount)))
         }
-        self.results = try AckResults.tail(&reader, ackCount: ackCount)
+        var results: [AckResult] = []
+        var identity: SettleIdentity?
+        let tail = try reader.span(reader.remaining, "tail")
+        for field in try TaggedTail.fields(in: tail, known: [AckResults.tag, SettleIdentity.tag]) {
+            let bytes = tail.extracting(field.range)
+            if field.tag == AckResults.tag { results = try AckResults.decode(bytes, ackCount: ackCount) } else { identity = try SettleIdentity(bytes) }
+        }
+        self.results = results
+        self.identity = identity
         self.acks = acks
         self.nacks = nacks
         self.groups = groups

@@ -35,6 +35,8 @@ struct WorkerState {
     /// Tokens that were given up or used.
     var stale: [HeldToken] = []
     var waits = 0
+    /// SETTLEs that it may send again.
+    var settles = SentSettles()
 
     mutating func discard(_ token: HeldToken) {
         if stale.count >= 8 { stale.removeFirst() }

@@ -20,6 +20,8 @@ struct PendingRequest {
         case acknowledge([HeldToken])
         case negativeAcknowledge([HeldToken], Nack)
         case extend([HeldToken], duration: UInt64)
+        /// A SETTLE that was sent before, by a worker.
+        case settleAgain(SentSettle, worker: Int)
         case settle(acknowledged: [HeldToken], queue: Int, tags: Range<Int>, topic: Int, events: Range<Int>)
         case declare(queue: Int, QueueSettings)
         case declareRetention(topic: Int, TopicRetentionFields)
@@ -74,7 +76,7 @@ struct PendingRequest {
     /// A message may not be any more where it was: for a LEASE, because that lease is over and was the last.
     var mayTakeAway: Bool {
         switch kind {
-        case .lease, .acknowledge, .negativeAcknowledge, .settle, .purge, .delete, .cancel, .redrive, .withdraw: true
+        case .lease, .acknowledge, .negativeAcknowledge, .settle, .settleAgain, .purge, .delete, .cancel, .redrive, .withdraw: true
         case _: false
         }
     }
@@ -83,6 +85,7 @@ struct PendingRequest {
     var tokens: [HeldToken] {
         switch kind {
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _), .settle(let tokens, _, _, _, _): tokens
+        case .settleAgain(let sent, _): sent.tokens
         case .connect, .publish, .lease, .declare, .topicPublish, .subscribe, .stats: []
         case .pause, .purge, .delete, .cancel, .reschedule, .redrive, .awaits, .browse, .declareRetention, .bulk, .control, .workers, .withdraw: []
         }

@@ -227,8 +227,10 @@ extension Simulation {
             let isAlone = !pending.values.contains { other in other.arrivedAt != nil && tokens.contains { concerns(other, $0) } }
             oracle.settleRefused(
                 tokens, isLeaseLost: error.code == ErrorCode.leaseLost.rawValue, isAlone: isAlone, at: request.arrivedAt ?? now)
+            for index in workers.indices { workers[index].settles.remove(correlation) }
             guard let client else { return }
             for token in tokens { workers[client - profile.producers].discard(token) }
+        case .settleAgain(let sent, let worker): repeatedSettleRefused(sent, worker, error)
         case .acknowledge(let tokens), .negativeAcknowledge(let tokens, _), .extend(let tokens, _):
             guard let client else { return }
             for token in tokens { workers[client - profile.producers].discard(token) }
@@ -286,7 +288,9 @@ extension Simulation {
             let ids = try SettleReply(body).firstIDs
             note("answer \(correlation): settled \(tokens.map(\.tag)) and stored \(tags), events \(events)")
             settled(tokens, tags, events, ids, at: at, request.arrival)
+            for index in workers.indices { workers[index].settles.answered(correlation, ids) }
             if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
+        case .settleAgain(let sent, let worker): settledAgain(sent, worker, try SettleReply(body).firstIDs, at: at, request.arrival)
         case .declare(let queue, let settings):
             _ = try DeclareReply(body)
             oracle.declared(queue, settings, request.arrival)

@@ -130,10 +130,16 @@ extension Simulation {
         let events = features.contains(.topics) && random.chance(1, in: 2) ? makeSettleEvents(1, topic: topic) : 0..<0
         let eventBytes = events.isEmpty ? [] : records.array()
         note("worker \(worker) settles \(taken.map { "\($0.tag)#\($0.epoch)" }) and publishes \(tags) to q\(queue), events \(events) to t\(topic)")
+        var sent = SentSettle(sequence: workers[worker].settles.nextSequence, tokens: taken, tags: tags, events: events, sentAt: now)
+        let correlation = nextCorrelation
         send(workerClient(worker), .settle, .settle(acknowledged: taken, queue: queue, tags: tags, topic: topic, events: events)) {
             SettleRequest.encode(acks: tokens(taken), nacks: [], groupCount: (tags.isEmpty ? 0 : 1) + (events.isEmpty ? 0 : 1), into: &$0)
             if !tags.isEmpty { SettleRequest.encodeGroup(.queue, name: "q\(queue)", count: tags.count, records: messageBytes.span.bytes, into: &$0) }
             if !events.isEmpty { SettleRequest.encodeGroup(.topic, name: "t\(topic)", count: events.count, records: eventBytes.span.bytes, into: &$0) }
+            guard features.contains(.repeatedSettles) else { return }
+            SettleIdentity(settler: UInt64(worker + 1), sequence: sent.sequence).encode(into: &$0)
+            sent.body = $0.array()
+            workers[worker].settles.add(sent, correlation)
         }
     }
 

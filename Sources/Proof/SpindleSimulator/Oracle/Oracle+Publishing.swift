@@ -23,7 +23,7 @@ extension Oracle {
     }
 
     /// A message with a deduplication key was accepted: no other may have it within the window.
-    private mutating func checkKey(_ tag: Int, at: UInt64) {
+    mutating func checkKey(_ tag: Int, at: UInt64) {
         let key = messages[tag].key
         guard key != 0 else { return }
         let queue = Int(messages[tag].queue)

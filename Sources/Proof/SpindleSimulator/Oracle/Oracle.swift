@@ -147,7 +147,7 @@ struct Oracle {
     }
 
     /// Whether the token may count.
-    private func mayHold(_ token: HeldToken) -> Bool {
+    func mayHold(_ token: HeldToken) -> Bool {
         let model = messages[token.tag]
         guard model.epoch == token.epoch, model.id == token.id, !model.fate.isDisjoint(with: .present) else { return false }
         if case .over = model.lease { return false }
@@ -275,6 +275,8 @@ struct Oracle {
                     mayRedrive(queue, at: redrivenAt)
                 }
             }
+        case .settleAgain(let sent, _):
+            maybeSettled(sent.tokens, sent.tags, sent.events, at: time, request.arrival)
         case .acknowledge(let tokens):
             for token in tokens where mayHold(token) {
                 messages[token.tag].fate.insert(.gone)
@@ -307,7 +309,7 @@ struct Oracle {
         queues[queue].declared(settings.limits, arrival.order)
     }
 
-    private mutating func maybeStored(_ tag: Int, at time: UInt64, _ arrival: Arrival) {
+    mutating func maybeStored(_ tag: Int, at time: UInt64, _ arrival: Arrival) {
         messages[tag].publishedBy = arrival.order
         guard messages[tag].fate == .absent else {
             // Sent again, and again without an answer: each time may have been the one.
@@ -321,7 +323,7 @@ struct Oracle {
         queues[Int(messages[tag].queue)].holdersByKey[messages[tag].key, default: []].append(tag)
     }
 
-    private mutating func maybeSettled(_ tokens: [HeldToken], _ tags: Range<Int>, _ events: Range<Int>, at time: UInt64, _ arrival: Arrival) {
+    mutating func maybeSettled(_ tokens: [HeldToken], _ tags: Range<Int>, _ events: Range<Int>, at time: UInt64, _ arrival: Arrival) {
         // All or nothing: with one token that can't hold, nothing of it happened.
         guard tokens.allSatisfy(mayHold) else { return }
         let number = Int32(settles.count)
