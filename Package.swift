@@ -117,10 +117,10 @@ let package = Package(
 
         // The domain.
         library("SQLStore", in: .domain, ["SpindleText", .grdb]),
-        library("Outbox", in: .domain, ["SpindleClient", .grdb, .logging, .lifecycle]),
+        library("Outbox", in: .domain, ["SpindleClient", "SQLStore", .logging, .lifecycle]),
         library("Digests", in: .domain, ["CLibcrypto"]),
         library("ContentStore", in: .domain, ["CBeneath", "Digests"]),
-        library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "Digests", .grdb, .logging]),
+        library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "Digests", "SQLStore", .logging]),
         library("MCMSServer", in: .domain, ["MCMS", "Digests", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
 
         // The same node and log over a disk, network and clock that fail on demand.
@@ -188,10 +188,10 @@ let package = Package(
             "SpindleBridge", "SpindleClient", "SpindleText", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
         ]),
         tests("SQLStoreTests", ["SQLStore", "SpindleText"]),
-        tests("OutboxTests", ["Outbox", "SpindleClient", .grdb, .logging, .lifecycle]),
+        tests("OutboxTests", ["Outbox", "SpindleClient", "SQLStore", .logging, .lifecycle]),
         tests("MCMSTests", [
             "DataFixtures", "Digests", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
-            .grdb, .hummingbird, .hummingbirdTesting, .nioCore, .logging,
+            "SQLStore", .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
         tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
     ]

@@ -19,6 +19,15 @@ import Testing
         report(sources.flatMap { ImportRules.check($0) })
     }
 
+    @Test func modulesBehindASeamStayThere() throws {
+        let sources = try ["Sources", "Tests", "Fuzz", "Benchmarks"].flatMap(Repository.sources(in:))
+        for (module, home) in ImportRules.homes {
+            let imports = sources.contains { $0.path.hasPrefix(home) && $0.lines.contains { ImportRules.module(in: $0.code) == module } }
+            #expect(imports, "\(home) imports \(module)")
+        }
+        report(sources.flatMap(ImportRules.checkHomes))
+    }
+
     @Test func dependenciesFollowTheTable() throws {
         let manifest = try Repository.text("Package.swift")
         #expect(manifest.matches(of: #/library\("/#).count >= 15, "the targets were not found")

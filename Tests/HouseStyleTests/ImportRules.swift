@@ -54,6 +54,16 @@ enum ImportRules {
         }
     }
 
+    /// The one folder whose files may import a module, in tests too: what the rest needs of it has a seam.
+    static let homes = ["GRDB": "Sources/Domain/SQLStore/SQLite/"]
+
+    static func checkHomes(_ source: SourceText) -> [Violation] {
+        source.lines.enumerated().compactMap { index, line in
+            guard let module = module(in: line.code), let home = homes[module], !source.path.hasPrefix(home) else { return nil }
+            return Violation(path: source.path, line: index + 1, rule: "\(module) is imported below \(home) only")
+        }
+    }
+
     /// The same for the dependencies that Package.swift gives the targets.
     static func check(manifest text: String) -> [Violation] {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)

@@ -61,6 +61,15 @@ import Testing
         #expect(ImportRules.check(SourceText(path: path, text: text)).map(\.rule) == (rule.isEmpty ? [] : [rule]))
     }
 
+    @Test(arguments: [
+        ("Sources/Domain/SQLStore/SQLite/A.swift", ""), ("Sources/Domain/SQLStore/A.swift", "GRDB is imported below Sources/Domain/SQLStore/SQLite/ only"),
+        ("Tests/MCMSTests/A.swift", "GRDB is imported below Sources/Domain/SQLStore/SQLite/ only"),
+    ])
+    func homes(path: String, rule: String) {
+        let found = ImportRules.checkHomes(SourceText(path: path, text: "// import GRDB\nimport Foundation\ninternal import GRDB"))
+        #expect(found == (rule.isEmpty ? [] : [Violation(path: path, line: 3, rule: rule)]))
+    }
+
     @Test func manifestDependencies() {
         let aliases = "    static let yams: Self = .product(name: \"Yams\", package: \"Yams\")\n    static let nioCore: Self = .product(name: \"NIOCore\", package: \"swift-nio\")\n"
         let good = aliases + "library(\"SpindleCluster\", in: .shell, [.yams]),\nlibrary(\"SpindleNode\", in: .core, [\n \"SpindleWire\",\n]),"

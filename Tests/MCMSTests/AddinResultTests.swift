@@ -1,5 +1,5 @@
-import GRDB
 import MCMS
+import SQLStore
 import SpindleText
 import Testing
 
@@ -14,7 +14,7 @@ import Testing
         init() async throws {
             test = try TestStore()
             (routing, jobID) = try await test.approved("브래킷")
-            try test.clearOutbox()
+            try await test.clearOutbox()
         }
 
         func report(_ report: AddinReport, job: String? = nil, routing: String? = nil, message: UInt64, attempt: Int = 1) async throws -> AddinReportOutcome {
@@ -45,7 +45,7 @@ import Testing
         #expect(entry.message == "완료")
         #expect(entry.actor == "addin")
         #expect(entry.correlationId == "c-2")
-        let outbox = try flow.test.outbox()
+        let outbox = try await flow.test.outbox()
         #expect(outbox.map(\.destination) == ["addin.job.updated", "notification.alert"])
         #expect(
             outbox[0].payload
@@ -68,7 +68,7 @@ import Testing
         #expect(routing.camRevision == 0)
         #expect(try await flow.test.store.job(flow.jobID).message == "라이선스 없음")
         #expect(try await flow.test.events(routing.id).last == .addinJobFailed)
-        let outbox = try flow.test.outbox()
+        let outbox = try await flow.test.outbox()
         #expect(outbox.map(\.destination) == ["addin.job.updated", "notification.alert"])
         #expect(
             outbox[1].payload
@@ -82,11 +82,11 @@ import Testing
         let flow = try await Flow()
         defer { flow.test.remove() }
         _ = try await flow.report(report, message: 1)
-        let after = try flow.test.dump().filter { !$0.hasPrefix("handledMessage") }
+        let after = try await flow.test.dump().filter { !$0.hasPrefix("handledMessage") }
         for _ in 0..<4 { #expect(try await flow.report(report, message: 1) == .alreadyHandled) }
         let job = try await flow.test.store.job(flow.jobID)
         for message in UInt64(2)...5 { #expect(try await flow.report(report, message: message) == .repeated(job)) }
-        #expect(try flow.test.dump().filter { !$0.hasPrefix("handledMessage") } == after)
+        #expect(try await flow.test.dump().filter { !$0.hasPrefix("handledMessage") } == after)
     }
 
     @Test func aDifferentLaterResultIsNotedOnceAndChangesNothing() async throws {
@@ -95,7 +95,7 @@ import Testing
         _ = try await flow.report(AddinReport(.failed, message: "first"), message: 1)
         let routing = try await flow.state()
         let job = try await flow.test.store.job(flow.jobID)
-        try flow.test.clearOutbox()
+        try await flow.test.clearOutbox()
         for message in UInt64(2)...6 {
             #expect(try await flow.report(AddinReport(.completed, message: "second"), message: message) == .ignored(job))
         }
@@ -103,7 +103,7 @@ import Testing
         #expect(try await flow.state() == routing)
         #expect(try await flow.test.store.job(flow.jobID) == job)
         #expect(try await flow.test.events(routing.id).filter { $0 == .addinJobResultIgnored }.count == 2)
-        #expect(try flow.test.outbox().isEmpty)
+        #expect(try await flow.test.outbox().isEmpty)
     }
 
     @Test func progressLeasesTheJobAndNeverRunsBackwards() async throws {
@@ -117,7 +117,7 @@ import Testing
         let job = try await flow.test.store.job(flow.jobID)
         #expect(job.progress == 60)
         #expect(job.message == "열림")
-        #expect(try flow.test.outbox().map { $0.payload["status"] } == ["leased", "leased", "leased"])
+        #expect(try await flow.test.outbox().map { $0.payload["status"] } == ["leased", "leased", "leased"])
 
         _ = try await flow.report(AddinReport(.completed), message: 4)
         let finished = try await flow.test.store.job(flow.jobID)
@@ -135,7 +135,7 @@ import Testing
         let second = try #require(retried.lastAddinJobId)
         #expect(second != flow.jobID)
         #expect(retried.lastGenerationStatus == .queued)
-        #expect(try flow.test.outbox().suffix(2).map(\.destination) == ["esprit-gen", "addin.job.created"])
+        #expect(try await flow.test.outbox().suffix(2).map(\.destination) == ["esprit-gen", "addin.job.created"])
         // A late, differing word about the first job doesn't touch the second.
         _ = try await flow.report(AddinReport(.completed, outputs: outputs), message: 2)
         #expect(try await flow.state().lastGenerationStatus == .queued)
@@ -147,12 +147,12 @@ import Testing
         let flow = try await Flow()
         defer { flow.test.remove() }
         let report = AddinReport(.completed, outputs: [ReportedOutput(path: "a.nc")])
-        let before = try flow.test.dump()
+        let before = try await flow.test.dump()
         for attempt in 1..<AddinResultHandler.outputAttemptsDefault {
             #expect(
                 try await flow.report(report, message: 1, attempt: attempt) == .retry(reason: "the output “a.nc” is not on the share"))
         }
-        #expect(try flow.test.dump() == before)
+        #expect(try await flow.test.dump() == before)
         _ = try await flow.report(report, message: 1, attempt: AddinResultHandler.outputAttemptsDefault)
         #expect(try await flow.state().lastGenerationStatus == .failed)
         #expect(
@@ -179,14 +179,14 @@ import Testing
     @Test func whatCannotBeMeantForUsIsRejectedWithItsReason() async throws {
         let flow = try await Flow()
         defer { flow.test.remove() }
-        let before = try flow.test.dump()
+        let before = try await flow.test.dump()
         #expect(try await flow.report(AddinReport(.failed), job: "nothing", message: 1) == .rejected(reason: "there is no add-in job “nothing”"))
         let foreign = try await flow.report(AddinReport(.failed), routing: "other", message: 2)
         #expect(foreign == .rejected(reason: "the job \(flow.jobID) belongs to the routing \(flow.routing.id), not to “other”"))
         let garbage = try await AddinResultHandler(store: flow.test.store, share: flow.share).handle(
             payload: Array("쓰레기".utf8), message: MessageIdentity(queue: "q", messageID: 3, taskID: "t"), correlationID: "c", attempt: 1)
         #expect(garbage == .rejected(reason: "the payload of AddinJobResultCommand is not understood: the content is not valid JSON"))
-        #expect(try flow.test.dump() == before)
+        #expect(try await flow.test.dump() == before)
     }
 
     @Test(arguments: [
@@ -196,15 +196,15 @@ import Testing
     func aCrashInsideAResultLeavesNothingAndTheNextDeliveryDoesItAll(point: String) async throws {
         let flow = try await Flow()
         defer { flow.test.remove() }
-        let before = try flow.test.dump()
-        try await flow.test.store.pool.write { try $0.execute(sql: "CREATE TRIGGER crash \(point) BEGIN SELECT RAISE(ABORT, 'crash'); END") }
-        await #expect(throws: DatabaseError.self) { try await flow.report(AddinReport(.failed, message: "x"), message: 1) }
-        #expect(try flow.test.dump() == before)
-        try await flow.test.store.pool.write { try $0.execute(sql: "DROP TRIGGER crash") }
+        let before = try await flow.test.dump()
+        try await flow.test.store.database.write { _ = try $0.execute("CREATE TRIGGER crash \(point) BEGIN SELECT RAISE(ABORT, 'crash'); END") }
+        await #expect(throws: SQLError.self) { try await flow.report(AddinReport(.failed, message: "x"), message: 1) }
+        #expect(try await flow.test.dump() == before)
+        try await flow.test.store.database.write { _ = try $0.execute("DROP TRIGGER crash") }
         guard case .failed = try await flow.report(AddinReport(.failed, message: "x"), message: 1, attempt: 2) else {
             throw UnexpectedOutcome(.alreadyHandled)
         }
-        #expect(try flow.test.outbox().count == 2)
+        #expect(try await flow.test.outbox().count == 2)
     }
 
     @Test func manyWorkersWithTheSameResultHaveOneEffect() async throws {
@@ -226,7 +226,7 @@ import Testing
         #expect(outcomes.filter { if case .completed = $0 { true } else { false } }.count == 1)
         #expect(try await flow.state().camRevision == 1)
         #expect(try await flow.test.events(flow.routing.id).filter { $0 == .addinJobCompleted }.count == 1)
-        #expect(try flow.test.outbox().map(\.destination) == ["addin.job.updated", "notification.alert"])
+        #expect(try await flow.test.outbox().map(\.destination) == ["addin.job.updated", "notification.alert"])
     }
 
     @Test func aLongMessageIsShortenedAndNotLost() async throws {
@@ -290,7 +290,7 @@ import Testing
         let report = AddinReport(.failed, message: "no")
         let receipt = try await store.acceptCallback(job: flow.jobID, report, by: caller)
         for _ in 0..<4 { #expect(try await store.acceptCallback(job: flow.jobID, report, by: caller) == receipt) }
-        let outbox = try flow.test.outbox()
+        let outbox = try await flow.test.outbox()
         #expect(outbox.map(\.destination) == ["addin-result"])
         #expect(outbox[0].payload["taskType"] == "AddinJobResultCommand")
         #expect(outbox[0].payload["taskId"] == .text(receipt.taskId))
@@ -301,17 +301,17 @@ import Testing
         // Still without effect after a minute: sent again, as the same task.
         flow.test.clock.advance(MCMSStore.callbackRepeatMilliseconds)
         #expect(try await store.acceptCallback(job: flow.jobID, report, by: caller) == receipt)
-        #expect(try flow.test.outbox().map { $0.payload["taskId"] } == [.text(receipt.taskId), .text(receipt.taskId)])
+        #expect(try await flow.test.outbox().map { $0.payload["taskId"] } == [.text(receipt.taskId), .text(receipt.taskId)])
         // With an effect: never again.
         _ = try await flow.report(report, message: 1)
         flow.test.clock.advance(MCMSStore.callbackRepeatMilliseconds)
-        try flow.test.clearOutbox()
+        try await flow.test.clearOutbox()
         #expect(try await store.acceptCallback(job: flow.jobID, report, by: caller) == receipt)
-        #expect(try flow.test.outbox().isEmpty)
+        #expect(try await flow.test.outbox().isEmpty)
         // Another report is passed on, so that the history notes it.
         let other = try await store.acceptCallback(job: flow.jobID, AddinReport(.completed), by: caller)
         #expect(other.taskId != receipt.taskId)
-        #expect(try flow.test.outbox().count == 1)
+        #expect(try await flow.test.outbox().count == 1)
     }
 }
 

@@ -1,8 +1,8 @@
 import DataFixtures
 import Foundation
-import GRDB
 import MCMS
 import Outbox
+import SQLStore
 import Testing
 
 /// Databases that earlier versions wrote.
@@ -38,7 +38,7 @@ import Testing
         #expect(!before.isEmpty && before.allSatisfy { $0.principal == nil })
         _ = try await store.submit(draft.id, by: Caller(actor: "이영희", principal: "pages", correlationID: "c-1"))
         #expect(try await store.history(of: draft.id).items.map(\.principal) == before.map { _ in nil } + ["pages"])
-        let sessions = try await store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM webSession") }
+        let sessions = try await store.database.read { try $0.value("SELECT count(*) FROM webSession", as: Int.self) }
         #expect(sessions == 0, "earlier sessions don't say for which token they were traded, and end")
     }
 
@@ -47,8 +47,8 @@ import Testing
         let fixture = try Fixture(name)
         let store = try MCMSStore(path: fixture.path + "/mcms/mcms.sqlite")
         defer { try? store.close() }
-        let (counts, destinations) = try await store.pool.read { db in
-            (try Outbox.figures(db).rows, try String.fetchAll(db, sql: "SELECT destination FROM outbox WHERE status <> 'published' ORDER BY sequence"))
+        let (counts, destinations) = try await store.database.read { db in
+            (try Outbox.figures(db).rows, try db.values("SELECT destination FROM outbox WHERE status <> 'published' ORDER BY sequence", as: String.self))
         }
         #expect(counts == [.published: 20, name.hasSuffix("killed") ? .inProgress : .pending: 3])
         #expect(destinations.sorted() == ["addin.job.created", "esprit-gen", "routing.approval.changed"])

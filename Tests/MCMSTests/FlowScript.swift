@@ -1,8 +1,8 @@
 import Foundation
-import GRDB
 import Logging
 import MCMS
 import Outbox
+import SQLStore
 import SpindleText
 import Synchronization
 import Testing
@@ -44,7 +44,8 @@ final class FlowScript {
         let clock = test.clock
         broker.now = { clock.now }
         let publisher = broker
-        relay = OutboxRelay(pool: test.store.pool, publisher: publisher, logger: quiet, now: { clock.read().milliseconds }, randomUnit: { 0.5 })
+        relay = OutboxRelay(
+            database: test.store.database, publisher: publisher, logger: quiet, now: { clock.read().milliseconds }, randomUnit: { 0.5 })
     }
 
     static func run(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) async throws {
@@ -81,7 +82,7 @@ final class FlowScript {
             broker.step(by: Self.milliseconds(words[1]))
             return "ok"
         case "pause", "resume", "full", "room", "broker": return broker.set(words)
-        case "database": return try database(words[1])
+        case "database": return try await database(words[1])
         case "share", "file": return share.set(words)
         default: return try await look(words)
         }
@@ -116,7 +117,7 @@ final class FlowScript {
             return "\(routing.status) \(routing.lastGenerationStatus)"
         } catch is MCMSError {
             return "refused"
-        } catch is DatabaseError {
+        } catch is SQLError {
             return "the database is away"
         }
     }
@@ -133,7 +134,7 @@ final class FlowScript {
                 case .idle: break
                 case .unavailable(let why): reason = why
                 }
-            } catch is DatabaseError {
+            } catch is SQLError {
                 reason = "the database is away"
             }
             break
@@ -189,7 +190,7 @@ final class FlowScript {
             do {
                 _ = try await test.store.acceptCallback(job: job.jobId, report, by: Caller(actor: "addin", correlationID: job.correlationId))
                 return "accepted"
-            } catch is DatabaseError {
+            } catch is SQLError {
                 return "the database is away"
             }
         default:
@@ -228,9 +229,9 @@ final class FlowScript {
                     outcomes.append(String("\(outcome)".prefix { $0 != "(" }))
                     broker.acknowledge("worker")
                 }
-            } catch let error as DatabaseError {
+            } catch let error as SQLError {
                 outcomes.append("retry")
-                broker.nack("worker", reason: "the database: \(error.message ?? "")")
+                broker.nack("worker", reason: "the database: \(error)")
             }
         }
         return outcomes.isEmpty ? "nothing" : outcomes.joined(separator: " ")
@@ -246,7 +247,7 @@ final class FlowScript {
             do {
                 outcomes.append(String("\(try await handler.handle(message, at: cursor))".prefix { $0 != "(" }))
                 broker.deathWasHandled()
-            } catch is DatabaseError {
+            } catch is SQLError {
                 outcomes.append("the database is away")
                 break
             }
@@ -254,12 +255,12 @@ final class FlowScript {
         return outcomes.isEmpty ? "nothing" : outcomes.joined(separator: " ")
     }
 
-    private func database(_ state: String) throws -> String {
+    private func database(_ state: String) async throws -> String {
         for table in ["outbox", "historyEntry", "addinCallback", "handledMessage"] {
             for change in ["INSERT", "UPDATE"] {
-                try test.store.pool.write {
-                    try $0.execute(
-                        sql: state == "away"
+                try await test.store.database.write {
+                    _ = try $0.execute(
+                        state == "away"
                             ? "CREATE TRIGGER away\(table)\(change) BEFORE \(change) ON \(table) BEGIN SELECT RAISE(ABORT, 'away'); END"
                             : "DROP TRIGGER away\(table)\(change)")
                 }

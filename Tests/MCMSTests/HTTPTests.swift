@@ -1,11 +1,11 @@
 import Foundation
-import GRDB
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import MCMS
 import MCMSServer
 import NIOCore
+import SQLStore
 import Testing
 
 /// The API as a client sees it.
@@ -103,7 +103,7 @@ struct TestAPI {
             #expect(again.status == 202)
             #expect(again.text == first.text)
         }
-        #expect(try api.test.outbox().filter { $0.destination == "addin-result" }.count == 1)
+        #expect(try await api.test.outbox().filter { $0.destination == "addin-result" }.count == 1)
     }
 
     struct Refusal: CustomTestStringConvertible {
@@ -160,7 +160,7 @@ struct TestAPI {
     func refusalsAreProblemDocuments(refusal: Refusal) async throws {
         let api = try TestAPI()
         defer { api.test.remove() }
-        let before = try api.test.dump()
+        let before = try await api.test.dump()
         let answer = try await api.send(
             refusal.method, refusal.path, refusal.body, as: refusal.principal,
             headers: [HTTPField.Name("X-Correlation-ID")!: "trace-1"])
@@ -174,7 +174,7 @@ struct TestAPI {
         for key in ["title", "detail", "action"] { #expect(answer.body[key]?.text?.isEmpty == false, "\(key)") }
         if refusal.status == 401 { #expect(answer.headers[.wwwAuthenticate]?.hasPrefix("Bearer") == true) }
         if refusal.status == 405 { #expect(answer.headers[.allow]?.isEmpty == false) }
-        #expect(try api.test.dump() == before)
+        #expect(try await api.test.dump() == before)
     }
 
     @Test func anIllegalActionNamesTheStatusAndWhatIsPossible() async throws {
@@ -197,7 +197,7 @@ struct TestAPI {
     @Test func aBrokenDatabaseIsAnInternalErrorWithoutDetails() async throws {
         let api = try TestAPI()
         defer { api.test.remove() }
-        try await api.test.store.pool.write { try $0.execute(sql: "ALTER TABLE routing RENAME TO secretTable") }
+        try await api.test.store.database.write { _ = try $0.execute("ALTER TABLE routing RENAME TO secretTable") }
         let answer = try await api.send(.get, "/api/routings")
         #expect(answer.status == 500)
         #expect(!answer.text.contains("secretTable"))

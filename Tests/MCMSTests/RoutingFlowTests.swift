@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 import MCMS
 import Outbox
+import SQLStore
 import SpindleText
 import Testing
 
@@ -27,7 +27,7 @@ import Testing
         #expect(history.map(\.generationOutcome) == [nil, nil, nil, .queued])
         #expect(history.allSatisfy { $0.correlationId == "c-1" })
 
-        let outbox = try test.outbox()
+        let outbox = try await test.outbox()
         #expect(outbox.map(\.destination) == ["routing.created", "routing.approval.changed", "routing.approval.changed", "esprit-gen", "addin.job.created"])
         #expect(outbox.allSatisfy { $0.key == routing.id })
         let time = try #require(routing.approvedAt).rfc3339
@@ -62,7 +62,7 @@ import Testing
         #expect(entry.event == .routingRejected)
         #expect(entry.approvalOutcome == .rejected)
         #expect(entry.message == "공구 번호가 없음")
-        let outbox = try test.outbox()
+        let outbox = try await test.outbox()
         #expect(outbox.map(\.destination) == ["routing.created", "routing.approval.changed", "routing.approval.changed"])
         #expect(outbox[2].payload["status"] == "rejected")
         #expect(outbox[2].payload["approvedBy"] == "이영희" && outbox[2].payload["reason"] == "공구 번호가 없음")
@@ -75,12 +75,12 @@ import Testing
         let test = try TestStore()
         defer { test.remove() }
         let (routing, _) = try await test.approved()
-        let before = try test.dump()
+        let before = try await test.dump()
         for action in [test.store.submit, test.store.approve, test.store.retryGeneration] {
             await #expect(throws: MCMSError.self) { try await action(routing.id, test.caller()) }
         }
         await #expect(throws: MCMSError.notFound(.routing, id: "nothing")) { try await test.store.approve("nothing", by: test.caller()) }
-        #expect(try test.dump() == before)
+        #expect(try await test.dump() == before)
     }
 
     @Test(arguments: ["", "  \n", String(repeating: "가", count: 201), "a\u{0}b", "a\u{1B}[31m"])
@@ -88,7 +88,7 @@ import Testing
         let test = try TestStore()
         defer { test.remove() }
         await #expect(throws: MCMSError.self) { try await test.store.createRouting(name: name, by: test.caller()) }
-        #expect(try test.dump() == [])
+        #expect(try await test.dump() == [])
     }
 
     @Test func twoProcessesThatApproveMakeOneJob() async throws {
@@ -120,11 +120,11 @@ import Testing
         defer { test.remove() }
         let draft = try await test.store.createRouting(name: "a", by: test.caller())
         _ = try await test.store.submit(draft.id, by: test.caller())
-        let before = try test.dump()
-        try await test.store.pool.write { try $0.execute(sql: "CREATE TRIGGER crash \(point) BEGIN SELECT RAISE(ABORT, 'crash'); END") }
-        await #expect(throws: DatabaseError.self) { try await test.store.approve(draft.id, by: test.caller()) }
-        #expect(try test.dump() == before)
-        try await test.store.pool.write { try $0.execute(sql: "DROP TRIGGER crash") }
+        let before = try await test.dump()
+        try await test.store.database.write { _ = try $0.execute("CREATE TRIGGER crash \(point) BEGIN SELECT RAISE(ABORT, 'crash'); END") }
+        await #expect(throws: SQLError.self) { try await test.store.approve(draft.id, by: test.caller()) }
+        #expect(try await test.dump() == before)
+        try await test.store.database.write { _ = try $0.execute("DROP TRIGGER crash") }
         #expect(try await test.store.approve(draft.id, by: test.caller()).status == .approved)
     }
 
@@ -139,9 +139,9 @@ import Testing
         let test = try TestStore()
         defer { test.remove() }
         _ = try await test.approved()
-        let before = try test.dump()
-        await #expect(throws: DatabaseError.self) { try await test.store.pool.write { try $0.execute(sql: sql) } }
-        #expect(try test.dump() == before)
+        let before = try await test.dump()
+        await #expect(throws: SQLError.self) { try await test.store.database.write { _ = try $0.execute(sql) } }
+        #expect(try await test.dump() == before)
     }
 
     @Test func listsArePagedNewestFirst() async throws {
@@ -185,7 +185,7 @@ import Testing
     @Test func aFileOfANewerVersionIsRefused() async throws {
         let test = try TestStore()
         defer { test.remove() }
-        try await test.store.pool.write { try $0.execute(sql: "INSERT INTO grdb_migrations (identifier) VALUES ('mcms.99')") }
-        #expect(throws: DatabaseFile.OpenError.self) { try test.another() }
+        try await test.store.database.write { _ = try $0.execute("INSERT INTO grdb_migrations (identifier) VALUES ('mcms.99')") }
+        #expect(throws: SQLiteDatabase.OpenError.self) { try test.another() }
     }
 }

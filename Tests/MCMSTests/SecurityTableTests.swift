@@ -338,7 +338,7 @@ import Testing
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file)
         try test.another().close()
         #expect(try mode(file) == 0o600)
-        try test.store.backup(to: file + ".copy")
+        try MCMSStore.backUp(file, to: file + ".copy")
         #expect(try mode(file + ".copy") == 0o600)
     }
 }

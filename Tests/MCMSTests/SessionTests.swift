@@ -1,10 +1,10 @@
 import Foundation
-import GRDB
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import MCMS
 import MCMSServer
+import SQLStore
 import Testing
 
 @Suite struct SessionTests {
@@ -40,10 +40,10 @@ import Testing
         defer { api.test.remove() }
         let signedIn = try await api.send(.post, "/api/session", #"{"token":"\#(TestAPI.tokens["web"]!)"}"#, as: nil)
         let session: HTTPFields = [.cookie: try cookie(signedIn)]
-        let stored = try await api.test.store.pool.read { try Data.fetchAll($0, sql: "SELECT digest FROM webSession") }
+        let stored = try await api.test.store.database.read { try $0.values("SELECT digest FROM webSession", as: [UInt8].self) }
         let secret = try cookie(signedIn).split(separator: "=").last.map(String.init)
         #expect(stored.count == 1)
-        #expect(stored.first != secret.map { Data($0.utf8) }, "only the digest is stored")
+        #expect(stored.first != secret.map { Array($0.utf8) }, "only the digest is stored")
         let restarted = try MCMSServer(
             store: try api.test.another(),
             authenticator: try TokenDirectoryAuthenticator(directory: api.test.folder.appendingPathComponent("tokens").path, roles: TestAPI.roles), logger: quiet)

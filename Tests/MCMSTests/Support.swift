@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 import Logging
 import MCMS
+import SQLStore
 import SpindleText
 import Synchronization
 import Testing
@@ -50,22 +50,22 @@ struct TestStore: Sendable {
     }
 
     /// What waits in the outbox, in order: `destination` and the decoded payload.
-    func outbox() throws -> [(destination: String, payload: [String: JSON], key: String?)] {
-        try store.pool.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM outbox ORDER BY sequence").map { row in
-                let payload: Data = row["payload"]
-                return (row["destination"], try JSONDecoder().decode([String: JSON].self, from: payload), row["key"])
+    func outbox() async throws -> [(destination: String, payload: [String: JSON], key: String?)] {
+        try await store.database.read { db in
+            try db.rows("SELECT * FROM outbox ORDER BY sequence").map { row in
+                let payload: [UInt8] = try row.value("payload")
+                return (try row.value("destination"), try JSONDecoder().decode([String: JSON].self, from: Data(payload)), try row.optional("key"))
             }
         }
     }
 
-    func clearOutbox() throws { try store.pool.write { try $0.execute(sql: "DELETE FROM outbox") } }
+    func clearOutbox() async throws { _ = try await store.database.write { try $0.execute("DELETE FROM outbox") } }
 
     /// Every row of every table, as text: two equal dumps are two equal states.
-    func dump() throws -> [String] {
-        try store.pool.read { db in
+    func dump() async throws -> [String] {
+        try await store.database.read { db in
             try ["routing", "addinJob", "historyEntry", "handledMessage", "addinCallback", "addinIgnoredResult", "outbox"].flatMap { table in
-                try Row.fetchAll(db, sql: "SELECT * FROM \(table)").map { "\(table) \($0)" }
+                try db.rows("SELECT * FROM \(table)").map { "\(table) \($0)" }
             }
         }
     }

@@ -1,6 +1,6 @@
-import GRDB
 import Logging
 import Outbox
+import SQLStore
 import ServiceLifecycle
 import Synchronization
 import Testing
@@ -10,11 +10,11 @@ import Testing
         let database = try TemporaryDatabase()
         defer { database.remove() }
         let clock = ManualClock()
-        let id = try database.enqueue("m")
-        let relay = relay(database.pool, ScriptedPublisher { _ in .failed(reason: "queue full") }, clock: clock) { $0.attemptsMax = 3 }
+        let id = try await database.enqueue("m")
+        let relay = relay(database.store, ScriptedPublisher { _ in .failed(reason: "queue full") }, clock: clock) { $0.attemptsMax = 3 }
 
         #expect(try await relay.step() == .handled(rows: 1))
-        #expect(try database.state(id) == .init(status: "pending", attempts: 1, error: "queue full"))
+        #expect(try await database.state(id) == .init(status: "pending", attempts: 1, error: "queue full"))
         clock.advance(99)
         #expect(try await relay.step() == .idle)
         clock.advance(1)
@@ -23,34 +23,34 @@ import Testing
         #expect(try await relay.step() == .idle)
         clock.advance(1)
         #expect(try await relay.step() == .handled(rows: 1))
-        #expect(try database.state(id) == .init(status: "dead", attempts: 3, error: "queue full (after 3 attempts)"))
+        #expect(try await database.state(id) == .init(status: "dead", attempts: 3, error: "queue full (after 3 attempts)"))
         clock.advance(1_000_000)
         #expect(try await relay.step() == .idle)
 
-        let dead = try await database.pool.read { try Outbox.rows($0, statuses: [.dead], limit: 10) }
+        let dead = try await database.store.read { try Outbox.rows($0, statuses: [.dead], limit: 10) }
         #expect(dead.map(\.id) == [id])
-        let redriven = try await database.pool.write { try Outbox.redrive($0, ids: nil, now: clock.now) }
+        let redriven = try await database.store.write { try Outbox.redrive($0, ids: nil, now: clock.now) }
         #expect(redriven == 1)
-        #expect(try database.state(id)?.status == "pending")
+        #expect(try await database.state(id)?.status == "pending")
     }
 
     @Test func whatWillNeverBeAcceptedIsDeadAtOnce() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        let id = try database.enqueue("m")
-        _ = try await relay(database.pool, ScriptedPublisher { _ in .rejected(reason: "no such queue") }, clock: ManualClock()).step()
-        #expect(try database.state(id) == .init(status: "dead", attempts: 1, error: "no such queue"))
+        let id = try await database.enqueue("m")
+        _ = try await relay(database.store, ScriptedPublisher { _ in .rejected(reason: "no such queue") }, clock: ManualClock()).step()
+        #expect(try await database.state(id) == .init(status: "dead", attempts: 1, error: "no such queue"))
     }
 
     @Test func aBrokerThatIsDownCostsNoAttempts() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        let ids = try ["a", "b", "c"].map { try database.enqueue($0, key: "same") }
+        let ids = try await database.enqueue(all: ["a", "b", "c"], key: "same")
         let isUp = Mutex(false)
         let publisher = ScriptedPublisher { _ in isUp.withLock { $0 } ? .published : .unavailable(reason: "connection refused") }
-        let relay = relay(database.pool, publisher, clock: ManualClock()) { $0.attemptsMax = 2 }
+        let relay = relay(database.store, publisher, clock: ManualClock()) { $0.attemptsMax = 2 }
         for _ in 0..<10 { #expect(try await relay.step() == .unavailable(reason: "connection refused")) }
-        for id in ids { #expect(try database.state(id)?.attempts == 0) }
+        for id in ids { #expect(try await database.state(id)?.attempts == 0) }
         isUp.withLock { $0 = true }
         #expect(try await relay.step() == .handled(rows: 3))
         #expect(publisher.confirmedPayloads == ["a", "b", "c"])
@@ -65,19 +65,19 @@ import Testing
         let publisher = ScriptedPublisher { message in
             message.draft.payload == Array("paused".utf8) && isPaused.withLock { $0 } ? .held(reason: "QUEUE_PAUSED") : .published
         }
-        let id = try database.enqueue("paused", key: "k")
-        let relay = relay(database.pool, publisher, clock: clock) { $0.attemptsMax = 2 }
+        let id = try await database.enqueue("paused", key: "k")
+        let relay = relay(database.store, publisher, clock: clock) { $0.attemptsMax = 2 }
         for hour in 1...48 {
-            try database.enqueue("\(hour)", now: clock.now)
+            try await database.enqueue("\(hour)", now: clock.now)
             while try await relay.step() != .idle {}
-            #expect(try database.state(id) == .init(status: "pending", attempts: 0, error: "QUEUE_PAUSED"))
+            #expect(try await database.state(id) == .init(status: "pending", attempts: 0, error: "QUEUE_PAUSED"))
             clock.advance(3_600_000)
         }
         #expect(publisher.confirmedPayloads == (1...48).map(String.init))
         isPaused.withLock { $0 = false }
         clock.advance(OutboxBackoff.heldMillisecondsMax)
         _ = try await relay.step()
-        #expect(try database.state(id)?.status == "published")
+        #expect(try await database.state(id)?.status == "published")
     }
 
     @Test(arguments: [
@@ -89,32 +89,32 @@ import Testing
         let clock = ManualClock(100_000_000)
         let fails = Mutex(true)
         let publisher = ScriptedPublisher { _ in fails.withLock { $0 } ? .failed(reason: "later") : .published }
-        let relay = relay(database.pool, publisher, clock: clock)
-        let id = try database.enqueue("m", now: clock.now)
+        let relay = relay(database.store, publisher, clock: clock)
+        let id = try await database.enqueue("m", now: clock.now)
         _ = try await relay.step()
-        #expect(try database.state(id)?.attempts == 1)
+        #expect(try await database.state(id)?.attempts == 1)
         clock.advance(-back)
         fails.withLock { $0 = false }
         // At most as long as the longest back-off, and what the clock went back within it.
         clock.advance(OutboxBackoff.heldMillisecondsMax + 150)
         _ = try await relay.step()
-        #expect(try database.state(id)?.status == "published")
+        #expect(try await database.state(id)?.status == "published")
     }
 
     @Test func aLockFromBeforeTheClockWasSetBackExpires() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
         let clock = ManualClock(100_000_000)
-        let id = try database.enqueue("m", now: clock.now)
+        let id = try await database.enqueue("m", now: clock.now)
         let dying = ScriptedPublisher { _ in
             withUnsafeCurrentTask { $0?.cancel() }
             return .published
         }
-        let first = relay(database.pool, dying, clock: clock)
+        let first = relay(database.store, dying, clock: clock)
         await #expect(throws: CancellationError.self) { try await Task { try await first.step() }.value }
         clock.advance(-7_200_000)
         let publisher = ScriptedPublisher()
-        _ = try await relay(try database.anotherPool(), publisher, clock: clock).step()
+        _ = try await relay(try database.another(), publisher, clock: clock).step()
         #expect(publisher.confirmedIDs == [id])
     }
 
@@ -126,13 +126,13 @@ import Testing
     func aRowThatHoldsNoMessageIsDeadAndStopsNobody(change: String, error: String) async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        let ids = try ["a", "bad", "c"].map { try database.enqueue($0) }
-        try await database.pool.write { try $0.execute(sql: "UPDATE outbox SET \(change) WHERE id = ?", arguments: [ids[1]]) }
+        let ids = try await database.enqueue(all: ["a", "bad", "c"])
+        try await database.store.write { _ = try $0.execute("UPDATE outbox SET \(change) WHERE id = $1", [ids[1]]) }
         let publisher = ScriptedPublisher()
-        let relay = relay(database.pool, publisher, clock: ManualClock())
+        let relay = relay(database.store, publisher, clock: ManualClock())
         while try await relay.step() != .idle {}
         #expect(publisher.confirmedPayloads == ["a", "c"])
-        let state = try #require(try database.state(ids[1]))
+        let state = try #require(try await database.state(ids[1]))
         #expect(state.status == "dead")
         #expect(state.error?.contains(error) == true, "\(state.error ?? "none")")
     }
@@ -142,7 +142,7 @@ import Testing
         defer { database.remove() }
         let clock = ManualClock()
         for (payload, key) in [("a1", "a"), ("b1", "b"), ("a2", "a"), ("-", nil), ("b2", "b"), ("a3", "a")] {
-            try database.enqueue(payload, key: key)
+            try await database.enqueue(payload, key: key)
         }
         let failsOnce = Mutex(true)
         let publisher = ScriptedPublisher { message in
@@ -152,7 +152,7 @@ import Testing
                 return fails ? .failed(reason: "later") : .published
             }
         }
-        let relay = relay(database.pool, publisher, clock: clock)
+        let relay = relay(database.store, publisher, clock: clock)
         _ = try await relay.step()
         #expect(publisher.confirmedPayloads == ["b1", "-", "b2"])
         #expect(try await relay.step() == .idle)
@@ -164,9 +164,9 @@ import Testing
     @Test func aDeadRowDoesNotHoldBackItsKey() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        for payload in ["a1", "a2"] { try database.enqueue(payload, key: "a") }
+        for payload in ["a1", "a2"] { try await database.enqueue(payload, key: "a") }
         let publisher = ScriptedPublisher { $0.draft.payload == Array("a1".utf8) ? .rejected(reason: "bad") : .published }
-        _ = try await relay(database.pool, publisher, clock: ManualClock()).step()
+        _ = try await relay(database.store, publisher, clock: ManualClock()).step()
         #expect(publisher.confirmedPayloads == ["a2"])
     }
 
@@ -176,42 +176,42 @@ import Testing
         let database = try TemporaryDatabase()
         defer { database.remove() }
         let clock = ManualClock()
-        let id = try database.enqueue("m")
+        let id = try await database.enqueue("m")
         let dying = ScriptedPublisher { _ in
             withUnsafeCurrentTask { $0?.cancel() }
             return .published
         }
-        let first = relay(database.pool, dying, clock: clock)
+        let first = relay(database.store, dying, clock: clock)
         await #expect(throws: CancellationError.self) { try await Task { try await first.step() }.value }
-        #expect(try database.state(id)?.status == "in_progress")
+        #expect(try await database.state(id)?.status == "in_progress")
 
         let publisher = ScriptedPublisher()
-        let second = relay(try database.anotherPool(), publisher, clock: clock)
+        let second = relay(try database.another(), publisher, clock: clock)
         clock.advance(29_999)
         #expect(try await second.step() == .idle)
         clock.advance(1)
         #expect(try await second.step() == .handled(rows: 1))
         #expect(dying.confirmedIDs == [id])
         #expect(publisher.confirmedIDs == [id])
-        #expect(try database.state(id)?.status == "published")
+        #expect(try await database.state(id)?.status == "published")
     }
 
     @Test func aRowThatKillsEveryRelayEndsAsDead() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
         let clock = ManualClock()
-        let id = try database.enqueue("m")
+        let id = try await database.enqueue("m")
         let deadly = ScriptedPublisher { _ in
             withUnsafeCurrentTask { $0?.cancel() }
             return .failed(reason: "-")
         }
-        let relay = relay(database.pool, deadly, clock: clock) { $0.attemptsMax = 2 }
+        let relay = relay(database.store, deadly, clock: clock) { $0.attemptsMax = 2 }
         for _ in 0..<2 {
             await #expect(throws: CancellationError.self) { try await Task { try await relay.step() }.value }
             clock.advance(30_000)
         }
         #expect(try await relay.step() == .idle)
-        #expect(try database.state(id)?.status == "dead")
+        #expect(try await database.state(id)?.status == "dead")
     }
 
     /// The first relay's answer comes after its lock ran out and another relay published the row and marked it.
@@ -219,26 +219,26 @@ import Testing
         let database = try TemporaryDatabase()
         defer { database.remove() }
         let clock = ManualClock()
-        let ids = try ["a1", "a2"].map { try database.enqueue($0, key: "a") }
+        let ids = try await database.enqueue(all: ["a1", "a2"], key: "a")
         let fast = ScriptedPublisher()
-        let other = relay(try database.anotherPool(), fast, clock: clock)
+        let other = relay(try database.another(), fast, clock: clock)
         let slow = ScriptedPublisher { _ in
             clock.advance(30_000)
             _ = try? await other.step()
             return .failed(reason: "too late to say")
         }
-        _ = try await relay(database.pool, slow, clock: clock).step()
+        _ = try await relay(database.store, slow, clock: clock).step()
         #expect(fast.confirmedPayloads == ["a1", "a2"])
         #expect(slow.confirmedPayloads == [])
-        for id in ids { #expect(try database.state(id)?.status == "published") }
+        for id in ids { #expect(try await database.state(id)?.status == "published") }
     }
 
     @Test func publishedRowsAreDeletedAfterTheirRetention() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
         let clock = ManualClock()
-        for index in 0..<5 { try database.enqueue("\(index)") }
-        let relay = relay(database.pool, ScriptedPublisher(), clock: clock) {
+        for index in 0..<5 { try await database.enqueue("\(index)") }
+        let relay = relay(database.store, ScriptedPublisher(), clock: clock) {
             $0.retentionMilliseconds = 1_000
             $0.cleanupRowsMax = 3
         }
@@ -248,25 +248,25 @@ import Testing
         clock.advance(1)
         #expect(try await relay.cleanUp() == 3)
         #expect(try await relay.cleanUp() == 2)
-        #expect(try database.counts() == [:])
+        #expect(try await database.counts() == [:])
     }
 
     @Test func twoRelaysOnOneFilePublishEachRowOnce() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        try await database.pool.write { db in
+        try await database.store.write { db in
             for index in 0..<1_000 { try Outbox.enqueue(db, draft("\(index)", key: "k\(index % 7)"), now: 1_000_000) }
         }
         let clock = ManualClock()
         let publisher = ScriptedPublisher()
-        let relays = try [database.pool, database.anotherPool()].map { pool in
-            relay(pool, publisher, clock: clock) { $0.batchRowsMax = 13 }
+        let relays = try [database.store, database.another()].map { store in
+            relay(store, publisher, clock: clock) { $0.batchRowsMax = 13 }
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for relay in relays {
                 group.addTask {
                     // A relay may find nothing while the other holds every key's head: go on until all is published.
-                    while try database.counts()[.published] != 1_000 { _ = try await relay.step() }
+                    while try await database.counts()[.published] != 1_000 { _ = try await relay.step() }
                 }
             }
             try await group.waitForAll()
@@ -285,15 +285,15 @@ import Testing
         let clock = ManualClock()
         let publisher = ScriptedPublisher()
         // With polls ten minutes apart only the notification can find the first row before the deadline.
-        let woken = relay(database.pool, publisher, clock: clock) { $0.pollMilliseconds = 600_000...600_000 }
+        let woken = relay(database.store, publisher, clock: clock) { $0.pollMilliseconds = 600_000...600_000 }
         try await running(woken) {
-            try database.enqueue("same process")
+            try await database.enqueue("same process")
             #expect(try await withDeadline { await publisher.confirmed.first { _ in true } } == "same process")
         }
-        let other = TemporaryDatabase.Other(try database.anotherPool())
-        let polling = relay(database.pool, publisher, clock: clock) { $0.pollMilliseconds = 1...5 }
+        let other = TemporaryDatabase.Other(try database.another())
+        let polling = relay(database.store, publisher, clock: clock) { $0.pollMilliseconds = 1...5 }
         try await running(polling) {
-            try other.enqueue("other process")
+            try await other.enqueue("other process")
             #expect(try await withDeadline { await publisher.confirmed.first { _ in true } } == "other process")
         }
     }
@@ -301,7 +301,7 @@ import Testing
     @Test func gracefulShutdownFinishesTheBatchInHand() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        let id = try database.enqueue("m")
+        let id = try await database.enqueue("m")
         let started = AsyncStream<Void>.makeStream()
         let release = AsyncStream<Void>.makeStream()
         let publisher = ScriptedPublisher { _ in
@@ -309,7 +309,7 @@ import Testing
             _ = await release.stream.first { _ in true }
             return .published
         }
-        let relay = relay(database.pool, publisher, clock: ManualClock())
+        let relay = relay(database.store, publisher, clock: ManualClock())
         let group = ServiceGroup(services: [relay], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         try await withDeadline {
             async let run: Void = group.run()
@@ -318,7 +318,7 @@ import Testing
             release.continuation.yield()
             try await run
         }
-        #expect(try database.state(id)?.status == "published")
+        #expect(try await database.state(id)?.status == "published")
     }
 
     private func running(_ relay: OutboxRelay, _ body: @escaping @Sendable () async throws -> Void) async throws {
@@ -340,8 +340,8 @@ import Testing
 extension TemporaryDatabase {
     /// Writes through a connection that the relay knows nothing of.
     struct Other: Sendable {
-        let pool: DatabasePool
-        init(_ pool: DatabasePool) { self.pool = pool }
-        func enqueue(_ payload: String) throws { try pool.write { _ = try Outbox.enqueue($0, draft(payload), now: 1_000_000) } }
+        let database: any SQLDatabase
+        init(_ database: any SQLDatabase) { self.database = database }
+        func enqueue(_ payload: String) async throws { _ = try await database.write { try Outbox.enqueue($0, draft(payload), now: 1_000_000) } }
     }
 }

@@ -1,5 +1,5 @@
-import GRDB
 import Outbox
+import SQLStore
 import Testing
 
 @Suite struct OutboxRulesTests {
@@ -25,26 +25,26 @@ import Testing
     func filterTakesTypesByPrefix(include: [String], exclude: [String], taken: [String]) async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        for type in ["chat.message", "document.uploaded", "documents", "%"] { try database.enqueue(type, type: type) }
+        for type in ["chat.message", "document.uploaded", "documents", "%"] { try await database.enqueue(type, type: type) }
         let publisher = ScriptedPublisher()
-        let relay = relay(database.pool, publisher, clock: ManualClock()) {
+        let relay = relay(database.store, publisher, clock: ManualClock()) {
             $0.filter = OutboxTypeFilter(includeTypePrefix: include, excludeTypePrefix: exclude)
         }
         _ = try await relay.step()
         #expect(publisher.confirmedPayloads == taken)
     }
 
-    @Test func aRolledBackTransactionLeavesNoMessage() throws {
+    @Test func aRolledBackTransactionLeavesNoMessage() async throws {
         struct Crash: Error {}
         let database = try TemporaryDatabase()
         defer { database.remove() }
-        #expect(throws: Crash.self) {
-            try database.pool.write { db in
+        await #expect(throws: Crash.self) {
+            try await database.store.write { db in
                 try Outbox.enqueue(db, draft("lost"), now: 1)
                 throw Crash()
             }
         }
-        #expect(try database.counts() == [:])
+        #expect(try await database.counts() == [:])
     }
 
     @Test func everyFieldComesBackAsItWasWritten() async throws {
@@ -53,13 +53,13 @@ import Testing
         let written = OutboxDraft(
             type: "알림", key: "열쇠", destination: .topic("routing.approval.changed"), payload: [0, 255, 10], contentType: "application/x",
             taskType: "작업", correlationID: "c-1", group: "g", headers: [OutboxHeader(name: "이름", value: "값\n\"")], priority: 9)
-        let id = try await database.pool.write { try Outbox.enqueue($0, written, now: 42) }
+        let id = try await database.store.write { try Outbox.enqueue($0, written, now: 42) }
         let seen = AsyncStream<OutboxMessage>.makeStream()
         let publisher = ScriptedPublisher { message in
             seen.continuation.yield(message)
             return .published
         }
-        _ = try await relay(database.pool, publisher, clock: ManualClock()).step()
+        _ = try await relay(database.store, publisher, clock: ManualClock()).step()
         let message = try #require(await seen.stream.first { _ in true })
         #expect(message.id == id)
         #expect(message.createdAtMilliseconds == 42)
@@ -75,20 +75,13 @@ import Testing
         #expect(message.draft.priority == written.priority)
     }
 
-    @Test func aPayloadThatNoFrameCanHoldIsRefused() throws {
+    @Test func aPayloadThatNoFrameCanHoldIsRefused() async throws {
         let database = try TemporaryDatabase()
         defer { database.remove() }
         var large = draft("")
         large.payload = [UInt8](repeating: 0, count: Outbox.payloadBytesMax + 1)
-        #expect(throws: Outbox.EnqueueError.self) { try database.pool.write { _ = try Outbox.enqueue($0, large, now: 1) } }
-    }
-
-    @Test func commitsAreSyncedAndForeignKeysChecked() throws {
-        let database = try TemporaryDatabase()
-        defer { database.remove() }
-        let settings = try database.pool.writeWithoutTransaction { db in
-            try ["synchronous", "journal_mode", "foreign_keys"].map { try String.fetchOne(db, sql: "PRAGMA \($0)") }
+        await #expect(throws: Outbox.EnqueueError.self) {
+            try await database.store.write { [large] db in _ = try Outbox.enqueue(db, large, now: 1) }
         }
-        #expect(settings == ["2", "wal", "1"])
     }
 }

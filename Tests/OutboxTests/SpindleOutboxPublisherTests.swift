@@ -1,6 +1,6 @@
-import GRDB
 import Logging
 import Outbox
+import SQLStore
 import SpindleClient
 import Synchronization
 import Testing
@@ -32,13 +32,13 @@ import Testing
         let draft = OutboxDraft(
             type: "t", key: "k", destination: .queue("q"), payload: [1, 2], taskType: "T", correlationID: "c", group: "g",
             headers: [OutboxHeader(name: "n", value: "v")], priority: 7)
-        let id = try await database.pool.write { try Outbox.enqueue($0, draft, now: 1) }
+        let id = try await database.store.write { try Outbox.enqueue($0, draft, now: 1) }
         let messages = Mutex<[Message]>([])
         let publisher = ScriptedPublisher { row in
             messages.withLock { $0.append(SpindleOutboxPublisher.message(for: row)) }
             return .published
         }
-        _ = try await relay(database.pool, publisher, clock: ManualClock()).step()
+        _ = try await relay(database.store, publisher, clock: ManualClock()).step()
         #expect(
             messages.withLock { $0 } == [
                 Message(
@@ -62,13 +62,13 @@ import Testing
         case "a group that is too long": bad.group = String(repeating: "x", count: 300)
         default: bad.headers = [OutboxHeader(name: "", value: "v")]
         }
-        let ids = try await database.pool.write { [bad] db in
+        let ids = try await database.store.write { [bad] db in
             try [draft("1"), draft("2"), bad, draft("4"), draft("5")].map { try Outbox.enqueue(db, $0, now: 1) }
         }
-        let relay = OutboxRelay(pool: database.pool, publisher: SpindleOutboxPublisher(client: client), logger: logger, now: { 1 })
+        let relay = OutboxRelay(database: database.store, publisher: SpindleOutboxPublisher(client: client), logger: logger, now: { 1 })
         _ = try await relay.step()
         for (index, id) in ids.enumerated() {
-            let state = try #require(try database.state(id))
+            let state = try #require(try await database.state(id))
             #expect(state.status == (index == 2 ? "dead" : "pending"), "row \(index + 1): \(state)")
             #expect(state.attempts == (index == 2 ? 1 : 0))
         }

@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 import Logging
 import Outbox
+import SQLStore
 import Synchronization
 import Testing
 
@@ -48,28 +48,34 @@ final class ScriptedPublisher: OutboxPublisher {
 /// A database file in a folder of its own, removed at the end.
 struct TemporaryDatabase {
     let folder: URL
-    let pool: DatabasePool
+    let store: SQLiteDatabase
 
     init() throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("outbox-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        pool = try Self.open(folder)
+        store = try Self.open(folder)
     }
 
     /// Another connection to the same file, as another process would have.
-    func anotherPool() throws -> DatabasePool { try Self.open(folder) }
+    func another() throws -> SQLiteDatabase { try Self.open(folder) }
 
     func remove() { try? FileManager.default.removeItem(at: folder) }
 
-    private static func open(_ folder: URL) throws -> DatabasePool {
-        var migrator = DatabaseMigrator()
-        Outbox.registerMigrations(in: &migrator)
-        return try DatabaseFile.open(path: folder.appendingPathComponent("app.sqlite").path, migrator: migrator)
+    private static func open(_ folder: URL) throws -> SQLiteDatabase {
+        var migrations = SQLMigrations()
+        Outbox.registerMigrations(in: &migrations)
+        return try SQLiteDatabase.open(path: folder.appendingPathComponent("app.sqlite").path, migrations: migrations)
     }
 
     @discardableResult
-    func enqueue(_ payload: String, key: String? = nil, type: String = "test", now: Int64 = 1_000_000) throws -> String {
-        try pool.write { try Outbox.enqueue($0, draft(payload, key: key, type: type), now: now) }
+    func enqueue(_ payload: String, key: String? = nil, type: String = "test", now: Int64 = 1_000_000) async throws -> String {
+        try await store.write { try Outbox.enqueue($0, draft(payload, key: key, type: type), now: now) }
+    }
+
+    func enqueue(all payloads: [String], key: String? = nil) async throws -> [String] {
+        var ids: [String] = []
+        for payload in payloads { ids.append(try await enqueue(payload, key: key)) }
+        return ids
     }
 
     struct RowState: Equatable {
@@ -78,14 +84,14 @@ struct TemporaryDatabase {
         var error: String?
     }
 
-    func state(_ id: String) throws -> RowState? {
-        try pool.read { db in
-            try Row.fetchOne(db, sql: "SELECT status, attempts, error FROM outbox WHERE id = ?", arguments: [id])
-                .map { RowState(status: $0["status"], attempts: $0["attempts"], error: $0["error"]) }
+    func state(_ id: String) async throws -> RowState? {
+        try await store.read { db in
+            try db.row("SELECT status, attempts, error FROM outbox WHERE id = $1", [id])
+                .map { RowState(status: try $0.value("status"), attempts: try $0.value("attempts"), error: try $0.optional("error")) }
         }
     }
 
-    func counts() throws -> [OutboxStatus: Int] { try pool.read { try Outbox.figures($0).rows } }
+    func counts() async throws -> [OutboxStatus: Int] { try await store.read { try Outbox.figures($0).rows } }
 }
 
 func draft(_ payload: String, key: String? = nil, type: String = "test") -> OutboxDraft {
@@ -93,13 +99,13 @@ func draft(_ payload: String, key: String? = nil, type: String = "test") -> Outb
 }
 
 func relay(
-    _ pool: DatabasePool, _ publisher: ScriptedPublisher, clock: ManualClock, _ change: (inout OutboxRelay.Configuration) -> Void = { _ in }
+    _ database: any SQLDatabase, _ publisher: ScriptedPublisher, clock: ManualClock, _ change: (inout OutboxRelay.Configuration) -> Void = { _ in }
 ) -> OutboxRelay {
     var configuration = OutboxRelay.Configuration()
     configuration.backoff = OutboxBackoff(initialMilliseconds: 100, capMilliseconds: 1_000, jitter: 0)
     change(&configuration)
     return OutboxRelay(
-        pool: pool, publisher: publisher, configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+        database: database, publisher: publisher, configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         now: { clock.now }, randomUnit: { 0 })
 }
 

@@ -1,4 +1,4 @@
-package import GRDB
+package import SQLStore
 
 /// A row as operators see it. Times are milliseconds since 1970.
 package struct OutboxRow: Hashable, Sendable {
@@ -17,12 +17,17 @@ package struct OutboxRow: Hashable, Sendable {
     package let publishedAt: Int64?
 
     /// Columns that hold something else than they should are shown as they are, or empty: the row must be seen all the same.
-    init(_ row: Row) {
+    init(_ row: SQLRow) {
+        let row = OutboxColumns(row)
         func text(_ name: String) -> String? {
-            let value: DatabaseValue = row[name]
-            return value.isNull ? nil : String.fromDatabaseValue(value) ?? "\(value)"
+            switch row.value(name) {
+            case .null: nil
+            case .integer(let number): "\(number)"
+            case .real(let number): "\(number)"
+            case .text, .blob: row.text(name) ?? "bytes that are no text"
+            }
         }
-        func number(_ name: String) -> Int64? { Int64.fromDatabaseValue(row[name]) }
+        func number(_ name: String) -> Int64? { row.number(name) }
         id = text("id") ?? ""
         type = text("type") ?? ""
         key = text("key")
@@ -46,59 +51,40 @@ package struct OutboxFigures: Hashable, Sendable {
 }
 
 extension Outbox {
-    package static func figures(_ db: Database) throws -> OutboxFigures {
+    package static func figures(_ db: any SQLConnection) throws -> OutboxFigures {
         var rows: [OutboxStatus: Int] = [:]
-        for row in try Row.fetchAll(db, sql: "SELECT status, count(*) AS n FROM outbox GROUP BY status") {
-            guard let status = OutboxStatus(rawValue: row["status"]) else { continue }
-            rows[status] = row["n"]
+        for row in try db.rows("SELECT status, count(*) AS n FROM outbox GROUP BY status") {
+            guard let status = OutboxStatus(rawValue: try row.value("status")) else { continue }
+            rows[status] = try row.value("n")
         }
-        let oldest = try Int64.fetchOne(db, sql: "SELECT createdAt FROM outbox WHERE status = 'pending' ORDER BY sequence LIMIT 1")
+        let oldest = try db.value("SELECT createdAt FROM outbox WHERE status = 'pending' ORDER BY sequence LIMIT 1", as: Int64.self)
         return OutboxFigures(rows: rows, oldestPendingAt: oldest)
     }
 
     /// Rows in the order of writing.
     /// - Parameter statuses: none means any.
-    package static func rows(_ db: Database, statuses: [OutboxStatus], limit: Int) throws -> [OutboxRow] {
-        let marks = statuses.map { _ in "?" }.joined(separator: ", ")
+    package static func rows(_ db: any SQLConnection, statuses: [OutboxStatus], limit: Int) throws -> [OutboxRow] {
+        var parameters = SQLParameters([limit])
+        let marks = statuses.map { parameters.add($0.rawValue) }.joined(separator: ", ")
         let condition = statuses.isEmpty ? "TRUE" : "status IN (\(marks))"
-        let arguments = StatementArguments(statuses.map(\.rawValue)) + [limit]
-        return try Row.fetchAll(db, sql: "SELECT * FROM outbox WHERE \(condition) ORDER BY sequence LIMIT ?", arguments: arguments).map(OutboxRow.init)
+        return try db.rows("SELECT * FROM outbox WHERE \(condition) ORDER BY sequence LIMIT $1", parameters.values).map(OutboxRow.init)
     }
 
-    package static func row(_ db: Database, id: String) throws -> OutboxRow? {
-        try Row.fetchOne(db, sql: "SELECT * FROM outbox WHERE id = ?", arguments: [id]).map(OutboxRow.init)
+    package static func row(_ db: any SQLConnection, id: String) throws -> OutboxRow? {
+        try db.row("SELECT * FROM outbox WHERE id = $1", [id]).map(OutboxRow.init)
     }
 
     /// The bytes that are published; nil without such a row, or where the column holds none.
-    package static func payload(_ db: Database, id: String) throws -> [UInt8]? {
-        try Row.fetchOne(db, sql: "SELECT payload FROM outbox WHERE id = ?", arguments: [id])
-            .flatMap { [UInt8].fromPayload($0["payload"]) }
+    package static func payload(_ db: any SQLConnection, id: String) throws -> [UInt8]? {
+        try db.row("SELECT payload FROM outbox WHERE id = $1", [id]).flatMap { OutboxColumns($0).bytes("payload") }
     }
 
     /// Puts dead rows back, with all their attempts ahead of them.
     /// - Parameter ids: nil means every dead row.
     /// - Returns: how many were put back.
-    package static func redrive(_ db: Database, ids: [String]?, now: Int64) throws -> Int {
-        let change = "UPDATE outbox SET status = 'pending', attempts = 0, nextAttemptAt = ? WHERE status = 'dead'"
-        guard let ids else {
-            try db.execute(sql: change, arguments: [now])
-            return db.changesCount
-        }
-        var count = 0
-        for id in ids {
-            try db.execute(sql: change + " AND id = ?", arguments: [now, id])
-            count += db.changesCount
-        }
-        return count
-    }
-}
-
-extension [UInt8] {
-    fileprivate static func fromPayload(_ value: DatabaseValue) -> [UInt8]? {
-        switch value.storage {
-        case .blob(let data): [UInt8](data)
-        case .string(let text): [UInt8](text.utf8)
-        case .null, .int64, .double: nil
-        }
+    package static func redrive(_ db: any SQLConnection, ids: [String]?, now: Int64) throws -> Int {
+        let change = "UPDATE outbox SET status = 'pending', attempts = 0, nextAttemptAt = $1 WHERE status = 'dead'"
+        guard let ids else { return try db.execute(change, [now]) }
+        return try ids.reduce(0) { count, id in count + (try db.execute(change + " AND id = $2", [now, id])) }
     }
 }

@@ -1,4 +1,4 @@
-internal import GRDB
+internal import SQLStore
 
 /// What becomes of a claimed row.
 enum OutboxSettlement: Hashable, Sendable {
@@ -15,33 +15,32 @@ enum OutboxSettlement: Hashable, Sendable {
 extension Outbox {
     /// Writes the end of an attempt, if `relay` still holds the row.
     /// - Returns: `false` when the lock had run out and was reaped: whoever has the row now decides about it.
-    static func settle(_ db: Database, sequence: Int64, lockedBy relay: String, as settlement: OutboxSettlement, now: Int64) throws -> Bool {
+    static func settle(_ db: any SQLConnection, sequence: Int64, lockedBy relay: String, as settlement: OutboxSettlement, now: Int64) throws -> Bool {
         let change: String
-        var arguments: StatementArguments = ["sequence": sequence, "relay": relay]
+        let values: [(any SQLConvertible)?]
         switch settlement {
         case .published(let messageID):
-            change = "status = 'published', publishedAt = :now, error = NULL, messageId = :message"
-            arguments += ["now": now, "message": messageID.map { Int64(bitPattern: $0) }]
+            change = "status = 'published', publishedAt = $3, error = NULL, messageId = $4"
+            values = [now, messageID.map { Int64(bitPattern: $0) }]
         case .retry(let at, let reason):
-            change = "status = 'pending', nextAttemptAt = :at, error = :reason"
-            arguments += ["at": at, "reason": reason]
+            change = "status = 'pending', nextAttemptAt = $3, error = $4"
+            values = [at, reason]
         case .dead(let reason):
-            change = "status = 'dead', error = :reason"
-            arguments += ["reason": reason]
+            change = "status = 'dead', error = $3"
+            values = [reason]
         case .released(let reason):
-            change = "status = 'pending', attempts = attempts - 1, error = coalesce(:reason, error)"
-            arguments += ["reason": reason]
+            change = "status = 'pending', attempts = attempts - 1, error = coalesce($3, error)"
+            values = [reason]
         case .postponed(let at, let reason):
-            change = "status = 'pending', attempts = attempts - 1, nextAttemptAt = :at, error = :reason"
-            arguments += ["at": at, "reason": reason]
+            change = "status = 'pending', attempts = attempts - 1, nextAttemptAt = $3, error = $4"
+            values = [at, reason]
         }
-        try db.execute(
-            sql: """
-                UPDATE outbox SET \(change), lockedBy = NULL, lockedUntil = NULL
-                WHERE sequence = :sequence AND status = 'in_progress' AND lockedBy = :relay
-                """,
-            arguments: arguments)
-        return db.changesCount == 1
+        return try db.execute(
+            """
+            UPDATE outbox SET \(change), lockedBy = NULL, lockedUntil = NULL
+            WHERE sequence = $1 AND status = 'in_progress' AND lockedBy = $2
+            """,
+            [sequence, relay] + values) == 1
     }
 
     struct Reaped: Hashable, Sendable {
@@ -51,35 +50,34 @@ extension Outbox {
 
     /// Gives back rows whose relay died or was too slow; those at the attempt limit are dead, so that a row which kills its relay
     /// doesn't go round for ever.
-    static func reapExpiredLocks(_ db: Database, at times: OutboxTimes, attemptsMax: Int) throws -> Reaped {
-        var arguments: [String: any DatabaseValueConvertible] = ["now": times.now, "lockEnd": times.now + times.lockMilliseconds]
-        arguments["max"] = attemptsMax
-        try db.execute(
-            sql: """
-                UPDATE outbox SET status = 'dead', lockedBy = NULL, lockedUntil = NULL,
-                    error = 'the relay ' || lockedBy || ' did not finish, and this was the last attempt'
-                WHERE status = 'in_progress' AND \(OutboxTimes.lockExpired(on: "outbox")) AND attempts >= :max
-                """,
-            arguments: StatementArguments(arguments))
-        let dead = db.changesCount
-        try db.execute(
-            sql: """
-                UPDATE outbox SET status = 'pending', lockedBy = NULL, lockedUntil = NULL,
-                    error = 'the relay ' || lockedBy || ' did not finish'
-                WHERE status = 'in_progress' AND \(OutboxTimes.lockExpired(on: "outbox"))
-                """,
-            arguments: ["now": times.now, "lockEnd": times.now + times.lockMilliseconds])
-        return Reaped(returned: db.changesCount, dead: dead)
+    static func reapExpiredLocks(_ db: any SQLConnection, at times: OutboxTimes, attemptsMax: Int) throws -> Reaped {
+        var parameters = SQLParameters()
+        let expired = times.lockExpired(on: "outbox", &parameters)
+        let returning = parameters.values
+        let dead = try db.execute(
+            """
+            UPDATE outbox SET status = 'dead', lockedBy = NULL, lockedUntil = NULL,
+                error = 'the relay ' || lockedBy || ' did not finish, and this was the last attempt'
+            WHERE status = 'in_progress' AND \(expired) AND attempts >= \(parameters.add(attemptsMax))
+            """,
+            parameters.values)
+        let returned = try db.execute(
+            """
+            UPDATE outbox SET status = 'pending', lockedBy = NULL, lockedUntil = NULL,
+                error = 'the relay ' || lockedBy || ' did not finish'
+            WHERE status = 'in_progress' AND \(expired)
+            """,
+            returning)
+        return Reaped(returned: returned, dead: dead)
     }
 
     /// Deletes up to `limit` rows that were published before `time`. Dead rows stay until somebody has looked at them.
-    static func deletePublished(_ db: Database, before time: Int64, limit: Int) throws -> Int {
+    static func deletePublished(_ db: any SQLConnection, before time: Int64, limit: Int) throws -> Int {
         try db.execute(
-            sql: """
-                DELETE FROM outbox WHERE sequence IN
-                    (SELECT sequence FROM outbox WHERE status = 'published' AND publishedAt < :time ORDER BY publishedAt LIMIT :limit)
-                """,
-            arguments: ["time": time, "limit": limit])
-        return db.changesCount
+            """
+            DELETE FROM outbox WHERE sequence IN
+                (SELECT sequence FROM outbox WHERE status = 'published' AND publishedAt < $1 ORDER BY publishedAt LIMIT $2)
+            """,
+            [time, limit])
     }
 }

@@ -1,5 +1,5 @@
 internal import Foundation
-internal import GRDB
+internal import SQLStore
 
 /// The rows that a relay has claimed.
 struct OutboxClaim {
@@ -17,38 +17,71 @@ struct OutboxRowError: Error, Hashable, Sendable {
 
 extension OutboxMessage {
     /// Reads a claimed row. SQLite keeps any type of value in any column, so every column is checked.
-    init(_ row: Row) throws(OutboxRowError) {
-        let sequence = Int64.fromDatabaseValue(row["sequence"]) ?? 0
-        func column<Value: DatabaseValueConvertible>(_ name: String, _ type: Value.Type, _ what: String) throws(OutboxRowError) -> Value {
-            guard let value = type.fromDatabaseValue(row[name]) else {
-                throw OutboxRowError(sequence: sequence, reason: "the column \(name) holds no \(what)")
-            }
+    init(_ row: SQLRow) throws(OutboxRowError) {
+        let row = OutboxColumns(row)
+        let sequence = row.number("sequence") ?? 0
+        func found<Value>(_ value: Value?, _ name: String, _ what: String) throws(OutboxRowError) -> Value {
+            guard let value else { throw OutboxRowError(sequence: sequence, reason: "the column \(name) holds no \(what)") }
             return value
         }
-        func optional(_ name: String) throws(OutboxRowError) -> String? {
-            let value: DatabaseValue = row[name]
-            return value.isNull ? nil : try column(name, String.self, "text")
-        }
-        let name = try column("destination", String.self, "text")
+        func text(_ name: String) throws(OutboxRowError) -> String { try found(row.text(name), name, "text") }
+        func number(_ name: String) throws(OutboxRowError) -> Int64 { try found(row.number(name), name, "number") }
+        func optional(_ name: String) throws(OutboxRowError) -> String? { row.isNull(name) ? nil : try text(name) }
+        let name = try text("destination")
         let destination: OutboxDestination
-        switch try column("destinationKind", String.self, "text") {
+        switch try text("destinationKind") {
         case "queue": destination = .queue(name)
         case "topic": destination = .topic(name)
         case let kind: throw OutboxRowError(sequence: sequence, reason: "destinationKind is '\(kind)': queue and topic are known")
         }
-        let text = try column("headers", String.self, "text")
-        guard let headers = try? JSONDecoder().decode([OutboxHeader].self, from: Data(text.utf8)) else {
+        guard let headers = try? JSONDecoder().decode([OutboxHeader].self, from: Data(try text("headers").utf8)) else {
             throw OutboxRowError(sequence: sequence, reason: #"headers must be a JSON list such as [{"name": "n", "value": "v"}]"#)
         }
         let draft = OutboxDraft(
-            type: try column("type", String.self, "text"), key: try optional("key"), destination: destination,
-            payload: [UInt8](try column("payload", Data.self, "bytes")), contentType: try column("contentType", String.self, "text"),
+            type: try text("type"), key: try optional("key"), destination: destination,
+            payload: try found(row.bytes("payload"), "payload", "bytes"), contentType: try text("contentType"),
             taskType: try optional("taskType"), correlationID: try optional("correlationId"), group: try optional("messageGroup"),
-            headers: headers, priority: UInt8(clamping: try column("priority", Int64.self, "number")))
+            headers: headers, priority: UInt8(clamping: try number("priority")))
         self.init(
-            sequence: sequence, id: try column("id", String.self, "text"), draft: draft,
-            attempts: Int(try column("attempts", Int64.self, "number")),
-            createdAtMilliseconds: try column("createdAt", Int64.self, "number"),
-            lockedUntilMilliseconds: try column("lockedUntil", Int64.self, "number"))
+            sequence: sequence, id: try text("id"), draft: draft, attempts: Int(try number("attempts")),
+            createdAtMilliseconds: try number("createdAt"), lockedUntilMilliseconds: try number("lockedUntil"))
+    }
+}
+
+/// The columns of a row that another program may have written: bytes stand for text and text for bytes, as SQLite keeps both in any column.
+struct OutboxColumns {
+    private let row: SQLRow
+
+    init(_ row: SQLRow) {
+        self.row = row
+    }
+
+    /// Returns null where there is no such column.
+    func value(_ name: String) -> SQLValue { (try? row.value(name)) ?? .null }
+
+    func isNull(_ name: String) -> Bool { value(name) == .null }
+
+    func text(_ name: String) -> String? {
+        switch value(name) {
+        case .text(let text): text
+        case .blob(let bytes): String(validating: bytes, as: UTF8.self)
+        case .null, .integer, .real: nil
+        }
+    }
+
+    func bytes(_ name: String) -> [UInt8]? {
+        switch value(name) {
+        case .blob(let bytes): bytes
+        case .text(let text): Array(text.utf8)
+        case .null, .integer, .real: nil
+        }
+    }
+
+    func number(_ name: String) -> Int64? {
+        switch value(name) {
+        case .integer(let number): number
+        case .real(let number): Int64(exactly: number)
+        case .null, .text, .blob: nil
+        }
     }
 }

@@ -1,6 +1,6 @@
 internal import Foundation
-package import GRDB
 package import Logging
+package import SQLStore
 internal import ServiceLifecycle
 internal import Synchronization
 
@@ -10,7 +10,7 @@ internal import Synchronization
 /// Delivery is at least once; a row that is published twice (its relay died, or was slower than its lock) carries the same
 /// deduplication key both times. Rows of the same key are published in the order of writing.
 ///
-/// Commits through the same `DatabasePool` wake the relay at once; those of other processes are found by polling.
+/// Commits through the same ``SQLDatabase`` wake the relay at once; those of other processes are found by polling.
 package struct OutboxRelay: Service {
     package struct Configuration: Sendable {
         package var filter = OutboxTypeFilter.all
@@ -38,7 +38,7 @@ package struct OutboxRelay: Service {
         case unavailable(reason: String)
     }
 
-    private let pool: DatabasePool
+    private let database: any SQLDatabase
     private let publisher: any OutboxPublisher
     private let configuration: Configuration
     private let logger: Logger
@@ -52,12 +52,12 @@ package struct OutboxRelay: Service {
     /// - Parameters:
     ///   - now: the time in milliseconds since 1970; `randomUnit`: a random number from 0 up to 1, for the jitter.
     package init(
-        pool: DatabasePool, publisher: any OutboxPublisher, configuration: Configuration = Configuration(), logger: Logger,
+        database: any SQLDatabase, publisher: any OutboxPublisher, configuration: Configuration = Configuration(), logger: Logger,
         now: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1_000) },
         randomUnit: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }
     ) {
         precondition(configuration.batchRowsMax > 0 && configuration.attemptsMax > 0 && configuration.pollMilliseconds.lowerBound > 0)
-        self.pool = pool
+        self.database = database
         self.publisher = publisher
         self.configuration = configuration
         self.logger = logger
@@ -68,16 +68,23 @@ package struct OutboxRelay: Service {
 
     /// Runs until graceful shutdown (the batch in hand is finished and marked) or cancellation (it is left to the lock).
     package func run() async throws {
-        let observation = DatabaseRegionObservation(tracking: Table("outbox")).start(
-            in: pool,
-            onError: { logger.warning("outbox relay is not told of commits, and polls", metadata: ["error": "\($0)"]) },
-            onChange: { _ in wake.raise() })
-        defer { observation.cancel() }
+        let observation = await observation()
+        defer { observation?.cancel() }
         await withGracefulShutdownHandler {
             await loop()
         } onGracefulShutdown: {
             shutdown.begin()
             wake.raise()
+        }
+    }
+
+    /// Returns nil if the relay only polls.
+    private func observation() async -> SQLObservation? {
+        do {
+            return try await database.observe(table: "outbox") { [wake] in wake.raise() }
+        } catch {
+            logger.warning("outbox relay is not told of commits, and polls", metadata: ["error": "\(error)"])
+            return nil
         }
     }
 
@@ -126,8 +133,8 @@ package struct OutboxRelay: Service {
         let times = OutboxTimes(
             now: now(), waitMax: max(configuration.backoff.capMilliseconds, OutboxBackoff.heldMillisecondsMax),
             lockMilliseconds: configuration.lockMilliseconds)
-        guard try await pool.read({ try Outbox.hasWork($0, filter: filter, at: times) }) else { return .idle }
-        let (reaped, claim) = try await pool.write { [configuration, name] db in
+        guard try await database.read({ try Outbox.hasWork($0, filter: filter, at: times) }) else { return .idle }
+        let (reaped, claim) = try await database.write { [configuration, name] db in
             let reaped = try Outbox.reapExpiredLocks(db, at: times, attemptsMax: configuration.attemptsMax)
             let claim = try Outbox.claim(db, filter: filter, lockedBy: name, at: times, limit: configuration.batchRowsMax)
             for row in claim.unreadable {
@@ -203,7 +210,7 @@ package struct OutboxRelay: Service {
 
     private func write(_ settlements: [(OutboxMessage, OutboxSettlement)]) async throws {
         let time = now()
-        let lost = try await pool.write { [name] db in
+        let lost = try await database.write { [name] db in
             try settlements.filter { message, settlement in
                 try !Outbox.settle(db, sequence: message.sequence, lockedBy: name, as: settlement, now: time)
             }.count
@@ -225,7 +232,7 @@ package struct OutboxRelay: Service {
     @discardableResult
     package func cleanUp() async throws -> Int {
         let before = now() - configuration.retentionMilliseconds
-        return try await pool.write { [configuration] db in
+        return try await database.write { [configuration] db in
             try Outbox.deletePublished(db, before: before, limit: configuration.cleanupRowsMax)
         }
     }

@@ -1,4 +1,4 @@
-package import GRDB
+package import SQLStore
 
 extension Outbox {
     /// The name under which the outbox's table is registered in an application's list of migrations.
@@ -18,45 +18,45 @@ extension Outbox {
     /// | `lockedBy`, `lockedUntil` | the relay that publishes it now, and until when it may |
     /// | `messageId` | the broker's id of the published message; null for events |
     /// | `createdAt`, `publishedAt` | all times are milliseconds since 1970 |
-    package static func registerMigrations(in migrator: inout DatabaseMigrator) {
-        migrator.registerMigration(migrationName, foreignKeyChecks: .immediate) { db in
+    ///
+    /// `AUTOINCREMENT`, `BLOB` and the lack of sizes are SQLite's own.
+    package static func registerMigrations(in migrations: inout SQLMigrations) {
+        migrations.add(migrationName) { db in
             try db.execute(
-                sql: """
-                    CREATE TABLE outbox (
-                        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-                        id TEXT NOT NULL UNIQUE,
-                        type TEXT NOT NULL,
-                        key TEXT,
-                        destinationKind TEXT NOT NULL CHECK (destinationKind IN ('queue', 'topic')),
-                        destination TEXT NOT NULL,
-                        payload BLOB NOT NULL,
-                        contentType TEXT NOT NULL,
-                        taskType TEXT,
-                        correlationId TEXT,
-                        messageGroup TEXT,
-                        headers TEXT NOT NULL DEFAULT '[]',
-                        priority INTEGER NOT NULL DEFAULT 4,
-                        status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'published', 'dead')),
-                        attempts INTEGER NOT NULL DEFAULT 0,
-                        nextAttemptAt INTEGER NOT NULL,
-                        lockedBy TEXT,
-                        lockedUntil INTEGER,
-                        error TEXT,
-                        createdAt INTEGER NOT NULL,
-                        publishedAt INTEGER,
-                        CHECK ((status = 'in_progress') = (lockedBy IS NOT NULL)),
-                        CHECK ((status = 'in_progress') = (lockedUntil IS NOT NULL)),
-                        CHECK ((status = 'published') = (publishedAt IS NOT NULL))
-                    );
-                    CREATE INDEX outboxPending ON outbox (sequence) WHERE status = 'pending';
-                    CREATE INDEX outboxInProgress ON outbox (lockedUntil) WHERE status = 'in_progress';
-                    CREATE INDEX outboxUnsettledByKey ON outbox (key, sequence) WHERE status IN ('pending', 'in_progress');
-                    CREATE INDEX outboxPublished ON outbox (publishedAt) WHERE status = 'published';
-                    CREATE INDEX outboxDead ON outbox (sequence) WHERE status = 'dead';
-                    """)
+                """
+                CREATE TABLE outbox (
+                    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+                    id TEXT NOT NULL UNIQUE,
+                    type TEXT NOT NULL,
+                    key TEXT,
+                    destinationKind TEXT NOT NULL CHECK (destinationKind IN ('queue', 'topic')),
+                    destination TEXT NOT NULL,
+                    payload BLOB NOT NULL,
+                    contentType TEXT NOT NULL,
+                    taskType TEXT,
+                    correlationId TEXT,
+                    messageGroup TEXT,
+                    headers TEXT NOT NULL DEFAULT '[]',
+                    priority INTEGER NOT NULL DEFAULT 4,
+                    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'published', 'dead')),
+                    attempts INTEGER NOT NULL DEFAULT 0,
+                    nextAttemptAt INTEGER NOT NULL,
+                    lockedBy TEXT,
+                    lockedUntil INTEGER,
+                    error TEXT,
+                    createdAt INTEGER NOT NULL,
+                    publishedAt INTEGER,
+                    CHECK ((status = 'in_progress') = (lockedBy IS NOT NULL)),
+                    CHECK ((status = 'in_progress') = (lockedUntil IS NOT NULL)),
+                    CHECK ((status = 'published') = (publishedAt IS NOT NULL))
+                );
+                CREATE INDEX outboxPending ON outbox (sequence) WHERE status = 'pending';
+                CREATE INDEX outboxInProgress ON outbox (lockedUntil) WHERE status = 'in_progress';
+                CREATE INDEX outboxUnsettledByKey ON outbox (key, sequence) WHERE status IN ('pending', 'in_progress');
+                CREATE INDEX outboxPublished ON outbox (publishedAt) WHERE status = 'published';
+                CREATE INDEX outboxDead ON outbox (sequence) WHERE status = 'dead';
+                """)
         }
-        migrator.registerMigration("outbox.2", foreignKeyChecks: .immediate) { db in
-            try db.execute(sql: "ALTER TABLE outbox ADD COLUMN messageId INTEGER")
-        }
+        migrations.add("outbox.2") { try $0.execute("ALTER TABLE outbox ADD COLUMN messageId INTEGER") }
     }
 }

@@ -1,4 +1,4 @@
-internal import GRDB
+internal import SQLStore
 
 /// The times of one step, milliseconds since 1970, and what they make of a row's own times.
 ///
@@ -10,11 +10,17 @@ struct OutboxTimes: Sendable {
     var waitMax: Int64
     var lockMilliseconds: Int64
 
-    var arguments: [String: any DatabaseValueConvertible] {
-        ["now": now, "waitEnd": now + waitMax, "lockEnd": now + lockMilliseconds]
+    /// Returns the condition that a row's time to be published has come.
+    func due(on table: String, _ parameters: inout SQLParameters) -> String {
+        has("\(table).nextAttemptAt", comeWithin: waitMax, &parameters)
     }
 
-    static func due(on table: String) -> String { "(\(table).nextAttemptAt <= :now OR \(table).nextAttemptAt > :waitEnd)" }
+    /// Returns the condition that a claimed row's lock has run out.
+    func lockExpired(on table: String, _ parameters: inout SQLParameters) -> String {
+        has("\(table).lockedUntil", comeWithin: lockMilliseconds, &parameters)
+    }
 
-    static func lockExpired(on table: String) -> String { "(\(table).lockedUntil <= :now OR \(table).lockedUntil > :lockEnd)" }
+    private func has(_ column: String, comeWithin longest: Int64, _ parameters: inout SQLParameters) -> String {
+        "(\(column) <= \(parameters.add(now)) OR \(column) > \(parameters.add(now + longest)))"
+    }
 }

@@ -1,4 +1,4 @@
-internal import GRDB
+internal import SQLStore
 
 /// Which rows a relay takes, by the beginning of their `type`.
 package struct OutboxTypeFilter: Hashable, Sendable {
@@ -15,25 +15,19 @@ package struct OutboxTypeFilter: Hashable, Sendable {
         self.excludeTypePrefix = excludeTypePrefix
     }
 
-    /// The filter as an SQL condition on the column `type` of `table`. Its values are in ``arguments``.
+    /// Returns the filter as a condition on the column `type` of `table`.
     ///
     /// `substr` instead of `LIKE`: prefixes are compared byte for byte, and `%` in one means itself.
-    func condition(on table: String) -> String {
-        func matches(_ name: String, _ index: Int) -> String {
-            "substr(\(table).type, 1, length(:\(name)\(index))) = :\(name)\(index)"
+    func condition(on table: String, _ parameters: inout SQLParameters) -> String {
+        func begins(with prefix: String) -> String {
+            let prefix = parameters.add(prefix)
+            return "substr(\(table).type, 1, length(\(prefix))) = \(prefix)"
         }
         var terms: [String] = []
         if !includeTypePrefix.isEmpty {
-            terms.append("(" + includeTypePrefix.indices.map { matches("include", $0) }.joined(separator: " OR ") + ")")
+            terms.append("(" + includeTypePrefix.map(begins(with:)).joined(separator: " OR ") + ")")
         }
-        terms += excludeTypePrefix.indices.map { "NOT " + matches("exclude", $0) }
+        terms += excludeTypePrefix.map { "NOT " + begins(with: $0) }
         return terms.isEmpty ? "TRUE" : terms.joined(separator: " AND ")
-    }
-
-    var arguments: [String: any DatabaseValueConvertible] {
-        var values: [String: any DatabaseValueConvertible] = [:]
-        for (index, prefix) in includeTypePrefix.enumerated() { values["include\(index)"] = prefix }
-        for (index, prefix) in excludeTypePrefix.enumerated() { values["exclude\(index)"] = prefix }
-        return values
     }
 }

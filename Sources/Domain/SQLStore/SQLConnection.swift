@@ -19,7 +19,7 @@ package protocol SQLConnection {
 extension SQLConnection {
     package func rows(_ sql: String) throws -> [SQLRow] { try rows(sql, []) }
 
-    /// Returns the first row, or nil if there is none.
+    /// Returns the first row, or nil if there is none. All are fetched: a query that may find several ends with `LIMIT 1`.
     package func row(_ sql: String, _ parameters: [(any SQLConvertible)?] = []) throws -> SQLRow? { try rows(sql, parameters).first }
 
     /// Returns the first column of the first row, or nil if there is no row or the column holds null.

@@ -102,9 +102,7 @@ struct BackupCommand: AsyncParsableCommand {
         guard FileManager.default.fileExists(atPath: file) else { return false }
         try FileManager.default.createDirectory(atPath: path + "/mcms", withIntermediateDirectories: true)
         do {
-            let store = try MCMSStore(path: file)
-            try store.backup(to: path + "/mcms/mcms.sqlite")
-            try store.close()
+            try MCMSStore.backUp(file, to: path + "/mcms/mcms.sqlite")
         } catch {
             throw CommandFailure("the database \(file) cannot be copied: \(error)")
         }

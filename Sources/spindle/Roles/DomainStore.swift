@@ -60,6 +60,7 @@ enum DomainStore {
             configuration.backoff = OutboxBackoff(
                 initialMilliseconds: Int64(retry.initial / .milliseconds(1)), capMilliseconds: Int64(retry.cap / .milliseconds(1)))
         }
-        return OutboxRelay(pool: store.pool, publisher: SpindleOutboxPublisher(client: client), configuration: configuration, logger: logger)
+        return OutboxRelay(
+            database: store.database, publisher: SpindleOutboxPublisher(client: client), configuration: configuration, logger: logger)
     }
 }

@@ -1,6 +1,6 @@
-internal import GRDB
 package import Logging
 internal import Outbox
+internal import SQLStore
 internal import ServiceLifecycle
 package import SpindleClient
 
@@ -30,9 +30,9 @@ package struct CommandWithdrawals: Service {
 
     package func run() async throws {
         let wake = WakeSignal()
-        let observation = DatabaseRegionObservation(tracking: Table("commandWithdrawal")).start(
-            in: store.pool, onError: { _ in }, onChange: { _ in wake.raise() })
-        defer { observation.cancel() }
+        // Without it, only the poll finds what is to be withdrawn.
+        let observation = try? await store.database.observe(table: "commandWithdrawal") { wake.raise() }
+        defer { observation?.cancel() }
         await cancelWhenGracefulShutdown {
             var lastFailure: String?
             while !Task.isCancelled {

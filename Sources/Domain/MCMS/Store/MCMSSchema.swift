@@ -1,5 +1,5 @@
-internal import GRDB
 internal import Outbox
+internal import SQLStore
 
 /// The tables of the domain. All times are milliseconds since 1970.
 ///
@@ -14,26 +14,28 @@ internal import Outbox
 /// topicCursor                     how far this installation has read a topic of the broker
 /// outbox                          see Outbox
 /// ```
+///
+/// The statements here are SQLite's own: triggers with `RAISE`, `WITHOUT ROWID`, `AUTOINCREMENT`, `BLOB` and `x''`.
 enum MCMSSchema {
-    static func migrator() -> DatabaseMigrator {
-        var migrator = DatabaseMigrator()
-        Outbox.registerMigrations(in: &migrator)
-        migrator.registerMigration("mcms.1", foreignKeyChecks: .immediate) { db in
-            try db.execute(sql: routingTables)
-            try db.execute(sql: historyTable)
-            try db.execute(sql: messageTables)
+    static func migrations() -> SQLMigrations {
+        var migrations = SQLMigrations()
+        Outbox.registerMigrations(in: &migrations)
+        migrations.add("mcms.1") { db in
+            try db.execute(routingTables)
+            try db.execute(historyTable)
+            try db.execute(messageTables)
         }
-        migrator.registerMigration("mcms.2.principals") { db in
+        migrations.add("mcms.2.principals") { db in
             // Not known of earlier lines.
-            try db.execute(sql: "ALTER TABLE historyEntry ADD COLUMN principal TEXT")
+            try db.execute("ALTER TABLE historyEntry ADD COLUMN principal TEXT")
             // Earlier sessions don't say which token they were traded for: they end.
-            try db.execute(sql: "DELETE FROM webSession")
-            try db.execute(sql: "ALTER TABLE webSession ADD COLUMN credential BLOB NOT NULL DEFAULT x''")
-            try db.execute(sql: "ALTER TABLE webSession ADD COLUMN isVisitor INTEGER NOT NULL DEFAULT 0")
-            try db.execute(sql: "CREATE INDEX webSessionByPrincipal ON webSession (principal, createdAt)")
+            try db.execute("DELETE FROM webSession")
+            try db.execute("ALTER TABLE webSession ADD COLUMN credential BLOB NOT NULL DEFAULT x''")
+            try db.execute("ALTER TABLE webSession ADD COLUMN isVisitor INTEGER NOT NULL DEFAULT 0")
+            try db.execute("CREATE INDEX webSessionByPrincipal ON webSession (principal, createdAt)")
         }
-        migrator.registerMigration("mcms.3.commands", foreignKeyChecks: .immediate) { try $0.execute(sql: commandTables) }
-        return migrator
+        migrations.add("mcms.3.commands") { try $0.execute(commandTables) }
+        return migrations
     }
 
     private static let routingTables = """

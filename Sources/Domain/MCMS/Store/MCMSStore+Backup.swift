@@ -1,12 +1,10 @@
-internal import GRDB
-internal import Outbox
+internal import SQLStore
 
 extension MCMSStore {
-    /// Copies the database as it is at one moment into a new file, while others use it.
-    package func backup(to path: String) throws {
-        try DatabaseFile.keepPrivate(path)
-        let copy = try DatabaseQueue(path: path)
-        try pool.backup(to: copy)
-        try copy.close()
+    /// Copies the SQLite file as it is at one moment into a new file, while others use it.
+    package static func backUp(_ path: String, to copy: String) throws {
+        let database = try SQLiteDatabase.open(path: path, migrations: MCMSSchema.migrations())
+        try database.backup(to: copy)
+        try database.close()
     }
 }

@@ -1,5 +1,5 @@
-internal import GRDB
-import SpindleText
+internal import SQLStore
+internal import SpindleText
 
 /// The answer to a report over HTTP: the same for every repetition of it.
 package struct AddinCallbackReceipt: Codable, Hashable, Sendable {
@@ -21,22 +21,20 @@ extension MCMSStore {
             let db = transaction.db
             let now = transaction.now
             guard let stored = try StoredJob.find(db, id: jobID) else { throw MCMSError.notFound(.addinJob, id: jobID) }
-            let earlier = try Row.fetchOne(
-                db, sql: "SELECT taskId, enqueuedAt FROM addinCallback WHERE jobId = ? AND fingerprint = ?",
-                arguments: [jobID, fingerprint])
-            let taskID: String = earlier?["taskId"] ?? TimeOrderedID.make(at: now)
+            let earlier = try db.row("SELECT taskId, enqueuedAt FROM addinCallback WHERE jobId = $1 AND fingerprint = $2", [jobID, fingerprint])
+            let taskID = try earlier?.value("taskId", as: String.self) ?? TimeOrderedID.make(at: now)
             let receipt = AddinCallbackReceipt(
                 jobId: jobID, routingId: stored.job.routingId, taskId: taskID, resultStatus: report.resultStatus)
             if let earlier {
-                let enqueuedAt: Timestamp = earlier["enqueuedAt"]
+                let enqueuedAt: Timestamp = try earlier.value("enqueuedAt")
                 if stored.job.status.isFinal || now < enqueuedAt.adding(milliseconds: Self.callbackRepeatMilliseconds) { return receipt }
             }
             try db.execute(
-                sql: """
-                    INSERT INTO addinCallback (jobId, fingerprint, taskId, enqueuedAt) VALUES (:job, :fingerprint, :task, :now)
-                    ON CONFLICT (jobId, fingerprint) DO UPDATE SET enqueuedAt = :now
-                    """,
-                arguments: ["job": jobID, "fingerprint": fingerprint, "task": taskID, "now": now])
+                """
+                INSERT INTO addinCallback (jobId, fingerprint, taskId, enqueuedAt) VALUES ($1, $2, $3, $4)
+                ON CONFLICT (jobId, fingerprint) DO UPDATE SET enqueuedAt = $4
+                """,
+                [jobID, fingerprint, taskID, now])
             try transaction.command(
                 MCMSNames.resultTask, taskID: taskID, to: MCMSNames.resultQueue, routing: stored.job.routingId, group: jobID,
                 AddinJobResultCommand(jobId: jobID, routingId: stored.job.routingId, report: report, reportedBy: caller.actor))

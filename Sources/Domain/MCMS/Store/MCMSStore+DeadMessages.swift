@@ -1,42 +1,42 @@
-internal import GRDB
+internal import SQLStore
 internal import SpindleText
 
 extension MCMSStore {
     /// How far a topic was read; nil: not at all.
     package func cursor(of topic: String) async throws -> String? {
-        try await pool.read { try String.fetchOne($0, sql: "SELECT cursor FROM topicCursor WHERE topic = ?", arguments: [topic]) }
+        try await database.read { try $0.value("SELECT cursor FROM topicCursor WHERE topic = $1", [topic]) }
     }
 
     package func remember(cursor: String, of topic: String) async throws {
         let now = clock()
-        try await pool.write { try Self.remember($0, cursor: cursor, of: topic, now: now.milliseconds) }
+        try await database.write { try Self.remember($0, cursor: cursor, of: topic, now: now.milliseconds) }
     }
 
-    private static func remember(_ db: Database, cursor: String, of topic: String, now: Int64) throws {
+    private static func remember(_ db: any SQLConnection, cursor: String, of topic: String, now: Int64) throws {
         try db.execute(
-            sql: """
-                INSERT INTO topicCursor (topic, cursor, updatedAt) VALUES (:topic, :cursor, :now)
-                ON CONFLICT (topic) DO UPDATE SET cursor = :cursor, updatedAt = :now
-                """,
-            arguments: ["topic": topic, "cursor": cursor, "now": now])
+            """
+            INSERT INTO topicCursor (topic, cursor, updatedAt) VALUES ($1, $2, $3)
+            ON CONFLICT (topic) DO UPDATE SET cursor = $2, updatedAt = $3
+            """,
+            [topic, cursor, now])
     }
 
     func isKnown(_ clue: JobClue) async throws -> Bool {
-        try await pool.read { try Self.find($0, clue) != nil }
+        try await database.read { try Self.find($0, clue) != nil }
     }
 
-    private static func find(_ db: Database, _ clue: JobClue) throws -> StoredJob? {
+    private static func find(_ db: any SQLConnection, _ clue: JobClue) throws -> StoredJob? {
         if let message = clue.commandMessage,
             // The broker's ids begin again when its data is deleted: the latest job is meant.
-            let row = try Row.fetchOne(
-                db, sql: "SELECT * FROM addinJob WHERE commandMessageId = ? ORDER BY jobId DESC", arguments: [Int64(bitPattern: message)])
+            let row = try db.row(
+                "SELECT * FROM addinJob WHERE commandMessageId = $1 ORDER BY jobId DESC LIMIT 1", [Int64(bitPattern: message)])
         {
             return try StoredJob(row)
         }
         if let id = clue.jobID, let job = try StoredJob.find(db, id: id) { return job }
         guard let correlation = clue.correlationID else { return nil }
-        let open = try Row.fetchAll(
-            db, sql: "SELECT * FROM addinJob WHERE correlationId = ? AND status IN ('created', 'leased') LIMIT 2", arguments: [correlation])
+        let open = try db.rows(
+            "SELECT * FROM addinJob WHERE correlationId = $1 AND status IN ('created', 'leased') LIMIT 2", [correlation])
         return open.count == 1 ? try open.first.map(StoredJob.init) : nil
     }
 

@@ -1,16 +1,16 @@
-internal import GRDB
 package import Outbox
+internal import SQLStore
 internal import SpindleText
 
 extension MCMSStore {
-    package func outboxFigures() async throws -> OutboxFigures { try await pool.read { try Outbox.figures($0) } }
+    package func outboxFigures() async throws -> OutboxFigures { try await database.read { try Outbox.figures($0) } }
 
     package func outboxRows(statuses: [OutboxStatus], limit: Int) async throws -> [OutboxRow] {
-        try await pool.read { try Outbox.rows($0, statuses: statuses, limit: limit) }
+        try await database.read { try Outbox.rows($0, statuses: statuses, limit: limit) }
     }
 
     package func outboxRow(id: String) async throws -> (row: OutboxRow, payload: [UInt8]?)? {
-        try await pool.read { db in
+        try await database.read { db in
             guard let row = try Outbox.row(db, id: id) else { return nil }
             return (row, try Outbox.payload(db, id: id))
         }
@@ -19,6 +19,6 @@ extension MCMSStore {
     /// Puts dead rows back; nil means all of them. Returns how many.
     package func redriveOutbox(ids: [String]?) async throws -> Int {
         let now = clock().milliseconds
-        return try await pool.write { try Outbox.redrive($0, ids: ids, now: now) }
+        return try await database.write { try Outbox.redrive($0, ids: ids, now: now) }
     }
 }

@@ -1,4 +1,4 @@
-internal import GRDB
+internal import SQLStore
 
 /// A part of a longer list.
 package struct Page<Item: Codable & Sendable>: Codable, Sendable {
@@ -14,11 +14,11 @@ package enum PageLimits {
 
 extension MCMSStore {
     package func routing(_ id: String) async throws -> Routing {
-        try await pool.read { try Routing.find($0, id: id) }
+        try await database.read { try Routing.find($0, id: id) }
     }
 
     package func job(_ id: String) async throws -> AddinJob {
-        try await pool.read { db in
+        try await database.read { db in
             guard let stored = try StoredJob.find(db, id: id) else { throw MCMSError.notFound(.addinJob, id: id) }
             return stored.job
         }
@@ -27,10 +27,10 @@ extension MCMSStore {
     /// Routings, newest first.
     package func routings(status: RoutingStatus? = nil, limit: Int = PageLimits.itemsDefault, cursor: String? = nil) async throws -> Page<Routing> {
         try await page(limit: limit, cursor: { $0.id }) { db, rows in
-            try Row.fetchAll(
-                db, sql: "SELECT * FROM routing WHERE (:status IS NULL OR status = :status) AND (:cursor IS NULL OR id < :cursor) ORDER BY id DESC LIMIT :rows",
-                arguments: ["status": status, "cursor": cursor, "rows": rows]
-            ).map(Routing.init)
+            var filter = QueryFilter(limit: rows)
+            filter.require("status =", status)
+            filter.require("id <", cursor)
+            return try db.rows("SELECT * FROM routing \(filter.clause) ORDER BY id DESC LIMIT $1", filter.values).map(Routing.init)
         }
     }
 
@@ -39,15 +39,11 @@ extension MCMSStore {
         status: AddinJobStatus? = nil, routing: String? = nil, limit: Int = PageLimits.itemsDefault, cursor: String? = nil
     ) async throws -> Page<AddinJob> {
         try await page(limit: limit, cursor: { $0.jobId }) { db, rows in
-            try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT * FROM addinJob WHERE (:status IS NULL OR status = :status) AND (:routing IS NULL OR routingId = :routing)
-                        AND (:cursor IS NULL OR jobId < :cursor)
-                    ORDER BY jobId DESC LIMIT :rows
-                    """,
-                arguments: ["status": status, "routing": routing, "cursor": cursor, "rows": rows]
-            ).map { try StoredJob($0).job }
+            var filter = QueryFilter(limit: rows)
+            filter.require("status =", status)
+            filter.require("routingId =", routing)
+            filter.require("jobId <", cursor)
+            return try db.rows("SELECT * FROM addinJob \(filter.clause) ORDER BY jobId DESC LIMIT $1", filter.values).map { try StoredJob($0).job }
         }
     }
 
@@ -56,21 +52,40 @@ extension MCMSStore {
         let after = cursor.map { Int64($0) ?? .max }
         return try await page(limit: limit, cursor: { String($0.id) }) { db, rows in
             _ = try Routing.find(db, id: routing)
-            return try Row.fetchAll(
-                db, sql: "SELECT * FROM historyEntry WHERE routingId = :routing AND (:after IS NULL OR id > :after) ORDER BY id LIMIT :rows",
-                arguments: ["routing": routing, "after": after, "rows": rows]
-            ).map(HistoryEntry.init)
+            var filter = QueryFilter(limit: rows)
+            filter.require("routingId =", routing)
+            filter.require("id >", after)
+            return try db.rows("SELECT * FROM historyEntry \(filter.clause) ORDER BY id LIMIT $1", filter.values).map(HistoryEntry.init)
         }
     }
 
     /// Asks for one row more than the page holds, to know whether there is a next page.
     private func page<Item: Codable & Sendable>(
-        limit: Int, cursor: @Sendable (Item) -> String, _ fetch: @escaping @Sendable (Database, Int) throws -> [Item]
+        limit: Int, cursor: @Sendable (Item) -> String, _ fetch: @escaping @Sendable (any SQLConnection, Int) throws -> [Item]
     ) async throws -> Page<Item> {
         let limit = min(max(limit, 1), PageLimits.itemsMax)
-        var items = try await pool.read { try fetch($0, limit + 1) }
+        var items = try await database.read { try fetch($0, limit + 1) }
         guard items.count > limit else { return Page(items: items, nextCursor: nil) }
         items.removeLast(items.count - limit)
         return Page(items: items, nextCursor: items.last.map(cursor))
+    }
+}
+
+/// The conditions of a list's query, as many as are asked for. `$1` is the limit.
+private struct QueryFilter {
+    private var conditions: [String] = []
+    private var parameters: SQLParameters
+
+    init(limit: Int) {
+        parameters = SQLParameters([limit])
+    }
+
+    var values: [(any SQLConvertible)?] { parameters.values }
+    var clause: String { conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ") }
+
+    /// Requires nothing if `value` is nil.
+    mutating func require(_ comparison: String, _ value: (any SQLConvertible)?) {
+        guard let value else { return }
+        conditions.append("\(comparison) \(parameters.add(value))")
     }
 }

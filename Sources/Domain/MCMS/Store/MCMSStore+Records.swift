@@ -1,59 +1,48 @@
 internal import Foundation
-package import GRDB
-internal import Outbox
-package import SpindleText
-
-extension Timestamp: DatabaseValueConvertible {
-    package var databaseValue: DatabaseValue { milliseconds.databaseValue }
-
-    package static func fromDatabaseValue(_ value: DatabaseValue) -> Timestamp? {
-        Int64.fromDatabaseValue(value).map(Timestamp.init(milliseconds:))
-    }
-}
+internal import SQLStore
+internal import SpindleText
 
 // Enums with raw text are stored as that text.
-extension RoutingStatus: DatabaseValueConvertible {}
-extension GenerationStatus: DatabaseValueConvertible {}
-extension AddinJobStatus: DatabaseValueConvertible {}
-extension HistoryEvent: DatabaseValueConvertible {}
-extension ApprovalOutcome: DatabaseValueConvertible {}
-extension GenerationOutcome: DatabaseValueConvertible {}
+extension RoutingStatus: SQLConvertible {}
+extension GenerationStatus: SQLConvertible {}
+extension AddinJobStatus: SQLConvertible {}
+extension HistoryEvent: SQLConvertible {}
+extension ApprovalOutcome: SQLConvertible {}
+extension GenerationOutcome: SQLConvertible {}
 
 extension Routing {
-    init(_ row: Row) {
+    init(_ row: SQLRow) throws {
         self.init(
-            id: row["id"], name: row["name"], camRevision: row["camRevision"], status: row["status"], approver: row["approver"],
-            createdAt: row["createdAt"], updatedAt: row["updatedAt"], submittedAt: row["submittedAt"], approvedAt: row["approvedAt"],
-            lastAddinJobId: row["lastAddinJobId"], lastGenerationStatus: row["lastGenerationStatus"],
-            lastGenerationAt: row["lastGenerationAt"])
+            id: try row.value("id"), name: try row.value("name"), camRevision: try row.value("camRevision"),
+            status: try row.value("status"), approver: try row.optional("approver"), createdAt: try row.value("createdAt"),
+            updatedAt: try row.value("updatedAt"), submittedAt: try row.optional("submittedAt"), approvedAt: try row.optional("approvedAt"),
+            lastAddinJobId: try row.optional("lastAddinJobId"), lastGenerationStatus: try row.value("lastGenerationStatus"),
+            lastGenerationAt: try row.optional("lastGenerationAt"))
     }
 
-    static func find(_ db: Database, id: String) throws -> Routing {
-        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM routing WHERE id = ?", arguments: [id]) else {
-            throw MCMSError.notFound(.routing, id: id)
-        }
-        return Routing(row)
+    static func find(_ db: any SQLConnection, id: String) throws -> Routing {
+        guard let row = try db.row("SELECT * FROM routing WHERE id = $1", [id]) else { throw MCMSError.notFound(.routing, id: id) }
+        return try Routing(row)
     }
 
-    func insert(_ db: Database) throws {
+    func insert(_ db: any SQLConnection) throws {
         try db.execute(
-            sql: """
-                INSERT INTO routing (id, name, camRevision, status, createdAt, updatedAt, lastGenerationStatus)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
-                """,
-            arguments: [id, name, camRevision, status, createdAt, updatedAt, lastGenerationStatus])
+            """
+            INSERT INTO routing (id, name, camRevision, status, createdAt, updatedAt, lastGenerationStatus)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            [id, name, camRevision, status, createdAt, updatedAt, lastGenerationStatus])
     }
 
-    func update(_ db: Database) throws {
+    func update(_ db: any SQLConnection) throws {
         try db.execute(
-            sql: """
-                UPDATE routing SET camRevision = ?, status = ?, approver = ?, updatedAt = ?, submittedAt = ?, approvedAt = ?,
-                    lastAddinJobId = ?, lastGenerationStatus = ?, lastGenerationAt = ?
-                WHERE id = ?
-                """,
-            arguments: [
-                camRevision, status, approver, updatedAt, submittedAt, approvedAt, lastAddinJobId, lastGenerationStatus, lastGenerationAt,
-                id,
+            """
+            UPDATE routing SET camRevision = $2, status = $3, approver = $4, updatedAt = $5, submittedAt = $6, approvedAt = $7,
+                lastAddinJobId = $8, lastGenerationStatus = $9, lastGenerationAt = $10
+            WHERE id = $1
+            """,
+            [
+                id, camRevision, status, approver, updatedAt, submittedAt, approvedAt, lastAddinJobId, lastGenerationStatus, lastGenerationAt,
             ])
     }
 }
@@ -68,48 +57,50 @@ struct StoredJob {
         self.job = job
     }
 
-    init(_ row: Row) throws {
-        let outputs: String = row["outputs"]
+    init(_ row: SQLRow) throws {
+        let outputs: String = try row.value("outputs")
         job = AddinJob(
-            jobId: row["jobId"], routingId: row["routingId"], status: row["status"], message: row["message"], progress: row["progress"],
-            outputs: try MCMSJSON.decode([OutputFile].self, from: outputs.utf8), requestedBy: row["requestedBy"],
-            correlationId: row["correlationId"], createdAt: row["createdAt"], leasedAt: row["leasedAt"], finishedAt: row["finishedAt"],
-            updatedAt: row["updatedAt"])
-        fingerprint = row["resultFingerprint"]
+            jobId: try row.value("jobId"), routingId: try row.value("routingId"), status: try row.value("status"),
+            message: try row.optional("message"), progress: try row.optional("progress"),
+            outputs: try MCMSJSON.decode([OutputFile].self, from: outputs.utf8), requestedBy: try row.value("requestedBy"),
+            correlationId: try row.value("correlationId"), createdAt: try row.value("createdAt"), leasedAt: try row.optional("leasedAt"),
+            finishedAt: try row.optional("finishedAt"), updatedAt: try row.value("updatedAt"))
+        fingerprint = try row.optional("resultFingerprint")
     }
 
-    static func find(_ db: Database, id: String) throws -> StoredJob? {
-        try Row.fetchOne(db, sql: "SELECT * FROM addinJob WHERE jobId = ?", arguments: [id]).map(StoredJob.init)
+    static func find(_ db: any SQLConnection, id: String) throws -> StoredJob? {
+        try db.row("SELECT * FROM addinJob WHERE jobId = $1", [id]).map(StoredJob.init)
     }
 
-    func insert(_ db: Database) throws {
+    func insert(_ db: any SQLConnection) throws {
         try db.execute(
-            sql: """
-                INSERT INTO addinJob (jobId, routingId, status, requestedBy, correlationId, createdAt, updatedAt)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
-                """,
-            arguments: [job.jobId, job.routingId, job.status, job.requestedBy, job.correlationId, job.createdAt, job.updatedAt])
+            """
+            INSERT INTO addinJob (jobId, routingId, status, requestedBy, correlationId, createdAt, updatedAt)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            [job.jobId, job.routingId, job.status, job.requestedBy, job.correlationId, job.createdAt, job.updatedAt])
     }
 
-    func update(_ db: Database) throws {
+    func update(_ db: any SQLConnection) throws {
         try db.execute(
-            sql: """
-                UPDATE addinJob SET status = ?, message = ?, progress = ?, outputs = ?, leasedAt = ?, finishedAt = ?, updatedAt = ?,
-                    resultFingerprint = ?
-                WHERE jobId = ?
-                """,
-            arguments: [
-                job.status, job.message, job.progress, String(decoding: try MCMSJSON.encode(job.outputs), as: UTF8.self), job.leasedAt,
-                job.finishedAt, job.updatedAt, fingerprint, job.jobId,
+            """
+            UPDATE addinJob SET status = $2, message = $3, progress = $4, outputs = $5, leasedAt = $6, finishedAt = $7, updatedAt = $8,
+                resultFingerprint = $9
+            WHERE jobId = $1
+            """,
+            [
+                job.jobId, job.status, job.message, job.progress, String(decoding: try MCMSJSON.encode(job.outputs), as: UTF8.self),
+                job.leasedAt, job.finishedAt, job.updatedAt, fingerprint,
             ])
     }
 }
 
 extension HistoryEntry {
-    init(_ row: Row) {
+    init(_ row: SQLRow) throws {
         self.init(
-            id: row["id"], routingId: row["routingId"], jobId: row["jobId"], event: row["event"], approvalOutcome: row["approvalOutcome"],
-            generationOutcome: row["generationOutcome"], message: row["message"], actor: row["actor"], principal: row["principal"],
-            correlationId: row["correlationId"], time: row["time"])
+            id: try row.value("id"), routingId: try row.value("routingId"), jobId: try row.optional("jobId"), event: try row.value("event"),
+            approvalOutcome: try row.optional("approvalOutcome"), generationOutcome: try row.optional("generationOutcome"),
+            message: try row.optional("message"), actor: try row.value("actor"), principal: try row.optional("principal"),
+            correlationId: try row.value("correlationId"), time: try row.value("time"))
     }
 }

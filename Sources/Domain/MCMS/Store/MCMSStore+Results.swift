@@ -1,4 +1,4 @@
-internal import GRDB
+internal import SQLStore
 
 /// Which message a command came in, so that a redelivery of it is recognised.
 package struct MessageIdentity: Hashable, Sendable {
@@ -53,7 +53,7 @@ extension MCMSStore {
     /// What a report would do now. Reads only.
     func check(_ command: AddinJobResultCommand, in message: MessageIdentity) async throws -> ReportCheck {
         let fingerprint = try command.report.fingerprint
-        return try await pool.read { db in
+        return try await database.read { db in
             if try MCMSTransaction.isHandled(db, message.key) { return .settled(.alreadyHandled) }
             switch try Self.decide(db, command, fingerprint) {
             case .failure(let problem): return .settled(.rejected(reason: problem.description))
@@ -67,7 +67,7 @@ extension MCMSStore {
     }
 
     private static func decide(
-        _ db: Database, _ command: AddinJobResultCommand, _ fingerprint: String
+        _ db: any SQLConnection, _ command: AddinJobResultCommand, _ fingerprint: String
     ) throws -> Result<(StoredJob, AddinReportDecision), UnknownJob> {
         guard let stored = try StoredJob.find(db, id: command.jobId) else {
             return .failure(UnknownJob(description: "there is no add-in job “\(command.jobId.prefix(80))”"))
@@ -203,9 +203,10 @@ extension MCMSStore {
     private static func noteIgnored(
         _ transaction: MCMSTransaction, _ report: AddinReport, _ fingerprint: String, _ job: AddinJob
     ) throws {
-        try transaction.db.execute(
-            sql: "INSERT OR IGNORE INTO addinIgnoredResult (jobId, fingerprint) VALUES (?, ?)", arguments: [job.jobId, fingerprint])
-        guard transaction.db.changesCount == 1 else { return }
+        let isNew = try transaction.db.execute(
+            "INSERT INTO addinIgnoredResult (jobId, fingerprint) VALUES ($1, $2) ON CONFLICT (jobId, fingerprint) DO NOTHING",
+            [job.jobId, fingerprint]) == 1
+        guard isNew else { return }
         let said = report.message.map { ": \($0)" } ?? ""
         try transaction.history(
             .addinJobResultIgnored, routing: job.routingId, job: job.jobId,
@@ -213,9 +214,8 @@ extension MCMSStore {
     }
 
     /// What earlier jobs of the routing have left on the share.
-    private static func knownOutputs(_ db: Database, routing: String) throws -> Set<OutputFile> {
-        let lists = try String.fetchAll(
-            db, sql: "SELECT outputs FROM addinJob WHERE routingId = ? AND status = 'completed'", arguments: [routing])
+    private static func knownOutputs(_ db: any SQLConnection, routing: String) throws -> Set<OutputFile> {
+        let lists = try db.values("SELECT outputs FROM addinJob WHERE routingId = $1 AND status = 'completed'", [routing], as: String.self)
         return try lists.reduce(into: Set()) { known, list in
             known.formUnion(try MCMSJSON.decode([OutputFile].self, from: list.utf8))
         }

@@ -1,4 +1,4 @@
-internal import GRDB
+internal import SQLStore
 
 extension MCMSStore {
     /// Writes a new routing, as a draft.
@@ -90,14 +90,13 @@ extension MCMSStore {
 
     /// Refuses the approval by the actor who created the routing, or submitted it last.
     private static func refuseOwn(_ transaction: MCMSTransaction, routing: String) throws {
-        let owners = try String.fetchAll(
-            transaction.db,
-            sql: """
-                SELECT actor FROM historyEntry WHERE id IN (
-                    (SELECT min(id) FROM historyEntry WHERE routingId = :routing AND event = :created),
-                    (SELECT max(id) FROM historyEntry WHERE routingId = :routing AND event = :submitted))
-                """,
-            arguments: ["routing": routing, "created": HistoryEvent.routingCreated, "submitted": HistoryEvent.routingSubmitted])
+        let owners = try transaction.db.values(
+            """
+            SELECT actor FROM historyEntry WHERE id IN (
+                (SELECT min(id) FROM historyEntry WHERE routingId = $1 AND event = $2),
+                (SELECT max(id) FROM historyEntry WHERE routingId = $1 AND event = $3))
+            """,
+            [routing, HistoryEvent.routingCreated, HistoryEvent.routingSubmitted], as: String.self)
         // Names that look alike are taken for one: the comparison is by what is read, whatever the case.
         let actor = transaction.caller.actor.lowercased()
         if owners.contains(where: { $0.lowercased() == actor }) { throw MCMSError.ownApproval(actor: transaction.caller.actor) }
@@ -125,7 +124,7 @@ extension MCMSStore {
             EspritGenerationCommand(
                 jobId: job.jobId, routingId: routing.id, routingName: routing.name, camRevision: routing.camRevision,
                 outputDirectory: "routings/\(routing.id)/\(job.jobId)", requestedBy: job.requestedBy, requestedAt: now))
-        try transaction.db.execute(sql: "UPDATE addinJob SET commandOutboxId = ? WHERE jobId = ?", arguments: [row, job.jobId])
+        try transaction.db.execute("UPDATE addinJob SET commandOutboxId = $1 WHERE jobId = $2", [row, job.jobId])
         try transaction.event(
             MCMSNames.jobCreatedTopic, routing: routing.id,
             AddinJobCreatedEvent(jobId: job.jobId, routingId: routing.id, createdAt: now))

@@ -1,5 +1,4 @@
-internal import Foundation
-internal import GRDB
+internal import SQLStore
 package import SpindleText
 
 /// A browser's session, as it is stored: the digest of its cookie, never the cookie itself.
@@ -31,40 +30,38 @@ extension MCMSStore {
         digest: [UInt8], principal: String, credential: [UInt8], isVisitor: Bool, lifetimeMilliseconds: Int64
     ) async throws {
         let now = clock()
-        try await pool.write { db in
-            try db.execute(sql: "DELETE FROM webSession WHERE expiresAt <= ?", arguments: [now])
+        try await database.write { db in
+            try db.execute("DELETE FROM webSession WHERE expiresAt <= $1", [now])
             try db.execute(
-                sql: "INSERT INTO webSession (digest, principal, credential, isVisitor, createdAt, expiresAt) VALUES (?, ?, ?, ?, ?, ?)",
-                arguments: [Data(digest), principal, Data(credential), isVisitor, now, now.adding(milliseconds: lifetimeMilliseconds)])
+                "INSERT INTO webSession (digest, principal, credential, isVisitor, createdAt, expiresAt) VALUES ($1, $2, $3, $4, $5, $6)",
+                [digest, principal, credential, isVisitor, now, now.adding(milliseconds: lifetimeMilliseconds)])
+            // SQLite takes OFFSET after LIMIT only.
             try db.execute(
-                sql: """
-                    DELETE FROM webSession WHERE digest IN
-                        (SELECT digest FROM webSession WHERE principal = ? ORDER BY createdAt DESC, digest LIMIT -1 OFFSET ?)
-                    """,
-                arguments: [principal, Self.sessionsPerPrincipalMax])
+                """
+                DELETE FROM webSession WHERE digest IN
+                    (SELECT digest FROM webSession WHERE principal = $1 ORDER BY createdAt DESC, digest LIMIT $2 OFFSET $3)
+                """,
+                [principal, Int64.max, Self.sessionsPerPrincipalMax])
             try db.execute(
-                sql: """
-                    DELETE FROM webSession WHERE digest IN
-                        (SELECT digest FROM webSession ORDER BY createdAt DESC, digest LIMIT -1 OFFSET ?)
-                    """,
-                arguments: [Self.sessionsMax])
+                """
+                DELETE FROM webSession WHERE digest IN
+                    (SELECT digest FROM webSession ORDER BY createdAt DESC, digest LIMIT $1 OFFSET $2)
+                """,
+                [Int64.max, Self.sessionsMax])
         }
     }
 
     package func session(digest: [UInt8]) async throws -> WebSession? {
         let now = clock()
-        return try await pool.read { db in
-            guard
-                let row = try Row.fetchOne(
-                    db, sql: "SELECT * FROM webSession WHERE digest = ? AND expiresAt > ?", arguments: [Data(digest), now])
-            else { return nil }
-            let credential: Data = row["credential"]
+        return try await database.read { db in
+            guard let row = try db.row("SELECT * FROM webSession WHERE digest = $1 AND expiresAt > $2", [digest, now]) else { return nil }
             return WebSession(
-                principal: row["principal"], credential: Array(credential), isVisitor: row["isVisitor"], expiresAt: row["expiresAt"])
+                principal: try row.value("principal"), credential: try row.value("credential"), isVisitor: try row.value("isVisitor"),
+                expiresAt: try row.value("expiresAt"))
         }
     }
 
     package func endSession(digest: [UInt8]) async throws {
-        try await pool.write { try $0.execute(sql: "DELETE FROM webSession WHERE digest = ?", arguments: [Data(digest)]) }
+        _ = try await database.write { try $0.execute("DELETE FROM webSession WHERE digest = $1", [digest]) }
     }
 }

@@ -1,10 +1,10 @@
-internal import GRDB
 internal import Outbox
-import SpindleText
+internal import SQLStore
+internal import SpindleText
 
 /// One transaction of the domain: who caused it and when, and the two things that every change writes besides itself.
 struct MCMSTransaction {
-    let db: Database
+    let db: any SQLConnection
     let now: Timestamp
     let caller: Caller
 
@@ -13,11 +13,11 @@ struct MCMSTransaction {
         message: String? = nil
     ) throws {
         try db.execute(
-            sql: """
-                INSERT INTO historyEntry (routingId, jobId, event, approvalOutcome, generationOutcome, message, actor, principal, correlationId, time)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-            arguments: [routing, job, event, approval, generation, message, caller.actor, caller.principal, caller.correlationID, now])
+            """
+            INSERT INTO historyEntry (routingId, jobId, event, approvalOutcome, generationOutcome, message, actor, principal, correlationId, time)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            """,
+            [routing, job, event, approval, generation, message, caller.actor, caller.principal, caller.correlationID, now])
     }
 
     /// Announces a change on a topic. Rows of one routing are published in their order.
@@ -47,11 +47,11 @@ struct MCMSTransaction {
 
     /// Remembers that a message has had its effect, in the transaction of that effect.
     func markHandled(_ key: String) throws {
-        try db.execute(sql: "INSERT INTO handledMessage (messageKey, handledAt) VALUES (?, ?)", arguments: [key, now])
+        try db.execute("INSERT INTO handledMessage (messageKey, handledAt) VALUES ($1, $2)", [key, now])
     }
 
-    static func isHandled(_ db: Database, _ key: String) throws -> Bool {
-        try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM handledMessage WHERE messageKey = ?)", arguments: [key]) ?? false
+    static func isHandled(_ db: any SQLConnection, _ key: String) throws -> Bool {
+        try db.exists("SELECT 1 FROM handledMessage WHERE messageKey = $1", [key])
     }
 }
 
@@ -60,7 +60,7 @@ extension MCMSStore {
         by caller: Caller, _ body: @escaping @Sendable (MCMSTransaction) throws -> Value
     ) async throws -> Value {
         let clock = clock
-        return try await pool.write { db in
+        return try await database.write { db in
             // The time is read inside, so that of two changes the later one never has the earlier time.
             try body(MCMSTransaction(db: db, now: clock(), caller: caller))
         }
