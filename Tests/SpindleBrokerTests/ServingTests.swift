@@ -11,6 +11,34 @@ struct ServingTests {
 
     init() throws { folder = try TemporaryFolder() }
 
+    /// Neighbours in the log are read at once: only the compressed one of them is withheld, and only from those who declined.
+    @Test func aCompressedBodyIsGivenToThoseWhoCanExpandIt() async throws {
+        try await TestBroker.run(folder) { running in
+            let producer = try await running.client("admin", .lz4)
+            var compressed = MessageRecord(body: Array("block".utf8))
+            compressed.flags = .lz4
+            compressed.expandedByteCount = 100
+            let block = try TestClient.body { try compressed.encode(into: &$0) }
+            let records = [try TestClient.record("one"), block, try TestClient.record("two")]
+            #expect(try await producer.request(.publish, TestClient.publishBody("addin-result", records)).published() == [.ok])
+            for (capabilities, expected) in [(Capabilities.lz4, ["one", "block", "two"]), ([], ["one", "RECORD_COMPRESSED", "two"])] {
+                let reader = try await running.client("admin", capabilities)
+                let reply = try await reader.request(.browse, TestClient.body {
+                    BrowseRequest(queue: "addin-result", after: 0, messagesMax: 10, bytesMax: 1 << 16, parts: .records).encode(into: &$0)
+                })
+                try reply.requireSuccess()
+                let bytes = reply.body
+                var place = WireReader(bytes.span.bytes)
+                var texts: [String] = []
+                for item in try BrowseReplyHead(&place).items {
+                    let record = try place.span(Int(item.recordByteCount), "record")
+                    do throws(WireError) { texts.append(String(decoding: try RecordView.decode(record).body, as: UTF8.self)) } catch { texts.append(error.code.name) }
+                }
+                #expect(texts == expected)
+            }
+        }
+    }
+
     @Test func queuesOfTheConfigurationExistFromTheFirstStart() async throws {
         let queues = ["one", "two", "three"]
         try await TestBroker.run(folder, change: { $0.queues = queues.map { DeclaredQueue(name: $0) } }) { running in

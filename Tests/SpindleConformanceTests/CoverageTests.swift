@@ -42,6 +42,10 @@ import Testing
             let carriers = Set(FrameVector.all.filter { $0.meaning.contains("standInBytes") }.map(\.opcode))
             #expect(carriers == ["LEASE", "BROWSE", "GET", "TOPIC_EVENTS"], "wherever a stored record is sent")
         }
+        if status == ItemStatus(.recordCompressed) {
+            let carriers = Set(FrameVector.all.filter { $0.meaning.contains("withheld", in: "flags") }.map(\.opcode))
+            #expect(carriers == ["LEASE", "BROWSE", "GET", "TOPIC_EVENTS"], "wherever a stored record is sent")
+        }
         // One that this version does not send is among what a client must take all the same.
         let vectors = FrameVector.all + (status == ItemStatus(.cancelled) ? FrameVector.tolerated : [])
         #expect(vectors.contains { $0.direction == .reply && $0.meaning.statuses.contains(status.rawValue) }, "\(status)")
@@ -158,6 +162,14 @@ extension JSONValue {
     }
 
     func contains(_ member: String) -> Bool { objects.contains { $0[member] != nil } }
+
+    /// Whether an array named `member` anywhere inside has this text.
+    func contains(_ text: String, in member: String) -> Bool {
+        objects.contains { members in
+            guard case .array(let values) = members[member] else { return false }
+            return values.contains { (try? $0.textValue) == text }
+        }
+    }
 
     func texts(of member: String) -> Set<String> {
         Set(objects.compactMap { members in if case .text(let text) = members[member] { text } else { nil } })

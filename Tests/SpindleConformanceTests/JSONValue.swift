@@ -60,6 +60,12 @@ enum JSONValue: Decodable, Sendable {
         return values
     }
 
+    /// The texts in an array that may be absent.
+    func texts(in key: String) -> [String] {
+        guard case .array(let values) = self[key] else { return [] }
+        return values.compactMap { try? $0.textValue }
+    }
+
     func isNull(_ key: String) -> Bool {
         guard case .null = self[key] else { return false }
         return true

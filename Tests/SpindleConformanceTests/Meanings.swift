@@ -124,6 +124,8 @@ extension LeaseReplyHead {
 struct StoredRecord {
     let record: MessageRecord?
     let bytes: [UInt8]
+    /// What a stand-in means.
+    var status = ErrorCode.recordDamaged
 
     init(_ record: MessageRecord) throws {
         self.record = record
@@ -133,13 +135,29 @@ struct StoredRecord {
     init(in m: JSONValue) throws {
         guard let meaning = m["record"] else { throw JSONValue.WrongShape(key: "record") }
         guard meaning["standInBytes"] != nil else {
-            self = try StoredRecord(MessageRecord(meaning))
+            guard meaning.texts(in: "flags").contains("withheld") else {
+                self = try StoredRecord(MessageRecord(meaning))
+                return
+            }
+            record = nil
+            bytes = try Self.withheld(meaning)
+            status = .recordCompressed
             return
         }
         record = nil
         var place = [UInt8](repeating: 0xFF, count: try meaning.number("standInBytes"))
         place.withUnsafeMutableBytes { StandIn.write(into: $0) }
         bytes = place
+    }
+
+    /// What becomes of a record with the same headers and a compressed body of as many bytes, whatever they are.
+    private static func withheld(_ meaning: JSONValue) throws -> [UInt8] {
+        var record = try MessageRecord(meaning)
+        record.flags = .lz4
+        record.body = record.body.indices.map { UInt8(truncatingIfNeeded: $0 | 1) }
+        var bytes = try record.encoded()
+        bytes.withUnsafeMutableBytes { StandIn.withhold($0) }
+        return bytes
     }
 }
 

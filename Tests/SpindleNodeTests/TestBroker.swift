@@ -85,10 +85,11 @@ final class TestBroker {
     // MARK: Sessions
 
     func connect(
-        _ principal: Principal? = TestBroker.everything, client: String = "test", labels: [HelloRequest.Label] = []
+        _ principal: Principal? = TestBroker.everything, client: String = "test", labels: [HelloRequest.Label] = [],
+        capabilities: Capabilities = []
     ) -> SessionID {
         let session = connectOnly()
-        request(session, .hello) { HelloRequest(clientName: client, clientVersion: "1", labels: labels).encode(into: &$0) }
+        request(session, .hello) { HelloRequest(capabilities: capabilities, clientName: client, clientVersion: "1", labels: labels).encode(into: &$0) }
         request(session, .auth) { AuthRequest(method: .token, credential: "t").encode(into: &$0) }
         turn(authenticateAs: principal)
         received[session] = []
@@ -221,7 +222,7 @@ final class TestBroker {
             case .read(let session, let address, let count):
                 var record = [UInt8](repeating: 0, count: count)
                 record.withUnsafeMutableBytes { place in
-                    _ = StandIn.fill(place) { if damaged.contains(address) { throw Unreadable() } else { try reader.read(address: address, into: $0) } }
+                    _ = StandIn.fill(place, expands: node.expands(session)) { if damaged.contains(address) { throw Unreadable() } else { try reader.read(address: address, into: $0) } }
                 }
                 received[session, default: []] += record
                 noteOutput(session, count)

@@ -27,6 +27,10 @@ LZ4_BLOCK = bytes([0x8F]) + b"spindle " + struct.pack("<H", 8) + bytes([32]) + b
 assert wire.lz4_expand(LZ4_BLOCK, len(LZ4_TEXT)) == LZ4_TEXT
 COMPRESSED = {"flags": ["lz4"], "expandedBytes": len(LZ4_TEXT), "bodyHex": LZ4_BLOCK.hex()}
 DAMAGED = {"standInBytes": 52}
+# What a client without LZ4 gets in place of a compressed record: its headers, and as many zeros as its body has bytes.
+HEADED = {**COMPRESSED, "contentType": "text/plain", "taskType": "report"}
+WITHHELD = {**HEADED, "flags": ["withheld"], "bodyHex": bytes(len(LZ4_BLOCK)).hex()}
+assert len(wire.record(HEADED).data) == len(wire.record(WITHHELD).data)
 EMPTY = {"priority": 0, "bodyText": ""}
 BINARY = {"contentType": "application/octet-stream", "bodyHex": "00ff80fe0a0d"}
 
@@ -100,7 +104,7 @@ MESSAGES = [
      {"status": 1, "count": 1, "firstId": "0x20"}, {"status": wire.CODES["RECORD_CORRUPT"], "count": 1, "firstId": "0x0"}]}),
     ("publish refused", "PUBLISH", "error", failure("NO_SPACE", 2000, "the disk is nearly full: acks are taken, publishes are not")),
     ("each refusal of an item", "PUBLISH", "reply", {"runs": [{"status": wire.CODES[name], "count": 1, "firstId": "0x0"} for name in
-     ("RECORD_CORRUPT", "RECORD_INVALID", "RECORD_TOO_LARGE", "QUEUE_FULL", "SEQUENCE_OUT_OF_ORDER")]}),
+     ("RECORD_CORRUPT", "RECORD_INVALID", "RECORD_TOO_LARGE", "QUEUE_FULL", "SEQUENCE_OUT_OF_ORDER", "RECORD_COMPRESSED")]}),
     ("duplicate of a message in the same frame", "PUBLISH", "reply", {"runs": [{"status": 0, "count": 1, "firstId": "0x10000000020"},
      {"status": 1, "count": 1, "firstId": "0x0"}]}),
     ("publish too old to tell", "PUBLISH", "reply", {"runs": [{"status": wire.CODES["SEQUENCE_OUT_OF_ORDER"], "count": 2, "firstId": "0x0"}]}),
@@ -119,6 +123,10 @@ MESSAGES = [
     ("leased from a dead-letter queue among several", "LEASE", "reply", {"leaseMs": 30000, "messages": [
         {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000900000, "record": BINARY}],
         "deadLetters": [HISTORY], "queueIndex": 0}),
+    ("leased, one withheld from a client without LZ4", "LEASE", "reply", {"leaseMs": 30000, "messages": [
+        {"id": "0x10000000020", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000123, "record": PLAIN},
+        {"id": "0x10000000040", "epoch": 2, "attempt": 2, "storedAtMs": 1780000000456, "record": WITHHELD},
+        {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000000789, "record": BINARY}]}),
     ("nothing came", "LEASE", "reply", {"leaseMs": 30000, "messages": []}),
     ("leased from a dead-letter queue", "LEASE", "reply", {"leaseMs": 30000, "messages": [
         {"id": "0x10000000080", "epoch": 1, "attempt": 1, "storedAtMs": 1780000900000, "record": BINARY}],
@@ -218,6 +226,9 @@ QUEUES = [
          "percent": None, "note": "", "record": DAMAGED},
         {"id": "0x10000000060", "state": "ready", "epoch": 0, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
          "percent": None, "note": "", "record": EMPTY}]}),
+    ("browsed, one withheld from a client without LZ4", "BROWSE", "reply", {"next": "0x0", "messages": [
+        {"id": "0x10000000020", "state": "ready", "epoch": 0, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
+         "percent": None, "note": "", "record": WITHHELD}]}),
     ("nothing on this page", "BROWSE", "reply", {"next": "0x20000000000", "messages": []}),
     ("get", "GET", "request", {"queue": "esprit-gen.dead", "id": "0x10000000020", "parts": ["records", "histories"]}),
     ("got a dead letter", "GET", "reply", {"next": "0x0", "messages": [
@@ -226,6 +237,9 @@ QUEUES = [
     ("got a damaged one", "GET", "reply", {"next": "0x0", "messages": [
         {"id": "0x10000000020", "state": "leased", "epoch": 3, "attempts": 3, "storedAtMs": 1780000000123, "dueAtMs": 1780000030456,
          "holder": "worker cam-03", "percent": None, "note": "", "record": DAMAGED}]}),
+    ("got one that is withheld", "GET", "reply", {"next": "0x0", "messages": [
+        {"id": "0x10000000020", "state": "ready", "epoch": 0, "attempts": 0, "storedAtMs": 1780000000123, "dueAtMs": 0, "holder": "",
+         "percent": None, "note": "", "record": WITHHELD}]}),
     ("get refused", "GET", "error", failure("NO_SUCH_MESSAGE", message="'esprit-gen' has no message 0x20")),
     ("cancel", "CANCEL", "request", {"queue": "esprit-gen", "reason": "주문이 취소되었습니다", "ids": ["0x10000000020", "0x40", "0x60", "0x80"]}),
     ("cancelled", "CANCEL", "reply", {"items": [{"status": 0, "was": "ready"}, {"status": 0, "was": "leased"}, {"status": 0, "was": "delayed"},
@@ -266,6 +280,9 @@ TOPICS = [
         {"offset": "0x10000000300", "storedAtMs": 1780000000124, "topic": "addin.job.updated", "record": COMPRESSED}]}),
     ("events, one damaged", "TOPIC_EVENTS", "push", {"subscriptionId": 1, "epoch": "0x123456789abcdef", "events": [
         {"offset": "0x10000000200", "storedAtMs": 1780000000123, "topic": "addin.job.created", "record": {"standInBytes": 20}},
+        {"offset": "0x10000000300", "storedAtMs": 1780000000124, "topic": "addin.job.updated", "record": PLAIN}]}),
+    ("events, one withheld from a client without LZ4", "TOPIC_EVENTS", "push", {"subscriptionId": 1, "epoch": "0x123456789abcdef", "events": [
+        {"offset": "0x10000000200", "storedAtMs": 1780000000123, "topic": "addin.job.created", "record": WITHHELD},
         {"offset": "0x10000000300", "storedAtMs": 1780000000124, "topic": "addin.job.updated", "record": PLAIN}]}),
     ("gap", "TOPIC_GAP", "push", {"subscriptionId": 1, "cursor": "123456789abcdef:10000000000", "reason": "보존 기간이 지났습니다"}),
     ("declare retention", "TOPIC_DECLARE", "request", {"pattern": "addin.*", "retention": {"ageMsMax": 604800000, "bytesMax": 1073741824, "eventsMax": 100000}}),

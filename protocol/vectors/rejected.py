@@ -35,10 +35,10 @@ def publish(record, count=1, queue="q", byte_count=None, tail=b""):
     return body.raw(data).raw(tail)
 
 
-def bad_record(name, record, error="RECORD_INVALID", item=0):
+def bad_record(name, record, error="RECORD_INVALID", item=0, **more):
     """Behind a good one, where `item` is 1: only the bad one is spoilt."""
     data = wire.record(PLAIN).data * item + record.data
-    return request(name, "PUBLISH", publish(data, count=item + 1), error, item=item)
+    return request(name, "PUBLISH", publish(data, count=item + 1), error, item=item, **more)
 
 
 def hello(**more):
@@ -198,6 +198,10 @@ REJECTED = [
     bad_record("priority 255 behind a good record", wire.record({**PLAIN, "priority": 255}), item=1),
     bad_record("record version 2", wire.record(PLAIN, version=2)),
     bad_record("a stand-in, which only a broker makes", wire.stand_in(24)),
+    bad_record("a withheld record, which only a broker makes", wire.record({"expandedBytes": 64, "flags": ["withheld"], "bodyHex": "00" * 20})),
+    bad_record("withheld without being a stand-in", wire.record(PLAIN, flags=0x40)),
+    bad_record("LZ4 from a client that declined it", wire.record({**PLAIN, "flags": ["lz4"], "expandedBytes": 64}), "RECORD_COMPRESSED", item=1,
+               judge="broker"),
     bad_record("unknown record flag", wire.record(PLAIN, flags=2)),
     bad_record("header bytes past the record", wire.record(PLAIN, header_bytes=500)),
     bad_record("body bytes past the record", wire.record(PLAIN, body_bytes=2**32 - 1)),

@@ -32,7 +32,7 @@ ERRORS = {
     40: ("HEARTBEAT_MISSED", "connection", True), 41: ("SLOW_READER", "connection", True),
     42: ("TOO_MANY_CONNECTIONS", "connection", True), 43: ("TIMED_OUT", "request", True),
     44: ("CANCELLED", "item", False), 45: ("CONFLICT", "request", False), 46: ("NOT_OWNER", "request", True),
-    47: ("RECORD_DAMAGED", "item", False),
+    47: ("RECORD_DAMAGED", "item", False), 48: ("RECORD_COMPRESSED", "item", False),
 }
 CODES = {name: code for code, (name, _, _) in ERRORS.items()}
 RADII = {"item": 0, "request": 1, "connection": 2}
@@ -157,6 +157,9 @@ def header(id, value):
     return Fields().u8(id).u16(len(data)).raw(data)
 
 
+RECORD_FLAGS = {"lz4": 0x01, "withheld": 0xC0}
+
+
 def record(m, crc=None, length=None, version=1, flags=None, header_bytes=None, body_bytes=None, extra=b""):
     """One message record from its meaning; the keyword arguments put a fault into it."""
     if "standInBytes" in m:
@@ -176,7 +179,7 @@ def record(m, crc=None, length=None, version=1, flags=None, header_bytes=None, b
     headers.raw(extra)
     body = bytes.fromhex(m["bodyHex"]) if "bodyHex" in m else m["bodyText"].encode("utf-8")
     rest = Fields()
-    rest.u8(version).u8((1 if "lz4" in m.get("flags", []) else 0) if flags is None else flags)
+    rest.u8(version).u8(sum(RECORD_FLAGS[flag] for flag in m.get("flags", [])) if flags is None else flags)
     rest.u8(m.get("priority", 4)).u8(0)
     rest.u16(len(headers.data) if header_bytes is None else header_bytes).u16(0)
     rest.u32(len(body) if body_bytes is None else body_bytes)

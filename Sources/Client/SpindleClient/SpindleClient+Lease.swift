@@ -115,7 +115,7 @@ extension SpindleClient {
     ///   settlements, where the repetition found the leases gone: most likely the first one was carried out. Each batch must fit a frame together with the others.
     public func settle(_ settlement: Settlement) async throws {
         let link = anyLink()
-        let frame = try SettlementEncoder.encode(settlement, compressionThreshold: configuration.compressionThreshold)
+        let frame = try SettlementEncoder.encode(settlement, compressionThreshold: configuration.ownCompressionThreshold)
         let reply = try await send(.settle, .plain(frame), on: link, afterLoss: .repeatedAsNamed)
         _ = try read(reply, .settle, on: link) { body throws(WireError) in try SettleReply(body) }
     }

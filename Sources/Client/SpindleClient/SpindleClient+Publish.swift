@@ -10,7 +10,7 @@ extension SpindleClient {
     ///   been stored.
     public func publish(_ messages: [Message], to queue: String) async throws -> [PublishOutcome] {
         let batches = try RecordCodec.batches(
-            of: messages, compressionThreshold: configuration.compressionThreshold, bytesMax: link(for: queue).batchBytes)
+            of: messages, compressionThreshold: configuration.ownCompressionThreshold, bytesMax: link(for: queue).batchBytes)
         return try await publish(batches, to: queue)
     }
 
@@ -53,7 +53,7 @@ extension SpindleClient {
     public func publish(events: [Message], toTopic topic: String) async throws -> [TopicCursor] {
         let link = link(for: topic)
         let batches = try RecordCodec.batches(
-            of: events, compressionThreshold: configuration.compressionThreshold, bytesMax: link.batchBytes)
+            of: events, compressionThreshold: configuration.ownCompressionThreshold, bytesMax: link.batchBytes)
         var cursors: [TopicCursor] = []
         for (batch, answer) in try await sendAll(batches, .topicPublish, name: topic, on: link) {
             let reply = try answer.get()

@@ -13,7 +13,7 @@ package enum Effect: Equatable, Sendable {
     /// Write this range of the outbox's bytes to the session.
     case bytes(SessionID, Swift.Range<Int>)
     /// Write `count` bytes of the log from `address` on to the session: one stored record, which is durable. One that is damaged or can't be
-    /// read is replaced by a ``StandIn``.
+    /// read is replaced by a ``StandIn``, and so is a compressed one unless the session ``Node/expands(_:)``.
     case read(SessionID, address: UInt64, count: Int)
     /// Read these bytes of the log, which are durable, and call ``Node/fetched(_:bytes:now:)`` with all of them.
     case fetch(ticket: UInt64, ranges: [Range])

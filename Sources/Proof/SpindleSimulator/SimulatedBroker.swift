@@ -387,13 +387,13 @@ package final class SimulatedBroker {
                     performing.writer.withUnsafeBytes { frame.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[range])) }
                     deliverIfWhole(session, range.count)
                 case .read(let session, let address, let count):
-                    read(address, count)
+                    read(session, address, count)
                     var total = count
                     // Neighbours go out at once, as from the real shell.
                     while index < performing.effects.count,
                         case .read(session, let next, let more) = performing.effects[index], next == address + UInt64(total)
                     {
-                        read(next, more)
+                        read(session, next, more)
                         total += more
                         index += 1
                     }
@@ -431,12 +431,13 @@ package final class SimulatedBroker {
         if isWhole { node.fetched(ticket, bytes: bytes.span.bytes, now: now) } else { node.fetched(ticket, bytes: nil, now: now) }
     }
 
-    private func read(_ address: UInt64, _ count: Int) {
+    private func read(_ session: SessionID, _ address: UInt64, _ count: Int) {
         let start = frame.count
         frame.append(contentsOf: repeatElement(0, count: count))
         let reader = recovered.makeReader(storage: storage)
+        let expands = node.expands(session)
         frame.withUnsafeMutableBytes { bytes in
-            _ = StandIn.fill(UnsafeMutableRawBufferPointer(rebasing: bytes[start...])) { try reader.read(address: address, into: $0) }
+            _ = StandIn.fill(UnsafeMutableRawBufferPointer(rebasing: bytes[start...]), expands: expands) { try reader.read(address: address, into: $0) }
         }
     }
 

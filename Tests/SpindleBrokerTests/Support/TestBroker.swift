@@ -68,9 +68,9 @@ struct RunningBroker {
     func raw(reads: Bool = true) async throws -> TestClient { try await TestClient.connect(port: broker.ports[0], reads: reads) }
 
     /// A client that has said HELLO and who it is.
-    func client(_ principal: String = "admin") async throws -> TestClient {
+    func client(_ principal: String = "admin", _ capabilities: Capabilities = []) async throws -> TestClient {
         let client = try await raw()
-        _ = try await client.hello()
+        _ = try await client.hello(capabilities)
         let reply = try await client.authenticate(token: try token(principal))
         try reply.requireSuccess()
         return client

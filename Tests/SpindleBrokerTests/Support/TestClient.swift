@@ -128,8 +128,8 @@ final class TestClient: Sendable {
 
     // MARK: The protocol
 
-    func hello() async throws -> HelloReply {
-        let reply = try await request(.hello, Self.body { HelloRequest(clientName: "test", clientVersion: "1").encode(into: &$0) })
+    func hello(_ capabilities: Capabilities = []) async throws -> HelloReply {
+        let reply = try await request(.hello, Self.body { HelloRequest(capabilities: capabilities, clientName: "test", clientVersion: "1").encode(into: &$0) })
         try reply.requireSuccess()
         return try HelloReply(reply.body.span.bytes)
     }

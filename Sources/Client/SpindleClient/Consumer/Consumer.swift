@@ -6,7 +6,7 @@ extension SpindleClient {
     public func makeConsumer(queue: String, configuration: Consumer.Configuration = .init()) -> Consumer {
         Consumer(ConsumerCore(
             queue: queue, configuration: configuration, link: link(for: queue), logger: logger,
-            compressionThreshold: self.configuration.compressionThreshold))
+            compressionThreshold: self.configuration.ownCompressionThreshold))
     }
 }
 

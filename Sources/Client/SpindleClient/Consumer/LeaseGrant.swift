@@ -49,9 +49,11 @@ struct LeaseGrant: Sendable {
 
 extension NegativeAcknowledgement {
     /// What becomes of a delivery whose record can't be decoded. A record that its producer made so is dead at once: no later attempt would do
-    /// better. One that the broker can't read now is tried again, as the disk may do better later; at the queue's limit of attempts it is dead.
+    /// better. One that the broker can't read now is tried again, as the disk may do better later; so is one that only a client with LZ4 can
+    /// read. At the queue's limit of attempts they are dead.
     init(undecodable token: DeliveryToken, because error: SpindleError) {
-        self.init(token: token, disposition: error.code == .recordDamaged ? .retry : .dead, reason: error.description)
+        let mayDoBetter = error.code == .recordDamaged || error.code == .recordCompressed
+        self.init(token: token, disposition: mayDoBetter ? .retry : .dead, reason: error.description)
     }
 }
 

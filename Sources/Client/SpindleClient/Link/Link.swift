@@ -392,7 +392,8 @@ final class Link: @unchecked Sendable, ConnectionOwner {
 extension ConnectionMachine.Settings {
     init(_ configuration: ClientConfiguration) {
         let hello = HelloRequest(
-            capabilities: [.lz4, .settleIdentity], clientName: configuration.clientName.cut(toBytes: WireLimits.nameBytesMax),
+            capabilities: configuration.acceptsCompression ? [.lz4, .settleIdentity] : .settleIdentity,
+            clientName: configuration.clientName.cut(toBytes: WireLimits.nameBytesMax),
             clientVersion: SpindleClient.version,
             labels: configuration.labels.prefix(WireLimits.labelsMax).map { HelloRequest.Label(name: $0.name, value: $0.value) })
         let auth: Authentication =

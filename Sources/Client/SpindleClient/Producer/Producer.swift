@@ -7,7 +7,7 @@ extension SpindleClient {
     public func makeProducer(queue: String, configuration: Producer.Configuration = .init()) -> Producer {
         Producer(
             queue: queue, configuration: configuration, link: link(for: queue),
-            compressionThreshold: self.configuration.compressionThreshold)
+            compressionThreshold: self.configuration.ownCompressionThreshold)
     }
 }
 

@@ -96,6 +96,9 @@ public struct ClientConfiguration: Sendable {
     public var waitingMax: Int
     /// Bodies of at least this many bytes are compressed (LZ4) where that makes them smaller; nil: never.
     public var compressionThreshold: Int?
+    /// False: the broker gives this client no compressed body, and takes none of it. The messages of producers that compress can't be read
+    /// then: ``SpindleError/Code/recordCompressed``.
+    public var acceptsCompression = true
     public var backoff: Backoff
     /// The clock on which leases run: ``BootTime``, or a test's.
     package var bootNanoseconds: @Sendable () -> UInt64 = BootTime.nanoseconds
@@ -120,6 +123,9 @@ public struct ClientConfiguration: Sendable {
         self.compressionThreshold = compressionThreshold
         self.backoff = backoff
     }
+
+    /// What is compressed.
+    var ownCompressionThreshold: Int? { acceptsCompression ? compressionThreshold : nil }
 
     /// One broker.
     public init(host: String, port: Int, credential: Credential, tls: TLS? = nil, clientName: String = "spindle-swift") {

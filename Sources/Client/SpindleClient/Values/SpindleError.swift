@@ -51,6 +51,8 @@ public struct SpindleError: Error, Sendable, CustomStringConvertible {
         public static let notOwner = Code(.notOwner)
         /// The broker cannot read the record that it stored.
         public static let recordDamaged = Code(.recordDamaged)
+        /// The body is compressed, and the client declined LZ4.
+        public static let recordCompressed = Code(.recordCompressed)
 
         /// No connection could be made.
         public static let connectFailed = Code(rawValue: 0x8001)
@@ -136,6 +138,7 @@ extension SpindleError {
         case .recordInvalid: "its format is not valid"
         case .recordTooLarge: "it is too large"
         case .recordDamaged: "the broker cannot read it any more: its stored bytes are damaged"
+        case .recordCompressed: "its body is compressed, and this client declined LZ4"
         case .noSuchMessage: "there is no such message"
         case .leaseLost: "the lease is held no more"
         case .cancelled: "it was cancelled"

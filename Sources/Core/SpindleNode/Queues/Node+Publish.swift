@@ -69,7 +69,7 @@ extension Node {
         let queue = try publishTarget(request, batch.queue)
         try checkNotPaused(queue)
         try checkRoom(forPublishOf: batch.records.byteCount)
-        var keys = BatchKeys()
+        var keys = BatchKeys(expands: expands(request.session))
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .queue(queue), now: request.now,
             batch: &keys)
@@ -93,7 +93,7 @@ extension Node {
         try Self.allow(request.principal.topicPublish, batch.queue, "publish to topic", request.principal)
         try checkRoom(forPublishOf: batch.records.byteCount)
         let (topic, isNew) = try topicTarget(batch.queue)
-        var keys = BatchKeys()
+        var keys = BatchKeys(expands: expands(request.session))
         let admission = try admit(
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .topic(isNew ? nil : topic),
             now: request.now, batch: &keys)
@@ -189,6 +189,8 @@ extension Node {
 
     /// What a request holds for one target: deduplication keys, and what was accepted of its earlier groups.
     struct BatchKeys {
+        /// The client may send compressed bodies.
+        let expands: Bool
         var seen: Set<ByteText> = []
         var acceptedBytes = 0
         var acceptedCount = 0
@@ -196,6 +198,8 @@ extension Node {
         var keyBytes = 0
         /// Records that may begin a group each.
         var groupsBegun = 0
+
+        init(expands: Bool) { self.expands = expands }
 
         mutating func accept(_ attributes: RecordAttributes, remembers: Bool) {
             if attributes.group != nil { groupsBegun += 1 }
@@ -220,6 +224,10 @@ extension Node {
             let attributes = try RecordView.attributes(of: records.extracting(range))
             guard range.count <= configuration.frameBytesMax - Self.recordFrameMargin else {
                 throw WireError(.recordTooLarge, "the record takes \(range.count) bytes: at most \(configuration.frameBytesMax - Self.recordFrameMargin) are allowed")
+            }
+            guard keys.expands || !attributes.isCompressed else {
+                throw WireError(
+                    .recordCompressed, "the body is compressed, and this connection declined LZ4: connect with capability bit 0, or publish it plain")
             }
             guard case .queue(let number) = target else {
                 admission.accept(index: index, range: range)
@@ -276,13 +284,13 @@ extension Node {
         }
     }
 
-    func hasRoom(_ queue: Int, more: Int, _ admission: Admission, after earlier: BatchKeys = BatchKeys()) -> Bool {
+    func hasRoom(_ queue: Int, more: Int, _ admission: Admission, after earlier: BatchKeys? = nil) -> Bool {
         let lengthMax = state.engine.queues[queue].policy.lengthMax
         let bytesMax = state.engine.queues[queue].policy.bytesMax
         guard lengthMax > 0 || bytesMax > 0 else { return true }
         let counts = state.engine.queues[queue].counts
-        return (lengthMax == 0 || counts.length + UInt64(earlier.acceptedCount + admission.acceptedCount) < lengthMax)
-            && (bytesMax == 0 || counts.bytes + UInt64(earlier.acceptedBytes + admission.acceptedBytes + more) <= bytesMax)
+        return (lengthMax == 0 || counts.length + UInt64((earlier?.acceptedCount ?? 0) + admission.acceptedCount) < lengthMax)
+            && (bytesMax == 0 || counts.bytes + UInt64((earlier?.acceptedBytes ?? 0) + admission.acceptedBytes + more) <= bytesMax)
     }
 
     private mutating func writePublish(_ kind: OperationKind, target: UInt32, _ admission: Admission, _ batch: borrowing PublishRequest) {

@@ -367,7 +367,7 @@ extension Node {
             }
             let records = settle.body.extracting(group.records)
             // Groups of one queue are judged together: a key of the first is known to the second, and both need room.
-            var batch = BatchKeys()
+            var batch = BatchKeys(expands: expands(request.session))
             if case .queue = target { batch = earlier[number] ?? batch }
             let admission = try admit(
                 records, count: group.count, producer: 0, firstSequence: 0, to: target, now: request.now, batch: &batch)

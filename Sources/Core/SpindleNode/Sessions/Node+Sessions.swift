@@ -38,6 +38,9 @@ extension Node {
         }
     }
 
+    /// Whether the client can expand a compressed body; from one that cannot it is withheld, and none is taken. See ``StandIn``.
+    package func expands(_ session: SessionID) -> Bool { sessions[session]?.capabilities.contains(.lz4) == true }
+
     package func isAuthenticated(_ session: SessionID) -> Bool { sessions[session]?.principal != nil }
 
     /// The bytes of this session can't be taken apart into frames: it is told why, and closed.
@@ -92,9 +95,11 @@ extension Node {
         sessions[session]?.clientName = request.clientName
         sessions[session]?.clientVersion = request.clientVersion
         sessions[session]?.labels = request.labels
+        let capabilities = request.capabilities.intersection([.lz4, .settleIdentity])
+        sessions[session]?.capabilities = capabilities
         sessions[session]?.state = .awaitingAuthentication
         let reply = HelloReply(
-            version: min(request.versionMax, ProtocolVersion.max), capabilities: request.capabilities.intersection([.lz4, .settleIdentity]),
+            version: min(request.versionMax, ProtocolVersion.max), capabilities: capabilities,
             frameBytesMax: UInt32(configuration.frameBytesMax), inFlightMax: UInt32(configuration.inFlightMax),
             heartbeatMilliseconds: configuration.heartbeatMilliseconds, serverID: configuration.serverID,
             serverName: configuration.serverName, serverVersion: configuration.serverVersion,

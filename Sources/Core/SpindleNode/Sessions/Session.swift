@@ -32,6 +32,8 @@ struct Session: Sendable {
     var connectedAt: UInt64
     var heardAt: UInt64
     var labels: [HelloRequest.Label] = []
+    /// What both sides named.
+    var capabilities: Capabilities = []
     /// `principal/client`, for leases and attempts.
     var holder = ""
     /// Its principal's; see ``Quotas``.

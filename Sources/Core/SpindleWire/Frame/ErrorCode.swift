@@ -33,12 +33,13 @@ package enum ErrorCode: UInt16, CaseIterable, Sendable {
     case conflict = 45
     case notOwner = 46
     case recordDamaged = 47
+    case recordCompressed = 48
 
     /// What the error spoils: one item of a batch, the request, or the connection.
     package var blastRadius: BlastRadius {
         switch self {
         case .recordCorrupt, .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .cancelled, .queueFull, .sequenceOutOfOrder,
-            .recordDamaged: .item
+            .recordDamaged, .recordCompressed: .item
         case .malformedFrame, .frameTooLarge, .unsupportedVersion, .helloRequired, .notAuthenticated, .authenticationFailed,
             .heartbeatMissed, .slowReader, .tooManyConnections: .connection
         case .unsupported, .permissionDenied, .invalidArgument, .unknownCriticalTag, .noSuchQueue, .noSpace, .tooManyInFlight,
@@ -54,7 +55,7 @@ package enum ErrorCode: UInt16, CaseIterable, Sendable {
         case .malformedFrame, .frameTooLarge, .unsupportedVersion, .unsupported, .helloRequired, .notAuthenticated,
             .authenticationFailed, .permissionDenied, .invalidArgument, .unknownCriticalTag, .noSuchQueue, .recordCorrupt,
             .recordInvalid, .recordTooLarge, .leaseLost, .noSuchMessage, .sequenceOutOfOrder, .noSuchTopic, .cancelled, .conflict,
-            .recordDamaged: false
+            .recordDamaged, .recordCompressed: false
         }
     }
 
@@ -93,6 +94,7 @@ package enum ErrorCode: UInt16, CaseIterable, Sendable {
         case .conflict: "CONFLICT"
         case .notOwner: "NOT_OWNER"
         case .recordDamaged: "RECORD_DAMAGED"
+        case .recordCompressed: "RECORD_COMPRESSED"
         }
     }
 }

@@ -52,6 +52,8 @@ package struct RecordFlags: OptionSet, Sendable {
     package static let lz4 = RecordFlags(rawValue: 1)
     /// Set by the broker alone: these bytes stand for a record that it cannot read. See ``StandIn``.
     package static let standIn = RecordFlags(rawValue: 0x80)
+    /// With ``standIn``: the body is kept from a client that cannot expand it; the headers are the record's own.
+    package static let withheld = RecordFlags(rawValue: 0x40)
 }
 
 /// Header ids of a message record. Unknown ids below 128 are kept and passed on; from 128 on they are refused.

@@ -9,6 +9,8 @@ package struct RecordAttributes: Equatable, Sendable {
     package var group: String?
     /// nil for an empty one, which is none.
     package var deduplicationKey: String?
+    /// The body is an LZ4 block.
+    package var isCompressed = false
 }
 
 /// Reads records out of a run of concatenated records.
@@ -36,6 +38,7 @@ package enum RecordView {
         var attributes = RecordAttributes()
         attributes.byteCount = record.byteCount
         attributes.priority = fields.priority
+        attributes.isCompressed = fields.flags.contains(.lz4)
         var headers = HeaderReader(record.extracting(fields.headers))
         while let header = try headers.next() {
             switch header.id {
@@ -66,10 +69,21 @@ package enum RecordView {
     /// headers.
     package static func checkWhole(_ record: RawSpan) throws(WireError) { _ = try Fields(record) }
 
+    /// Where the compressed body of a record lies that was checked; nil where the body is plain.
+    static func compressedBody(of record: RawSpan) -> Range<Int>? {
+        guard let fields = try? Fields(record, checksumIsKnown: true), fields.flags.contains(.lz4) else { return nil }
+        return fields.body
+    }
+
     /// The whole message, headers and body copied out; the consumer's half. Checks like ``attributes(of:)``, and throws
-    /// ``ErrorCode/recordDamaged`` for a ``StandIn``.
+    /// ``ErrorCode/recordDamaged`` or ``ErrorCode/recordCompressed`` for a ``StandIn``.
     package static func decode(_ record: RawSpan) throws(WireError) -> MessageRecord {
         var fields = try Fields(record, mayStandIn: true)
+        guard !fields.flags.contains([.standIn, .withheld]) else {
+            throw WireError(
+                .recordCompressed,
+                "the body is compressed, and this connection declined LZ4: connect with capability bit 0, or have the producer publish it plain")
+        }
         guard !fields.flags.contains(.standIn) else {
             throw WireError(.recordDamaged, "the broker cannot read this record any more: its stored bytes are damaged")
         }
@@ -122,7 +136,9 @@ package enum RecordView {
                 let version = try reader.u8("record version")
                 guard version == MessageRecord.version else { throw WireError(.recordInvalid, "record version \(version): only 1 is known") }
                 flags = RecordFlags(rawValue: try reader.u8("record flags"))
-                guard flags.subtracting(mayStandIn ? [.lz4, .standIn] : .lz4).isEmpty else {
+                guard flags.subtracting(mayStandIn ? [.lz4, .standIn, .withheld] : .lz4).isEmpty,
+                    !flags.contains(.withheld) || flags == [.standIn, .withheld]
+                else {
                     throw WireError(.recordInvalid, "record flags \(flags.rawValue): only 1 (LZ4) is known")
                 }
                 priority = try reader.u8("priority")

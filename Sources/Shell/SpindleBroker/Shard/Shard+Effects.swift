@@ -57,18 +57,19 @@ extension Shard {
     }
 
     /// Writes the records that begin at `address`, `recordSizes` bytes each and `count` in all. One that is damaged or can't be read is replaced by
-    /// a stand-in; the others of the frame are as they were stored.
+    /// a stand-in, and so is a compressed one for a client that declined LZ4; the others of the frame are as they were stored.
     private func read(_ session: SessionID, address: UInt64, count: Int) {
         guard let connection = connections[session], connection.isOpen else { return }
         var damage: [Int: any Error] = [:]
+        let expands = node.expands(session)
         connection.withOutput { output in
             output.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
                 let space = UnsafeMutableRawBufferPointer(rebasing: space[..<count])
                 do {
                     try files.reader.read(address: address, into: space)
-                    damage = StandIn.replaceDamaged(in: space, sizes: recordSizes)
+                    damage = StandIn.replace(in: space, sizes: recordSizes, expands: expands)
                 } catch {
-                    damage = readSingly(address, into: space)
+                    damage = readSingly(address, into: space, expands: expands)
                 }
                 return count
             }
@@ -83,12 +84,12 @@ extension Shard {
     }
 
     /// Part of them can't be read: which one shows when each is read by itself.
-    private func readSingly(_ address: UInt64, into space: UnsafeMutableRawBufferPointer) -> [Int: any Error] {
+    private func readSingly(_ address: UInt64, into space: UnsafeMutableRawBufferPointer, expands: Bool) -> [Int: any Error] {
         var damage: [Int: any Error] = [:]
         var offset = 0
         for (index, size) in recordSizes.enumerated() {
             let record = UnsafeMutableRawBufferPointer(rebasing: space[offset..<(offset + size)])
-            damage[index] = StandIn.fill(record) { try files.reader.read(address: address + UInt64(offset), into: $0) }
+            damage[index] = StandIn.fill(record, expands: expands) { try files.reader.read(address: address + UInt64(offset), into: $0) }
             offset += size
         }
         return damage
