@@ -69,6 +69,38 @@ import Testing
         #expect(try await database.names() == [])
     }
 
+    @Test func aDatabaseThatIsBusyOrFullIsTemporary() async throws {
+        let file = try TemporaryFile()
+        defer { file.remove() }
+        let database = try file.open()
+        let other = try file.open()
+        // Of this connection alone: the test need not wait as long as a program does.
+        try await database.write { _ = try $0.rows("PRAGMA busy_timeout = 1") }
+        let begun = AsyncStream<Void>.makeStream()
+        let release = DispatchSemaphore(value: 0)
+        async let holder: Void = other.write { _ in
+            begun.continuation.yield()
+            release.wait()
+        }
+        _ = await begun.stream.first { _ in true }
+        let busy = await #expect(throws: SQLError.self) { try await database.write(Self.add(1, "a")) }
+        release.signal()
+        try await holder
+        let full = await #expect(throws: SQLError.self) {
+            try await database.write { db in
+                _ = try db.rows("PRAGMA max_page_count = 1")
+                for id in 1...100 { try Self.add(id, String(repeating: "\(id)", count: 1_000))(db) }
+            }
+        }
+        guard case .busy = busy, case .full = full else {
+            Issue.record("not busy and full: \(String(describing: busy)), \(String(describing: full))")
+            return
+        }
+        #expect(busy?.isTemporary == true)
+        #expect(full?.isTemporary == true)
+        #expect(try await database.names() == [])
+    }
+
     @Test func commitsAreToldUntilTheObservationIsCancelled() async throws {
         let file = try TemporaryFile()
         defer { file.remove() }
