@@ -11,6 +11,8 @@ public enum TaskOutcome: Sendable {
     case doneWithResult([UInt8], publish: [OutgoingMessage] = [])
     /// Another attempt after this long (nil: by the queue's back-off); dead at the queue's attempt limit.
     case retry(after: Duration? = nil, reason: String)
+    /// What the task needs is not there, and no fault of the task: ready again after this long, and the attempt does not count.
+    case postpone(for: Duration, reason: String)
     /// To the dead-letter queue: no later attempt would do better.
     case dead(reason: String)
     /// It was cancelled, and the handler stopped: acknowledged.
@@ -21,6 +23,7 @@ public enum TaskOutcome: Sendable {
         switch self {
         case .done, .doneAndPublish, .doneWithResult: "done"
         case .retry: "retry"
+        case .postpone: "postponed"
         case .dead: "dead"
         case .cancelled: "cancelled"
         }

@@ -9,7 +9,7 @@ internal import Tracing
 struct TaskRun: Sendable {
     /// How it ended, as metrics and spans name it.
     enum End: String, Sendable {
-        case done, retry, dead, cancelled
+        case done, retry, dead, cancelled, postponed
         /// The handler threw.
         case failed
         /// Somebody else has the task; what the handler made of it is discarded.
@@ -151,6 +151,9 @@ struct TaskRun: Sendable {
         case .retry(let delay, let reason):
             context.logger.info("task given back", metadata: ["reason": "\(reason)"])
             return await giveBack(.retry, delay: delay, reason: reason, end: .retry, logger: context.logger)
+        case .postpone(let delay, let reason):
+            context.logger.info("task postponed", metadata: ["reason": "\(reason)", "delay": "\(delay)"])
+            return await giveBack(.release, delay: delay, reason: reason, end: .postponed, logger: context.logger)
         case .dead(let reason):
             context.logger.error("audit.error", metadata: ["error": "\(reason)", "outcome": "dead"])
             return await giveBack(.dead, reason: reason, end: .dead, logger: context.logger)
