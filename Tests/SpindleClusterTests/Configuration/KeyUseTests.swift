@@ -45,11 +45,20 @@ import Testing
         .replacing("    listen: 127.0.0.1\n", with: "    listen: 127.0.0.1\n    allowPlaintext: false\n    tls: {certificate: w.pem, key: w.key}\n")
         .replacing("    signInVisitors: true\n", with: "    signInVisitors: false\n    origins: [https://a.example]\n")
         .replacing("  database: mcms/mcms.sqlite\n", with: "  database: mcms/mcms.sqlite\n  approval: anyone\n")
+        .replacing("  scanner: none\n", with: "  scanner: {\(clamd), attemptsMax: 3, alertAfter: 10m}\n")
+
+    private static let clamd = "clamd: {address: '127.0.0.1:3310', window: 1 GiB, overlap: 1 MiB, timeout: 2m}"
+
+    /// A row for a key of the other kind of scanner.
+    private static func http(_ key: String, _ value: String) -> Use {
+        Use("httpScanner.\(key)", clamd, key == "url" ? "http: {url: http://a}" : "http: {url: http://a, \(key): \(value)}", reads: "http.\(key)", in: files)
+    }
 
     private static let setup = "Broker/BrokerSetup.swift"
     private static let bridge = "Bridge/BridgeCommand.swift"
     private static let worker = "Worker/WorkerCommand.swift"
     private static let addin = "Addin/AddinCommand.swift"
+    private static let files = "Roles/FilesSetup.swift"
     private static let link = "Roles/BrokerLink.swift"
     /// Below the folder of the executable's sources.
     private static let plan = "../Shell/SpindleCluster/Configuration/ClusterPlan.swift"
@@ -123,6 +132,21 @@ import Testing
         Use("files.windowsRoots", "windowsRoots: ['W:\\']", "windowsRoots: ['X:\\']", reads: "files.windowsRoots", in: "Roles/DomainStore.swift"),
         Use("files.hosts", "hosts: [local]", "hosts: [local, further]", reads: "files.hosts.contains", in: "../Shell/SpindleCluster/Decoding/ConsistencyChecks.swift"),
         Use("files.share", "share: mcms/share", "share: /srv/share", reads: "resolve(files.share)", in: "Roles/DomainStore.swift"),
+        Use("files.store", "store: files", "store: /srv/files", reads: "resolve(files.store)", in: files),
+        Use("files.uploadMax", "uploadMax: 20 GiB", "uploadMax: 1 GiB", reads: "files.uploadMax", in: files),
+        Use("files.keepFree", "  keepFree: 1 GiB", "  keepFree: 2 GiB", reads: "files.keepFree", in: files),
+        Use("files.uploadExpiry", "uploadExpiry: 7d", "uploadExpiry: 1d", reads: "files.uploadExpiry", in: files),
+        Use("files.garbageGrace", "garbageGrace: 1d", "garbageGrace: 2d", reads: "files.garbageGrace", in: files),
+        Use("files.retriesMax", "retriesMax: 5", "retriesMax: 6", reads: "files.retriesMax", in: files),
+        Use("files.scanner", "  scanner: {", "  scanner: none #", reads: "files.scanner", in: files),
+        Use("scanner.attemptsMax", "attemptsMax: 3, alertAfter", "attemptsMax: 4, alertAfter", reads: "retry.attemptsMax", in: files),
+        Use("scanner.alertAfter", "alertAfter: 10m", "alertAfter: 11m", reads: "retry.alertAfter", in: files),
+        Use("clamd.address", "127.0.0.1:3310", "127.0.0.1:3311", reads: "clamd.address", in: files),
+        Use("clamd.window", "window: 1 GiB", "window: 2 MiB", reads: "clamd.window", in: files),
+        Use("clamd.overlap", "overlap: 1 MiB", "overlap: 2 MiB", reads: "clamd.overlap", in: files),
+        Use("clamd.timeout", "timeout: 2m", "timeout: 3m", reads: "clamd.timeout", in: files),
+        http("url", ""), http("clean", "ok"), http("infected", "bad"), http("tokenFile", "t"), http("tokenHeader", "X-Key"), http("timeout", "1m"),
+        http("bytesMax", "1 GiB"),
         Use("web.name", "  - name: web\n    host", "  - name: page\n    host", reads: "process = RoleProcess(name: web.name", in: bridge),
         Use("web.host", "    host: local\n    principal: web\n", "    host: further\n    principal: web\n", reads: "host: web.host", in: bridge),
         Use("web.principal", "    principal: web\n    port", "    principal: admin\n    port", reads: "principal: web.principal", in: bridge),

@@ -15,8 +15,7 @@ import Yams
 
     @Test(arguments: files) func queuesOfTheFirstStart(file: String) throws {
         let configuration = try ClusterConfiguration.load(file: Repository.root.appendingPathComponent(file).path)
-        let five = ["esprit-gen", "addin-result", "file-ingest", "storage-retry", "missingParts"]
-        #expect(configuration.queues.map(\.name) == five + five.map { "\($0).dead" })
+        #expect(configuration.queues.map(\.name) == Self.outboxQueues + Self.outboxQueues.map { "\($0).dead" })
         for queue in configuration.queues {
             #expect(queue.policy.deadLetterQueue == (queue.isImpliedDeadLetterQueue ? "" : "\(queue.name).dead"))
             // Whoever looks at dead letters by leasing them must not use them up.
@@ -24,7 +23,8 @@ import Yams
         }
         #expect(
             configuration.topics.map(\.pattern.description) == [
-                "addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "notification.alert", "message.dead",
+                "addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "file.updated", "notification.alert",
+                "message.dead",
             ])
     }
 
@@ -37,8 +37,12 @@ import Yams
     }
 
     /// What the outbox sends to, and what browsers are told of: `MCMSNames` and the bridge's streams.
-    private static let outboxQueues = ["esprit-gen", "addin-result"]
-    private static let domainTopics = ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "notification.alert"]
+    private static let outboxQueues = ["esprit-gen", "addin-result", "file-ingest", "storage-retry", "missingParts", "cas-gc"]
+    private static let domainTopics = [
+        "addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "file.updated", "notification.alert",
+    ]
+    /// Those whose messages' deaths are told of.
+    private static let watchedQueues = ["esprit-gen", "addin-result", "file-ingest", "storage-retry"]
 
     @Test(arguments: files) func webAndWorkerMayDoWhatTheyDoAndNothingElse(file: String) throws {
         let configuration = try ClusterConfiguration.load(file: Repository.root.appendingPathComponent(file).path)
@@ -51,8 +55,8 @@ import Yams
         #expect(web.read.isEmpty && web.admin.isEmpty && web.topicSubscribe.map(\.description) == Self.domainTopics)
         // Dead commands and results end jobs; commands of ended jobs are cancelled.
         #expect(worker.topicSubscribe.map(\.description) == ["message.dead"] && worker.admin.map(\.description) == ["esprit-gen"])
-        #expect(worker.read.map(\.description) == Self.outboxQueues.map { $0 + ".dead" })
-        #expect(configuration.queues.filter { $0.policy.deadLetterTopic == "message.dead" }.map(\.name) == Self.outboxQueues)
+        #expect(worker.read.map(\.description) == Self.watchedQueues.map { $0 + ".dead" })
+        #expect(configuration.queues.filter { $0.policy.deadLetterTopic == "message.dead" }.map(\.name) == Self.watchedQueues)
         #expect(web.lease.isEmpty && Set(worker.lease.map(\.description)) == Set(configuration.workers.flatMap(\.queues)))
         #expect(web.actFor && !worker.actFor)
         #expect(configuration.principals.filter(\.permissions.actFor).map(\.name) == ["web"])
@@ -97,9 +101,10 @@ import Yams
         let definitions = try Self.schemaDefinitions()
         var shapes: [String: [String: Bool]] = [:]
         for file in Self.files {
-            // The shipped files leave out two shapes: a topic's own retention, and quotas.
+            // The shipped files leave out three shapes: a topic's own retention, quotas, and a scanner that is asked over HTTP.
             let text = try Repository.text(file).replacing("- pattern: notification.alert", with: "- pattern: notification.alert\n    retention: {age: 30d}")
                 .replacing("    role: viewer", with: "    role: viewer\n    quotas: {waits: 100}")
+                .replacing("scanner: none", with: "scanner: {http: {url: http://127.0.0.1:8080}}")
             let asked = try ClusterConfiguration.decode(yaml: text, fileName: file).shapes
             shapes.merge(asked) { $0.merging($1) { first, _ in first } }
         }

@@ -387,13 +387,13 @@ func waitUntilGone(_ pid: Int32, deadline: Duration = .seconds(30)) async throws
 @Suite struct ClusterPlanTests {
     @Test func everythingOnOneMachine() throws {
         let plan = ClusterPlan(try ClusterConfiguration.poc, host: nil)
-        #expect(plan.processes.map(\.name) == ["broker-1", "web", "results-1", "addin"])
-        #expect(plan.processes.map(\.tier) == [0, 1, 2, 3])
+        #expect(plan.processes.map(\.name) == ["broker-1", "web", "results-1", "files-1", "addin"])
+        #expect(plan.processes.map(\.tier) == [0, 1, 2, 2, 3])
         #expect(plan.processes[0].ports == [7400, 7403])
     }
 
     @Test(arguments: [
-        ("broker-host", ["broker-1"]), ("files-host", ["web", "results-1", "results-2"]),
+        ("broker-host", ["broker-1"]), ("files-host", ["web", "results-1", "results-2", "files-1"]),
         ("cam-host", []), ("elsewhere", []),
     ]) func eachHostItsOwn(host: String, names: [String]) throws {
         let intranet = try ClusterConfiguration.parse(yaml: Repository.text("cluster-config/intranet.yaml"), fileName: "intranet.yaml")

@@ -91,23 +91,33 @@ extension ClusterConfiguration {
               lease: 10m
               attemptsMax: 5
               backoff: {kind: exponential, initial: 5s, cap: 10m, jitter: 0.2}
+              deadLetterTopic: message.dead
           # Files whose digest did not match: another try, later and less often.
           - name: storage-retry
             policy:
               lease: 10m
               attemptsMax: 5
               backoff: {kind: exponential, initial: 30s, cap: 30m, jitter: 0.3}
+              delay: 30s
+              deadLetterTopic: message.dead
           # Chunks that an upload still lacks.
           - name: missingParts
             policy:
               lease: 2m
               attemptsMax: 5
+          # Payloads that nothing refers to any more.
+          - name: cas-gc
+            policy:
+              lease: 5m
+              attemptsMax: 10
+              backoff: {kind: exponential, initial: 10s, cap: 30m, jitter: 0.2}
 
         topics:
           - pattern: addin.job.created
           - pattern: addin.job.updated
           - pattern: routing.created
           - pattern: routing.approval.changed
+          - pattern: file.updated
           - pattern: notification.alert
           # Commands and results that died: their jobs have failed.
           - pattern: message.dead
@@ -124,16 +134,16 @@ extension ClusterConfiguration {
               admin: ["*"]
               topicPublish: ["*"]
               topicSubscribe: ["*"]
-          # Leases what its groups work on; the outbox, which workers and web send from alike, goes to two queues and five topics.
+          # Leases what its groups work on; the outbox, which workers and web send from alike, goes to six queues and six topics.
           # It is told of dead messages, looks at them, and cancels commands whose jobs have ended.
           - name: worker
             role: viewer
             permissions:
-              publish: [esprit-gen, addin-result]
-              lease: [addin-result]
-              read: [esprit-gen.dead, addin-result.dead]
+              publish: [esprit-gen, addin-result, file-ingest, storage-retry, missingParts, cas-gc]
+              lease: [addin-result, file-ingest, storage-retry, missingParts, cas-gc]
+              read: [esprit-gen.dead, addin-result.dead, file-ingest.dead, storage-retry.dead]
               admin: [esprit-gen]
-              topicPublish: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, notification.alert]
+              topicPublish: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, file.updated, notification.alert]
               topicSubscribe: [message.dead]
           # The ESPRIT add-in takes commands and answers them, nothing else.
           - name: addin
@@ -145,9 +155,9 @@ extension ClusterConfiguration {
           - name: web
             role: approver
             permissions:
-              publish: [esprit-gen, addin-result]
-              topicPublish: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, notification.alert]
-              topicSubscribe: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, notification.alert]
+              publish: [esprit-gen, addin-result, file-ingest, storage-retry, missingParts, cas-gc]
+              topicPublish: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, file.updated, notification.alert]
+              topicSubscribe: [addin.job.created, addin.job.updated, routing.created, routing.approval.changed, file.updated, notification.alert]
               actFor: true
 
         workers:
@@ -156,6 +166,12 @@ extension ClusterConfiguration {
             principal: worker
             queues: [addin-result]
             concurrency: 4
+            processes: 1
+          - name: files
+            host: local
+            principal: worker
+            queues: [file-ingest, storage-retry, missingParts, cas-gc]
+            concurrency: 2
             processes: 1
 
         # What web servers and workers open.
@@ -171,6 +187,15 @@ extension ClusterConfiguration {
           share: mcms/share
           # What Windows calls it; also a UNC prefix such as '\\files\cam'.
           windowsRoots: ['W:\']
+          # Uploads, payloads and refs. On this disk so much is kept free for everything else.
+          store: files
+          uploadMax: 20 GiB
+          keepFree: 1 GiB
+          uploadExpiry: 7d
+          garbageGrace: 1d
+          retriesMax: 5
+          # For this trial only: nobody looks for viruses. See docs/files.md for clamd and others.
+          scanner: none
 
         webs:
           - name: web

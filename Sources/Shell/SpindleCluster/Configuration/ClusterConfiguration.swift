@@ -185,6 +185,59 @@ package struct FilesConfiguration: Sendable, Equatable {
     package var share: String
     /// What Windows calls the share's root: drives, UNC prefixes.
     package var windowsRoots = [#"W:\"#]
+    /// Where uploads are staged, and payloads and refs are kept.
+    package var store = "files"
+    /// The largest file that is taken, in bytes.
+    package var uploadMax = 20 << 30
+    /// Bytes of the store's disk that files never take: the broker's log and the databases may be on it too.
+    package var keepFree = 1 << 30
+    /// An upload that stands still for so long is given up.
+    package var uploadExpiry = Duration.seconds(7 * 24 * 3_600)
+    /// A payload that nothing refers to is kept for so long.
+    package var garbageGrace = Duration.seconds(24 * 3_600)
+    /// A file whose bytes are not what came is looked at again so often.
+    package var retriesMax = 5
+    /// Nil: not decided, and uploads wait.
+    package var scanner: ScannerConfiguration?
+}
+
+/// Who looks for viruses in uploads.
+package enum ScannerConfiguration: Sendable, Equatable {
+    /// `none`: switched off knowingly.
+    case off
+    case clamd(ClamdConfiguration, ScanRetryConfiguration)
+    case http(HTTPScannerConfiguration, ScanRetryConfiguration)
+}
+
+package struct ClamdConfiguration: Sendable, Equatable {
+    /// `host:port`, or the path of a socket.
+    package var address: String
+    /// Sent as one stream, in bytes; below clamd's own limits.
+    package var window = 1 << 30
+    /// What two windows have in common, in bytes; longer than a signature.
+    package var overlap = 1 << 20
+    /// For each answer.
+    package var timeout = Duration.seconds(120)
+}
+
+package struct HTTPScannerConfiguration: Sendable, Equatable {
+    package var url: String
+    /// Text of an answer that means: nothing found.
+    package var clean = "clean"
+    package var infected = "infected"
+    /// A file whose line is sent in `tokenHeader`.
+    package var tokenFile: String?
+    package var tokenHeader = "Authorization"
+    package var timeout = Duration.seconds(600)
+    /// Larger files can't be scanned, in bytes; nil: the scanner takes any.
+    package var bytesMax: Int?
+}
+
+package struct ScanRetryConfiguration: Sendable, Equatable {
+    /// Answers without a verdict, before the file is quarantined as `scan-failed`.
+    package var attemptsMax = 3
+    /// How long a file waits for a scanner that does not answer before operators are told.
+    package var alertAfter = Duration.seconds(600)
 }
 
 /// A web server: the domain's HTTP API, the console, and the bridge to browsers.

@@ -247,6 +247,7 @@ struct ClusterDecoder {
         var files = FilesConfiguration(hosts: hosts.map(\.value), share: reader.required("share", .path))
         let roots = reader.scalars("windowsRoots", Self.windowsRoot, of: "drives and UNC prefixes").map(\.value)
         if !roots.isEmpty { files.windowsRoots = roots }
+        FilesDecoder.read(reader, into: &files)
         return files
     }
 

@@ -141,6 +141,22 @@ final class MappingReader {
         return MappingReader(child, shape: shape, diagnostics)
     }
 
+    enum WordOrMapping {
+        case word
+        case mapping(MappingReader)
+    }
+
+    /// One word, or a mapping. Nil when left out, or when it is neither, which is reported.
+    func wordOrMapping(_ key: String, word: String, shape: String) -> WordOrMapping? {
+        guard let child = take(key, required: false) else { return nil }
+        guard case .scalar(let scalar) = child.node else { return .mapping(MappingReader(child, shape: shape, diagnostics)) }
+        if scalar.string == word { return .word }
+        diagnostics.report(
+            "found \(child.shown), expected a mapping, or \(word)", at: child.location,
+            suggestion: Suggestion.closest(to: scalar.string, among: [word]))
+        return nil
+    }
+
     // MARK: The end
 
     /// Whether one of `keys` is written here, and nothing wrong was found since this mapping was opened: then a check

@@ -33,11 +33,11 @@ package struct RefusedKey: Sendable {
         ("concurrencyPerKey", "concurrencyPerGroup"), ("ratePerSecondPerKey", "ratePerSecondPerGroup"),
     ].map { RefusedKey("queuePolicy", $0, "which is called \"\($1)\" now") }
 
-    private static let withoutFunction = ["staging", "store", "scanner", "reserve"].map {
-        RefusedKey("files", $0, "which has no function in this version, as it takes no uploads; leave it out")
-    } + ["storeRoot", "scanner"].map {
-        RefusedKey("web", $0, "which has no function in this version, as it takes no uploads; leave it out")
-    } + [
+    private static let withoutFunction = [
+        RefusedKey("files", "staging", "which is a folder below \"store\" always, so that staged files can be moved; leave it out"),
+        RefusedKey("files", "reserve", "which is called \"keepFree\""),
+        RefusedKey("web", "storeRoot", "expected it once for all processes, as \"store\" below the top-level \"files:\""),
+        RefusedKey("web", "scanner", "expected it once for all processes, below the top-level \"files:\""),
         RefusedKey("queuePolicy", "grants", "which has no function in this version, as every lease is synced before it is delivered; leave it out"),
         RefusedKey("broker", "dataDirectory", "which has no function, as the log is in broker/log of the cluster's dataDirectory; leave it out"),
         RefusedKey("broker", "shards", "which has no function in this version, whose broker has one event loop; leave it out"),
