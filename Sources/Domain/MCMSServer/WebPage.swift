@@ -14,6 +14,7 @@ struct WebPage: Sendable {
         File(name: "page.css", type: "text/css; charset=utf-8", bytes: PackageResources.page_css),
         File(name: "strings.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.strings_js),
         File(name: "events.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.events_js),
+        File(name: "files.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.files_js),
         File(name: "app.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.app_js),
     ]
 

@@ -87,6 +87,7 @@ function renderAll() {
   renderRoutings();
   renderJobs();
   renderLog();
+  renderFiles();
 }
 
 function renderRoutings() {
@@ -149,6 +150,7 @@ function logText({name, data}) {
     case "addin.job.updated": return text("event." + name, routingName(data.routingId), text("job." + data.status) + (data.message ? ` – ${data.message}` : ""));
     case "routing.created": return text("event." + name, data.name);
     case "routing.approval.changed": return text("event." + name, routingName(data.routingId), text("status." + data.status));
+    case "file.updated": return text("event." + name, data.logicalName, text("file." + data.status) + (data.reason ? ` – ${data.reason}` : ""));
     case "notification.alert": return [data.title, data.message].filter(Boolean).join(" – ");
     case "gap": return text("event.gap", data.reason);
     default: return name;
@@ -203,6 +205,7 @@ async function load() {
   state.jobs = new Map(jobs.items.map((one) => [one.jobId, one]));
   state.isLoaded = true;
   renderAll();
+  await loadFiles();
 }
 
 // Several events about one thing within a moment cost one request.
@@ -295,7 +298,8 @@ function onEvent(name, data) {
     if (job && data.status) state.jobs.set(data.jobId, {...job, status: data.status, message: data.message ?? job.message, updatedAt: data.updatedAt});
     refreshJob(data.jobId);
   }
-  if (data.routingId) refreshRouting(data.routingId);
+  if (data.fileId) refreshFile(data.fileId);
+  else if (data.routingId) refreshRouting(data.routingId);
   renderJobs();
   renderLog();
 }
@@ -324,6 +328,8 @@ async function begin() {
   try {
     const session = await call("GET", "/api/session");
     byID("actor-field").hidden = !session.permissions.includes("nameActor");
+    files.mayUpload = session.permissions.includes("uploadFiles");
+    files.mayManage = session.permissions.includes("manageFiles");
     await load();
   } catch (problem) {
     if (problem.status === 401) { signIn(); return; }
@@ -352,5 +358,5 @@ byID("sign-in").querySelector("form").onsubmit = submitToken;
 byID("sign-in").oncancel = (event) => event.preventDefault();
 byID("reject-cancel").onclick = () => byID("reject").close("cancel");
 byID("reconnect").onclick = () => link?.retryNow();
-applyLanguage();
-begin();
+// The scripts behind this one are part of the page.
+addEventListener("DOMContentLoaded", () => { applyLanguage(); begin(); });

@@ -5,7 +5,7 @@
 //   new EventLink({cursor, onEvent(name, data, id), onState("connecting" | "connected" | "lost", failures)}).start()
 class EventLink {
   static STREAMS = {
-    updates: ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed"],
+    updates: ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "file.updated"],
     alerts: ["notification.alert"],
   };
   static WAIT_MS = 1000;
