@@ -121,7 +121,10 @@ let package = Package(
         library("Digests", in: .domain, ["CLibcrypto"]),
         library("ContentStore", in: .domain, ["CBeneath", "Digests"]),
         library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "Digests", "SQLStore", .logging]),
-        library("MCMSServer", in: .domain, ["MCMS", "Digests", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
+        library("MCMSFiles", in: .domain, [
+            "SpindleText", "SpindleWorker", "Digests", "ContentStore", "SQLStore", "MCMS", .nioCore, .nioHTTP1, .httpClient, .logging, .lifecycle,
+        ]),
+        library("MCMSServer", in: .domain, ["MCMS", "MCMSFiles", "ContentStore", "Digests", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
 
         // The same node and log over a disk, network and clock that fail on demand.
         library("SpindleSimulator", in: .proof, ["SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),
@@ -131,7 +134,7 @@ let package = Package(
             dependencies: [
                 "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
                 "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleText", "SpindleWire",
-                "Digests", "ContentStore", "MCMS", "MCMSServer", "Outbox", "CMalloc",
+                "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
@@ -190,9 +193,10 @@ let package = Package(
         tests("SQLStoreTests", ["SQLStore", "SpindleText"]),
         tests("OutboxTests", ["Outbox", "SpindleClient", "SQLStore", .logging, .lifecycle]),
         tests("MCMSTests", [
-            "DataFixtures", "Digests", "MCMS", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
+            "ContentStore", "DataFixtures", "Digests", "MCMS", "MCMSFiles", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
             "SQLStore", .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
+        tests("MCMSFilesTests", ["MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .logging]),
         tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
     ]
 )

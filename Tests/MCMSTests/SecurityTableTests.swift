@@ -1,8 +1,10 @@
+import ContentStore
 import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import MCMS
+import MCMSFiles
 import MCMSServer
 import NIOCore
 import SpindleBridge
@@ -11,7 +13,7 @@ import Testing
 
 /// Every path of the web server, by every kind of caller. What each may do is written out here once more, apart from the code.
 @Suite struct SecurityTableTests {
-    enum Right: String { case readRoutings, changeRoutings, readJobs, reportJobs, anyone, session }
+    enum Right: String { case readRoutings, changeRoutings, readJobs, reportJobs, readFiles, uploadFiles, manageFiles, anyone, session }
 
     /// A row of the table: a request, the right that it needs, and its answer to those who have it.
     struct Row: Sendable, CustomTestStringConvertible {
@@ -33,7 +35,7 @@ import Testing
 
     static let rows = [
         Row(.get, "/", needs: .anyone, 200), Row(.get, "/page/app.js", needs: .anyone, 200), Row(.get, "/page/events.js", needs: .anyone, 200),
-        Row(.get, "/page/strings.js", needs: .anyone, 200), Row(.get, "/page/page.css", needs: .anyone, 200),
+        Row(.get, "/page/strings.js", needs: .anyone, 200), Row(.get, "/page/files.js", needs: .anyone, 200), Row(.get, "/page/page.css", needs: .anyone, 200),
         Row(.get, "/healthz", needs: .anyone, 200), Row(.get, "/readyz", needs: .anyone, 200),
         Row(.post, "/api/routings", #"{"name":"a"}"#, needs: .changeRoutings, 201),
         Row(.get, "/api/routings", needs: .readRoutings, 200),
@@ -48,15 +50,28 @@ import Testing
         Row(.post, "/api/addin/jobs/x/complete", #"{"resultStatus":"failed"}"#, needs: .reportJobs, 404),
         Row(.get, "/api/session", needs: .session, 200), Row(.delete, "/api/session", needs: .anyone, 204),
         Row(.post, "/api/session", #"{"token":"x"}"#, needs: .anyone, 401),
+        Row(.get, "/api/files", needs: .readFiles, 200), Row(.get, "/api/files/x", needs: .readFiles, 404),
+        Row(.get, "/api/files/x/audit", needs: .readFiles, 404), Row(.get, "/api/files/x/content", needs: .readFiles, 404),
+        Row(.post, "/api/files/x/rescan", "{}", needs: .manageFiles, 404), Row(.post, "/api/files/x/release", #"{"reason":"a"}"#, needs: .manageFiles, 404),
+        Row(.delete, "/api/files/x", needs: .manageFiles, 404),
+        Row(.post, "/api/upload/parts", #"{"routingId":"x","filename":"a","size":1}"#, needs: .uploadFiles, 404),
+        Row(.put, "/api/upload/x/parts/0", needs: .uploadFiles, 404), Row(.get, "/api/upload/x", needs: .uploadFiles, 404),
+        Row(.delete, "/api/upload/x", needs: .uploadFiles, 404),
+        // Without Tus-Resumable.
+        Row(.post, "/api/upload", needs: .uploadFiles, 412), Row(.post, "/api/upload/x", needs: .uploadFiles, 412),
+        Row(.patch, "/api/upload/x", needs: .uploadFiles, 412),
         // The streams have stopped: whoever is let in is told so.
         Row(.get, "/events/updates", needs: .readRoutings, 503), Row(.get, "/events/alerts", needs: .readRoutings, 503),
         Row(.get, "/events/cursor", needs: .readRoutings, 503),
     ]
 
     static let rights: [WebRole: Set<Right>] = [
-        .viewer: [.readRoutings, .readJobs], .approver: [.readRoutings, .changeRoutings, .readJobs], .operator: [.readRoutings, .readJobs, .reportJobs],
-        .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs], .addin: [.readJobs, .reportJobs],
-        .bff: [.readRoutings, .changeRoutings, .readJobs],
+        .viewer: [.readRoutings, .readJobs, .readFiles],
+        .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles],
+        .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles],
+        .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles],
+        .addin: [.readJobs, .reportJobs, .readFiles, .uploadFiles],
+        .bff: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles],
     ]
 
     /// A principal of each role, none of them called as its role, and all paths on one router.
@@ -74,7 +89,11 @@ import Testing
             }
             let tokens = try TokenDirectoryAuthenticator(
                 directory: test.folder.path, roles: WebRole.allCases.map { .init(principal: "cell-\($0.rawValue)", role: $0) })
-            let server = try MCMSServer(store: test.store, authenticator: tokens, logger: quiet)
+            let files = FilesStore(test.store)
+            let folder = try DiskFolder(path: test.folder.appendingPathComponent("files").path)
+            let uploads = UploadService(store: files, folder: folder, room: DiskRoom(folder: folder.path, reserve: 0, share: folder.path), logger: quiet)
+            let services = FileServices(store: files, uploads: uploads, payloads: LocalPayloadStore(folder), scanning: "none")
+            let server = try MCMSServer(store: test.store, files: services, authenticator: tokens, logger: quiet)
             let hub = EventHub(
                 configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["a"]), .init("alerts", topics: ["b"])]), source: NoTopics(),
                 logger: quiet)
@@ -129,7 +148,7 @@ import Testing
         let registered = Set(
             site.router.routes.filter { $0.method == .get || $0.method == .post || $0.method == .delete }.map { "\($0.path)" }
                 .filter { !$0.hasSuffix("**") && $0 != "/api" })
-        let inTable = Set(Self.rows.map { $0.path.replacing("/x", with: "/{id}") })
+        let inTable = Set(Self.rows.map { $0.path.replacing("/x", with: "/{id}").replacing("/parts/0", with: "/parts/{index}") })
         #expect(registered.symmetricDifference(inTable) == [], "a path without a row, or a row without a path")
     }
 
@@ -338,7 +357,7 @@ import Testing
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file)
         try test.another().close()
         #expect(try mode(file) == 0o600)
-        try MCMSStore.backUp(file, to: file + ".copy")
+        try MCMSStore.backUp(file, to: file + ".copy", extending: FilesSchema.add)
         #expect(try mode(file + ".copy") == 0o600)
     }
 }

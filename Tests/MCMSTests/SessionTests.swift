@@ -124,9 +124,12 @@ import Testing
 
     /// The rights go by the role, for principals of any name.
     @Test(arguments: [
-        (.viewer, [.readRoutings, .readJobs]), (.bff, [.readRoutings, .changeRoutings, .readJobs, .nameActor]), (.approver, [.readRoutings, .changeRoutings, .readJobs]),
-        (.operator, [.readRoutings, .readJobs, .reportJobs]), (.admin, [.readRoutings, .changeRoutings, .readJobs, .reportJobs]),
-        (.addin, [.readJobs, .reportJobs]), (.none, nil),
+        (.viewer, [.readRoutings, .readJobs, .readFiles]),
+        (.bff, [.readRoutings, .changeRoutings, .readJobs, .nameActor, .readFiles, .uploadFiles]),
+        (.approver, [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]),
+        (.operator, [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]),
+        (.admin, [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]),
+        (.addin, [.readJobs, .reportJobs, .readFiles, .uploadFiles]), (.none, nil),
     ] as [(WebRole, Set<WebPermission>?)])
     func rightsGoByTheRole(role: WebRole, rights: Set<WebPermission>?) throws {
         let test = try TestStore()

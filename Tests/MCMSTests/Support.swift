@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MCMS
+import MCMSFiles
 import SQLStore
 import SpindleText
 import Synchronization
@@ -29,12 +30,13 @@ struct TestStore: Sendable {
     init(approval: ApprovalRule = .anyone) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("mcms-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        store = try MCMSStore(path: folder.appendingPathComponent("mcms.sqlite").path, approval: approval, clock: clock.read)
+        store = try MCMSStore(
+            path: folder.appendingPathComponent("mcms.sqlite").path, approval: approval, extending: FilesSchema.add, clock: clock.read)
     }
 
     /// The same file through other connections, as another process has it.
     func another() throws -> MCMSStore {
-        try MCMSStore(path: folder.appendingPathComponent("mcms.sqlite").path, clock: clock.read)
+        try MCMSStore(path: folder.appendingPathComponent("mcms.sqlite").path, extending: FilesSchema.add, clock: clock.read)
     }
 
     func remove() { try? FileManager.default.removeItem(at: folder) }

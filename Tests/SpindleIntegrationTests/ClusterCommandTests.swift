@@ -74,7 +74,7 @@ import Testing
 
         let status = try #require(try await cluster.spindle("status", "--json").json().first)
         let processes = try #require(status["processes"] as? [[String: Any]])
-        #expect(processes.compactMap { $0["name"] as? String } == ["broker-1", "web", "results-1", "addin"])
+        #expect(processes.compactMap { $0["name"] as? String } == ["broker-1", "web", "results-1", "files-1", "addin"])
         #expect(processes.allSatisfy { $0["state"] as? String == "running" && $0["restarts"] as? Int == 0 })
 
         let again = try await Spindle.run("up", "--config", cluster.config, "--data", cluster.data)

@@ -33,6 +33,7 @@ actor RunningRoles {
             "broker": ["broker"] + common,
             "bridge": ["bridge"] + common,
             "worker": ["worker", "--group", "results"] + common,
+            "files": ["worker", "--group", "files"] + common,
             "addin": ["addin"] + addin + common,
         ]
     }
@@ -51,8 +52,13 @@ actor RunningRoles {
     }
 
     /// `name`: of a second process of the role.
-    func start(_ role: String, as name: String? = nil) throws {
-        processes[name ?? role] = try SpindleProcess(try #require(commands[role]))
+    func start(_ role: String, as name: String? = nil, environment: [String: String] = [:]) throws {
+        processes[name ?? role] = try SpindleProcess(try #require(commands[role]), environment: environment)
+    }
+
+    /// Waits for a process to end by itself. Its exit code, or 128 and the number of the signal that ended it.
+    func end(of name: String) async throws -> Int32 {
+        try await #require(processes.removeValue(forKey: name)).exitCode(within: Spindle.deadline)
     }
 
     func send(_ signal: Int32, to name: String) throws { try #require(processes[name]).send(signal) }
@@ -76,7 +82,7 @@ actor RunningRoles {
 
     /// SIGTERM to all but the broker, then to the broker.
     func stop() async throws {
-        for role in ["addin", "addin-2", "worker", "bridge", "broker"] {
+        for role in ["addin", "addin-2", "worker", "files", "bridge", "broker"] {
             guard let process = processes.removeValue(forKey: role) else { continue }
             process.send(SIGTERM)
             #expect(try await process.exitCode(within: Spindle.deadline) == 0, "\(role) stops with 0: \(process.errors.suffix(2000))")

@@ -49,7 +49,7 @@ package enum TextLimits {
     /// A longer message of the add-in is shortened, not refused: losing a result because of a long stack trace helps nobody.
     package static let messageMax = 4_000
 
-    static func check(_ text: String, field: String, max: Int) throws(MCMSError) -> String {
+    package static func check(_ text: String, field: String, max: Int) throws(MCMSError) -> String {
         let trimmed = text.trimmingWhitespace
         guard !trimmed.isEmpty else { throw .invalid(field: field, problem: "must not be empty") }
         // Scalars: what readers call a character can take any number of bytes.

@@ -3,12 +3,15 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import MCMS
+internal import MCMSFiles
 
 /// One request to the API, after its caller is known and allowed to make it.
 struct APIRequest: Sendable {
     let request: Request
     /// What stands for `{id}` in the path.
     let id: String
+    /// What stands for `{index}` in the path.
+    let index: String
     let principal: WebPrincipal
     let correlationID: String
     let bodyBytesMax: Int
@@ -111,12 +114,15 @@ struct APIRoutes {
     /// Registers every path with every method, and everything else below `/api` as not found.
     func add<Context: RequestContext>(to router: some RouterMethods<Context>) {
         for (path, endpoints) in paths {
-            let allowed = endpoints.map(\.method) + (endpoints.contains { $0.method == .get } ? [.head] : []) + [.options]
+            let own = endpoints.map(\.method)
+            let allowed = own + (own.contains(.get) && !own.contains(.head) ? [.head] : []) + (own.contains(.options) ? [] : [.options])
             for method in Self.methods {
-                let isHead = method == .head
-                if let endpoint = endpoints.first(where: { $0.method == (isHead ? .get : method) }) {
+                let own = endpoints.first { $0.method == method }
+                let isHead = method == .head && own == nil
+                if let endpoint = own ?? (isHead ? endpoints.first { $0.method == .get } : nil) {
                     router.on(RouterPath(path), method: method) { request, context in
-                        let response = await respond(request, id: context.parameters.get("id") ?? "", endpoint)
+                        let names = (id: context.parameters.get("id") ?? "", index: context.parameters.get("index") ?? "")
+                        let response = await respond(request, names, endpoint)
                         return isHead ? response.createHeadResponse() : response
                     }
                 } else {
@@ -135,11 +141,11 @@ struct APIRoutes {
         }
     }
 
-    private func respond(_ request: Request, id: String, _ endpoint: Endpoint) async -> Response {
+    private func respond(_ request: Request, _ names: (id: String, index: String), _ endpoint: Endpoint) async -> Response {
         await answer(request) { correlationID in
             let principal: WebPrincipal
             if let permission = endpoint.permission {
-                principal = try await access.principal(for: request)
+                principal = try await caller(of: request)
                 guard principal.permissions.contains(permission) else {
                     throw Problem(
                         .notPermitted, "“\(principal.name)” may not do this: it needs “\(permission.rawValue)”.",
@@ -150,7 +156,21 @@ struct APIRoutes {
             }
             return try await endpoint.handler(
                 APIRequest(
-                    request: request, id: id, principal: principal, correlationID: correlationID, bodyBytesMax: endpoint.bodyBytesMax))
+                    request: request, id: names.id, index: names.index, principal: principal, correlationID: correlationID,
+                    bodyBytesMax: endpoint.bodyBytesMax))
+        }
+    }
+
+    /// Who makes the request. A tus client whose login has ended in the middle of an upload is told to try again: at 401 it would forget
+    /// the upload, and begin 20 GB from the start.
+    private func caller(of request: Request) async throws -> WebPrincipal {
+        do {
+            return try await access.principal(for: request)
+        } catch var problem as Problem where problem.kind == .notAuthenticated && request.headers[TusHeader.tusResumable] != nil
+            && [.head, .patch].contains(request.method)
+        {
+            problem.kind = .signInAgain
+            throw problem
         }
     }
 
@@ -186,6 +206,7 @@ struct APIRoutes {
         switch error {
         case let problem as Problem: return problem
         case let error as MCMSError: return Problem(error)
+        case let error as FileError: return Problem(error)
         case let error as MalformedJSON: return Problem(error)
         default: break
         }

@@ -15,14 +15,18 @@ package struct MCMSServer: Sendable {
     /// Who a request is from; for other parts that share the router.
     package let access: WebAccess
     private let store: MCMSStore
+    private let files: FileServices?
     private let logger: Logger
     private let page = WebPage()
 
+    /// - Parameter files: nil: this server takes no uploads.
     package init(
-        store: MCMSStore, authenticator: any BearerAuthenticator, access: WebAccess.Configuration = .init(), logger: Logger
+        store: MCMSStore, files: FileServices? = nil, authenticator: any BearerAuthenticator, access: WebAccess.Configuration = .init(),
+        logger: Logger
     ) throws {
         self.access = WebAccess(store: store, authenticator: authenticator, configuration: access)
         self.store = store
+        self.files = files
         self.logger = logger
     }
 
@@ -31,6 +35,11 @@ package struct MCMSServer: Sendable {
         routes.addRoutings(store)
         routes.addAddin(store)
         routes.addSession(access)
+        if let files {
+            routes.addTus(files)
+            routes.addParts(files)
+            routes.addFiles(files)
+        }
         routes.add(to: router)
         addPage(to: router)
         addHealth(to: router)

@@ -14,6 +14,13 @@ package struct Problem: Error, Sendable {
         case illegalTransition = "illegal-transition"
         case tooLarge = "too-large"
         case wrongMediaType = "wrong-media-type"
+        case noRoom = "no-room"
+        case conflict
+        case digestMismatch = "digest-mismatch"
+        case checksumMismatch = "checksum-mismatch"
+        case rangeNotSatisfiable = "range-not-satisfiable"
+        case wrongVersion = "wrong-version"
+        case signInAgain = "sign-in-again"
         case busy
         case internalError = "internal-error"
 
@@ -28,6 +35,12 @@ package struct Problem: Error, Sendable {
             case .illegalTransition: "Not possible in this state"
             case .tooLarge: "The request is too large"
             case .wrongMediaType: "The request is not JSON"
+            case .noRoom: "Not enough room"
+            case .conflict: "Not possible now"
+            case .digestMismatch, .checksumMismatch: "The bytes are not those that were announced"
+            case .rangeNotSatisfiable: "There are no such bytes"
+            case .wrongVersion: "Another version of tus"
+            case .signInAgain: "Sign in, then go on"
             case .busy: "Busy"
             case .internalError: "Something went wrong"
             }
@@ -43,6 +56,15 @@ package struct Problem: Error, Sendable {
             case .illegalTransition: .conflict
             case .tooLarge: .contentTooLarge
             case .wrongMediaType: .unsupportedMediaType
+            case .noRoom: .init(code: 507, reasonPhrase: "Insufficient Storage")
+            case .conflict: .conflict
+            case .digestMismatch: .unprocessableContent
+            // tus has a status of its own.
+            case .checksumMismatch: .init(code: 460, reasonPhrase: "Checksum Mismatch")
+            case .rangeNotSatisfiable: .rangeNotSatisfiable
+            case .wrongVersion: .preconditionFailed
+            // 401 would make a tus client forget its upload and begin again; 423 makes it try again.
+            case .signInAgain: .init(code: 423, reasonPhrase: "Locked")
             case .busy: .serviceUnavailable
             case .internalError: .internalServerError
             }

@@ -8,6 +8,12 @@ package enum WebPermission: String, Codable, CaseIterable, Sendable {
     case readJobs
     /// Report a job's result.
     case reportJobs
+    /// See a routing's files, and download what is committed.
+    case readFiles
+    /// Upload files.
+    case uploadFiles
+    /// Other people's uploads; rescan, release and delete files.
+    case manageFiles
     /// Say in whose name a routing is changed.
     case nameActor
 }
@@ -22,12 +28,12 @@ package enum WebRole: String, CaseIterable, Sendable {
 
     package var permissions: Set<WebPermission> {
         switch self {
-        case .viewer: [.readRoutings, .readJobs]
-        case .bff: [.readRoutings, .changeRoutings, .readJobs, .nameActor]
-        case .approver: [.readRoutings, .changeRoutings, .readJobs]
-        case .operator: [.readRoutings, .readJobs, .reportJobs]
-        case .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs]
-        case .addin: [.readJobs, .reportJobs]
+        case .viewer: [.readRoutings, .readJobs, .readFiles]
+        case .bff: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles, .nameActor]
+        case .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]
+        case .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]
+        case .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]
+        case .addin: [.readJobs, .reportJobs, .readFiles, .uploadFiles]
         case .none: []
         }
     }

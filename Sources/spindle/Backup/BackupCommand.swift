@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MCMS
+import MCMSFiles
 import SpindleCluster
 import SpindleDisk
 import SpindleLog
@@ -102,7 +103,7 @@ struct BackupCommand: AsyncParsableCommand {
         guard FileManager.default.fileExists(atPath: file) else { return false }
         try FileManager.default.createDirectory(atPath: path + "/mcms", withIntermediateDirectories: true)
         do {
-            try MCMSStore.backUp(file, to: path + "/mcms/mcms.sqlite")
+            try MCMSStore.backUp(file, to: path + "/mcms/mcms.sqlite", extending: FilesSchema.add)
         } catch {
             throw CommandFailure("the database \(file) cannot be copied: \(error)")
         }

@@ -5,6 +5,7 @@ import Hummingbird
 import HummingbirdCore
 import Logging
 import MCMS
+import MCMSFiles
 import MCMSServer
 import NIOCore
 import ServiceLifecycle
@@ -41,7 +42,8 @@ struct BridgeCommand: AsyncParsableCommand {
         let tokens = try tokens(cluster)
         let tls = try setup.tls()
         let certificates = CertificateWatch(setup.certificateFiles(), logger: process.logger)
-        let domain = try MCMSServer(store: store, authenticator: tokens, access: setup.access, logger: process.logger)
+        let files = try FilesSetup(cluster, store).services(logger: process.logger)
+        let domain = try MCMSServer(store: store, files: files, authenticator: tokens, access: setup.access, logger: process.logger)
         let server = Application(
             router: router(domain, setup, store, hub, process, certificates), server: WebChannel.server(tls: tls),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
@@ -51,7 +53,7 @@ struct BridgeCommand: AsyncParsableCommand {
         do {
             try await process.run([
                 ClientClosing(client: client), DomainStore.relay(store, client, cluster, logger: process.logger),
-                MCMSHousekeeping(store: store, logger: process.logger), certificates, hub, server,
+                MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates, hub, server,
             ]) {
                 certificates.look()
                 await setup.reload(tokens, tls, hub, process.logger)
@@ -127,7 +129,7 @@ extension EventBridgeConfiguration {
     /// What the page and its clients know: see docs/events.md.
     fileprivate static var domain: EventBridgeConfiguration {
         var configuration = EventBridgeConfiguration(streams: [
-            Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed"]),
+            Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "file.updated"]),
             Stream("alerts", topics: ["notification.alert"]),
         ])
         configuration.namespace = "mcms"

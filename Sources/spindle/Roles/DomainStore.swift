@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MCMS
+import MCMSFiles
 import Outbox
 import SpindleClient
 import SpindleCluster
@@ -47,7 +48,7 @@ enum DomainStore {
             try FileManager.default.createDirectory(
                 atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true,
                 attributes: [.posixPermissions: DataDirectory.mode])
-            return try MCMSStore(path: path, approval: ApprovalRule(domain.approval))
+            return try MCMSStore(path: path, approval: ApprovalRule(domain.approval), extending: FilesSchema.add)
         } catch {
             throw CommandFailure("the database \(path) cannot be opened: \(error)", advice: "Does its folder belong to the user who starts this?")
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import MCMS
+import MCMSFiles
 import SpindleClient
 import SpindleCluster
 import SpindleWorker
@@ -25,7 +26,8 @@ struct WorkerRunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Be a worker process: lease tasks and handle them. What `spindle worker` alone does.",
         discussion: """
-            Handles the results that the add-in reports (AddinJobResultCommand), and sends what the database's outbox holds.
+            Handles the results that the add-in reports (AddinJobResultCommand) and uploaded files (FileIngestCommand and what follows from it),
+            and sends what the database's outbox holds.
 
             Example:
               spindle worker run --group results
@@ -55,16 +57,22 @@ struct WorkerRunCommand: AsyncParsableCommand {
             store: store, share: try cluster.shareDirectory(),
             outputAttemptsMax: cluster.domain?.outputAttemptsMax ?? AddinResultHandler.outputAttemptsDefault)
         worker.register(AddinResultTask(handler))
+        let setup = try FilesSetup(cluster, store)
+        let ingest = try setup.ingest()
+        FileTasks(ingest: ingest, garbage: setup.garbage, files: setup.store).register(with: worker)
         process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
         try await process.run([
             ClientClosing(client: client), process.readyNotice(client, cluster), DomainStore.relay(store, client, cluster, logger: process.logger),
-            DeadMessageWatch(store: store, client: client, logger: process.logger),
+            DeadMessageWatch(store: store, client: client, others: ingest.died, logger: process.logger),
             CommandWithdrawals(store: store, client: client, logger: process.logger), worker,
         ])
     }
 
     /// The queues whose tasks this version handles.
-    private static let handledQueues = [MCMSNames.resultQueue: MCMSNames.resultTask]
+    private static let handledQueues = [
+        MCMSNames.resultQueue: MCMSNames.resultTask, FileQueues.ingest: FileQueues.ingestTask, FileQueues.retry: FileQueues.ingestTask,
+        FileQueues.missing: FileQueues.missingTask, FileQueues.garbage: FileQueues.garbageTask,
+    ]
 
     /// Whoever leases tasks and cannot handle them makes dead letters of other people's work.
     private func checkHandlers(_ groups: [WorkerGroupConfiguration]) throws {

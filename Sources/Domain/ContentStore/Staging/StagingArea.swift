@@ -93,14 +93,34 @@ package final class StagedFile: Sendable {
 
     /// Appends another staged file: shares its blocks where the file system can, else copies them.
     package func append(_ other: StagedFile, at offset: Int64) throws(StoreFolderError) {
-        let bytes = try other.facts().bytes
-        var source: Int64 = 0
-        var target = offset
-        while source < bytes {
+        try copy(from: other, at: 0, to: offset, bytes: try other.facts().bytes)
+    }
+}
+
+extension StagedFile {
+    /// A payload that is in the store, for reading. Nil: there is none.
+    package static func open(payload address: ContentAddress, in folder: DiskFolder) throws(StoreFolderError) -> StagedFile? {
+        guard let file = try folder.openIfThere(address.payload, O_RDONLY, "open") else { return nil }
+        return StagedFile(file, path: address.payload)
+    }
+
+    /// Copies a range; the file system may share the blocks.
+    package func copy(from other: StagedFile, at source: Int64, to target: Int64, bytes: Int64) throws(StoreFolderError) {
+        var (from, to) = (source, target)
+        while from < source + bytes {
             let count = try SystemCall.retryingBytes("copy", path) {
-                spindle_copy_range(other.file.descriptor, &source, file.descriptor, &target, Int(bytes - source))
+                spindle_copy_range(other.file.descriptor, &from, file.descriptor, &to, Int(source + bytes - from))
             }
             guard count > 0 else { throw StoreFolderError(operation: "copy", path: other.path, reason: "it ends early") }
         }
+    }
+}
+
+extension DiskFolder {
+    /// Makes a file, or empties it, for others to read.
+    package func create(_ path: String) throws(StoreFolderError) -> StagedFile {
+        let file = try open(path, O_RDWR | O_CREAT | O_TRUNC, "make")
+        _ = try SystemCall.retrying("make", path) { fchmod(file.descriptor, 0o644) }
+        return StagedFile(file, path: path)
     }
 }

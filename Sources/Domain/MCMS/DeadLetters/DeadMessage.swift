@@ -27,7 +27,7 @@ package struct DeadMessage: Codable, Hashable, Sendable {
     var number: UInt64? { UInt64(messageId, radix: 16) }
 
     /// What people are told of the job that ended with it.
-    var explanation: String {
+    package var explanation: String {
         let what = queue == MCMSNames.resultQueue ? "The add-in's answer could not be taken in" : "The command to the add-in"
         let attempts = attempts == 1 ? "1 attempt" : "\(attempts) attempts"
         switch (ending, queue == MCMSNames.resultQueue) {

@@ -16,17 +16,25 @@ package struct DeadMessageHandler: Sendable {
     /// Looks at a dead letter; nil where it is gone.
     package typealias Look = @Sendable (_ messageID: UInt64, _ queue: String) async throws -> Letter?
 
+    /// Hears of a dead letter of another part of the domain. Returns false where it is none of its own.
+    package typealias Others = @Sendable (_ message: DeadMessage, _ letter: Letter) async throws -> Bool
+
     private let store: MCMSStore
     private let look: Look
+    private let others: Others?
 
-    package init(store: MCMSStore, look: @escaping Look) {
+    package init(store: MCMSStore, others: Others? = nil, look: @escaping Look) {
         self.store = store
+        self.others = others
         self.look = look
     }
 
     /// - Parameter cursor: where the event lies in its topic; it is remembered with the effect.
     package func handle(_ message: DeadMessage, at cursor: String) async throws -> DeadMessageOutcome {
         guard [MCMSNames.generationQueue, MCMSNames.resultQueue].contains(message.queue), let number = message.number else {
+            if let others, let number = message.number, let queue = message.deadLetterQueue, let letter = try await look(number, queue) {
+                _ = try await others(message, letter)
+            }
             try await store.remember(cursor: cursor, of: MCMSNames.deadMessageTopic)
             return .nothing
         }

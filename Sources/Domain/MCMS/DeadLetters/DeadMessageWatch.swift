@@ -15,11 +15,12 @@ package struct DeadMessageWatch: Service {
     private let handler: DeadMessageHandler
     private let logger: Logger
 
-    package init(store: MCMSStore, client: SpindleClient, logger: Logger) {
+    /// - Parameter others: hears of dead messages that are neither commands nor results of the add-in.
+    package init(store: MCMSStore, client: SpindleClient, others: DeadMessageHandler.Others? = nil, logger: Logger) {
         self.store = store
         self.client = client
         self.logger = logger
-        handler = DeadMessageHandler(store: store) { id, queue in
+        handler = DeadMessageHandler(store: store, others: others) { id, queue in
             do {
                 let stored = try await client.message(MessageID(rawValue: id), in: queue, parts: .messages)
                 return stored.message.map { .init(body: $0.body, correlationID: $0.correlationID) }

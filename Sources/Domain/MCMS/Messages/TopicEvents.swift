@@ -40,4 +40,11 @@ package struct AlertEvent: Codable, Hashable, Sendable {
     package var title: String
     package var message: String
     package var severity: Severity
+
+    package init(type: String, title: String, message: String, severity: Severity) {
+        self.type = type
+        self.title = title
+        self.message = message
+        self.severity = severity
+    }
 }

@@ -9,6 +9,14 @@ package enum HistoryEvent: String, Codable, CaseIterable, Sendable {
     case addinJobCompleted = "AddinJobCompleted"
     case addinJobFailed = "AddinJobFailed"
     case addinJobResultIgnored = "AddinJobResultIgnored"
+    case fileCommitted = "FileCommitted"
+    case fileQuarantined = "FileQuarantined"
+    case fileInvalid = "FileInvalid"
+    case fileRescanned = "FileRescanned"
+    case fileReleased = "FileReleased"
+    case fileDeleted = "FileDeleted"
+    case fileDownloaded = "FileDownloaded"
+    case storageCommitFailed = "StorageCommitFailed"
 }
 
 /// What became of a request for approval.

@@ -51,7 +51,7 @@ package struct LogicalPath: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// What two names have in common that are the same to Windows: it keeps the case of names, and does not tell them apart by it.
-    static func folded(_ name: String) -> String { name.precomposedStringWithCanonicalMapping.lowercased() }
+    package static func folded(_ name: String) -> String { name.precomposedStringWithCanonicalMapping.lowercased() }
 
     private static func below(_ roots: [String], _ slashed: [Unicode.Scalar]) throws(LogicalPathError) -> ArraySlice<Unicode.Scalar> {
         for root in roots {

@@ -5,6 +5,11 @@ package struct Page<Item: Codable & Sendable>: Codable, Sendable {
     package var items: [Item]
     /// Pass it back to get what follows; `nil` at the end.
     package var nextCursor: String?
+
+    package init(items: [Item], nextCursor: String?) {
+        self.items = items
+        self.nextCursor = nextCursor
+    }
 }
 
 package enum PageLimits {

@@ -1,5 +1,5 @@
 internal import Foundation
-internal import SQLStore
+package import SQLStore
 internal import SpindleText
 
 // Enums with raw text are stored as that text.
@@ -20,7 +20,7 @@ extension Routing {
             lastGenerationAt: try row.optional("lastGenerationAt"))
     }
 
-    static func find(_ db: any SQLConnection, id: String) throws -> Routing {
+    package static func find(_ db: any SQLConnection, id: String) throws -> Routing {
         guard let row = try db.row("SELECT * FROM routing WHERE id = $1", [id]) else { throw MCMSError.notFound(.routing, id: id) }
         return try Routing(row)
     }

@@ -7,7 +7,7 @@ package import SpindleText
 /// causes (through the outbox) and the mark that a message was handled are there together or not at all.
 package final class MCMSStore: Sendable {
     package let database: any SQLDatabase
-    let clock: @Sendable () -> Timestamp
+    package let clock: @Sendable () -> Timestamp
     let approval: ApprovalRule
 
     /// - Parameter database: open, with the tables of ``MCMSSchema``.
@@ -18,11 +18,15 @@ package final class MCMSStore: Sendable {
     }
 
     /// Opens an SQLite file, creating it or bringing its tables up to date.
+    /// - Parameter extending: adds the tables of further parts of the domain.
     /// - Throws: ``SQLiteDatabase/OpenError`` or ``SQLError``, each saying what is wrong with the file.
     package convenience init(
-        path: String, approval: ApprovalRule = .anyone, clock: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
+        path: String, approval: ApprovalRule = .anyone, extending: (inout SQLMigrations) -> Void = { _ in },
+        clock: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
     ) throws {
-        self.init(try SQLiteDatabase.open(path: path, migrations: MCMSSchema.migrations()), approval: approval, clock: clock)
+        var migrations = MCMSSchema.migrations()
+        extending(&migrations)
+        self.init(try SQLiteDatabase.open(path: path, migrations: migrations), approval: approval, clock: clock)
     }
 
     /// Closes all connections. Nothing may use the store any more.

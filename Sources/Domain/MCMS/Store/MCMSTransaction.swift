@@ -1,14 +1,14 @@
 internal import Outbox
-internal import SQLStore
-internal import SpindleText
+package import SQLStore
+package import SpindleText
 
 /// One transaction of the domain: who caused it and when, and the two things that every change writes besides itself.
-struct MCMSTransaction {
-    let db: any SQLConnection
-    let now: Timestamp
-    let caller: Caller
+package struct MCMSTransaction {
+    package let db: any SQLConnection
+    package let now: Timestamp
+    package let caller: Caller
 
-    func history(
+    package func history(
         _ event: HistoryEvent, routing: String, job: String? = nil, approval: ApprovalOutcome? = nil, generation: GenerationOutcome? = nil,
         message: String? = nil
     ) throws {
@@ -21,7 +21,7 @@ struct MCMSTransaction {
     }
 
     /// Announces a change on a topic. Rows of one routing are published in their order.
-    func event(_ topic: String, routing: String, _ payload: some Encodable) throws {
+    package func event(_ topic: String, routing: String, _ payload: some Encodable) throws {
         try Outbox.enqueue(
             db,
             OutboxDraft(
@@ -32,7 +32,7 @@ struct MCMSTransaction {
 
     /// Sends a task to a queue. Returns the id of its row in the outbox.
     @discardableResult
-    func command<Payload: Codable & Sendable>(
+    package func command<Payload: Codable & Sendable>(
         _ taskType: String, taskID: String, to queue: String, routing: String, group: String? = nil, _ payload: Payload
     ) throws -> String {
         let document = TaskDocument(
@@ -46,17 +46,17 @@ struct MCMSTransaction {
     }
 
     /// Remembers that a message has had its effect, in the transaction of that effect.
-    func markHandled(_ key: String) throws {
+    package func markHandled(_ key: String) throws {
         try db.execute("INSERT INTO handledMessage (messageKey, handledAt) VALUES ($1, $2)", [key, now])
     }
 
-    static func isHandled(_ db: any SQLConnection, _ key: String) throws -> Bool {
+    package static func isHandled(_ db: any SQLConnection, _ key: String) throws -> Bool {
         try db.exists("SELECT 1 FROM handledMessage WHERE messageKey = $1", [key])
     }
 }
 
 extension MCMSStore {
-    func transaction<Value: Sendable>(
+    package func transaction<Value: Sendable>(
         by caller: Caller, _ body: @escaping @Sendable (MCMSTransaction) throws -> Value
     ) async throws -> Value {
         let clock = clock

@@ -1,0 +1,67 @@
+internal import Logging
+internal import MCMS
+package import SpindleWorker
+
+/// The tasks of the worker group `files`:
+/// `for task in FileTasks(ingest: ingest, garbage: garbage, files: files).all { worker.register(task) }`
+package struct FileTasks: Sendable {
+    /// What is not there now is looked for again after so long.
+    static let postponement = Duration.seconds(15)
+
+    private let ingest: FileIngestHandler
+    private let garbage: GarbageCollector
+    private let files: FilesStore
+
+    package init(ingest: FileIngestHandler, garbage: GarbageCollector, files: FilesStore) {
+        self.ingest = ingest
+        self.garbage = garbage
+        self.files = files
+    }
+
+    package func register(with worker: SpindleWorker) {
+        worker.on(FileQueues.ingestTask) { context in
+            let command: FileIngestCommand
+            switch Self.payload(FileIngestCommand.self, of: context) {
+            case .success(let decoded): command = decoded
+            case .failure(let error): return .dead(reason: error.reason)
+            }
+            let outcome = try await ingest.handle(command, attempt: context.attempt)
+            context.logger.info("file ingest", metadata: ["fileId": "\(command.uploadSessionId)", "outcome": "\(outcome)"])
+            switch outcome {
+            case .done: return .done
+            case .retry(let reason): return .retry(reason: reason)
+            case .postpone(let reason): return .postpone(for: Self.postponement, reason: reason)
+            case .refused(let reason): return .dead(reason: reason)
+            }
+        }
+        worker.on(FileQueues.missingTask) { context in
+            switch Self.payload(MissingPartsCommand.self, of: context) {
+            case .success(let command):
+                try await files.noteMissing(command)
+                return .done
+            case .failure(let error): return .dead(reason: error.reason)
+            }
+        }
+        worker.on(FileQueues.garbageTask) { context in
+            switch Self.payload(CasGarbageCommand.self, of: context) {
+            case .success(let command):
+                switch try await garbage.collect(command.hash) {
+                case .notYet(let milliseconds): return .postpone(for: .milliseconds(milliseconds), reason: "its grace is not over")
+                case .removed, .inUse, .unknown: return .done
+                }
+            case .failure(let error): return .dead(reason: error.reason)
+            }
+        }
+    }
+
+    private struct Unreadable: Error { let reason: String }
+
+    private static func payload<Payload: Decodable>(_ type: Payload.Type, of context: TaskContext) -> Result<Payload, Unreadable> {
+        guard let payload = context.envelope.payload else { return .failure(Unreadable(reason: "\(context.envelope.taskType) has no payload")) }
+        do {
+            return .success(try MCMSJSON.decode(type, from: try MCMSJSON.encode(payload)))
+        } catch {
+            return .failure(Unreadable(reason: "the payload of \(context.envelope.taskType) is not understood: \(error)"))
+        }
+    }
+}

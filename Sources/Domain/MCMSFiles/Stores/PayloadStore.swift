@@ -1,0 +1,83 @@
+package import ContentStore
+internal import NIOCore
+
+/// What a store said of a payload that it has now.
+package struct StoreReceipt: Hashable, Sendable {
+    /// Nothing was written: the payload was there, and has been read and compared.
+    package var wasThere: Bool
+    /// For the audit: what the store answered, such as its ETag.
+    package var answer: String
+}
+
+/// Where payloads are kept: in a folder, or in an object store.
+package protocol PayloadStore: Sendable {
+    /// For audits and `meta.json`, such as `local` or `s3 http://…/bucket`.
+    var name: String { get }
+    /// Stores the staged file of an upload, whose bytes the caller has just seen to have this digest, and sees that it is whole there.
+    func put(upload: String, as address: ContentAddress, bytes: Int64) async throws -> StoreReceipt
+    /// Nil: there is none.
+    func bytes(of address: ContentAddress) async throws -> Int64?
+    /// Reads all of it. False: it is not there, or its bytes are others.
+    func verify(_ address: ContentAddress) async throws -> Bool
+    func remove(_ address: ContentAddress) async throws
+    func all() async throws -> [ContentAddress]
+    /// A file of this machine that can be read; nil where the payload is not on this machine's disks, or not there.
+    func open(_ address: ContentAddress) async throws -> StagedFile?
+}
+
+/// A store that keeps its hands on a folder.
+package struct LocalPayloadStore: PayloadStore {
+    private let folder: DiskFolder
+    private let payloads: LocalPayloads
+
+    package init(_ folder: DiskFolder) {
+        self.folder = folder
+        payloads = LocalPayloads(folder)
+    }
+
+    package var name: String { "local" }
+
+    package func put(upload: String, as address: ContentAddress, bytes: Int64) async throws -> StoreReceipt {
+        let (folder, payloads) = (folder, payloads)
+        return try await Blocking.run {
+            let staged = StagingArea.path(of: upload)
+            // Moved by an attempt that ended before it could say so; that one's bytes are looked at like anybody's.
+            guard let before = try folder.facts(staged) else {
+                guard try payloads.verify(address) else {
+                    throw StoreFolderError(operation: "read", path: staged, reason: "it is gone, and the store does not have it")
+                }
+                return StoreReceipt(wasThere: true, answer: "size=\(bytes) sha256=\(address.hash)")
+            }
+            let added = try payloads.add(staged: staged, as: address)
+            guard let after = try payloads.facts(address), after.bytes == bytes, added == .wasThere || after.identity == before.identity else {
+                throw StoreFolderError(operation: "verify", path: address.payload, reason: "it is not the file that was moved there")
+            }
+            return StoreReceipt(wasThere: added == .wasThere, answer: "size=\(after.bytes) inode=\(after.identity) sha256=\(address.hash)")
+        }
+    }
+
+    package func bytes(of address: ContentAddress) async throws -> Int64? {
+        let payloads = payloads
+        return try await Blocking.run { try payloads.facts(address)?.bytes }
+    }
+
+    package func verify(_ address: ContentAddress) async throws -> Bool {
+        let payloads = payloads
+        return try await Blocking.run { try payloads.verify(address) }
+    }
+
+    package func remove(_ address: ContentAddress) async throws {
+        let payloads = payloads
+        try await Blocking.run { try payloads.remove(address) }
+    }
+
+    package func all() async throws -> [ContentAddress] {
+        let payloads = payloads
+        return try await Blocking.run { try payloads.all() }
+    }
+
+    package func open(_ address: ContentAddress) async throws -> StagedFile? {
+        let folder = folder
+        return try await Blocking.run { try StagedFile.open(payload: address, in: folder) }
+    }
+}

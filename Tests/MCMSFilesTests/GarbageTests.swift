@@ -1,0 +1,76 @@
+import ContentStore
+import Foundation
+import MCMS
+import MCMSFiles
+import Testing
+
+@Suite struct GarbageTests {
+    private func commit(_ test: TestFiles, _ name: String, _ bytes: [UInt8], _ routing: String) async throws -> RoutingFile {
+        let file = try await test.upload(name, bytes, routing: routing)
+        while true {
+            switch try await test.handler().handle(try await test.command(file.id), attempt: 1) {
+            case .done: return try await test.store.file(file.id)
+            case .retry: continue
+            case .postpone(let reason), .refused(let reason): throw FileError.invalid(field: "ingest", problem: reason)
+            }
+        }
+    }
+
+    private func collector(_ test: TestFiles, grace: Int64 = 0) -> GarbageCollector {
+        GarbageCollector(files: test.store, payloads: test.payloads, graceMilliseconds: grace)
+    }
+
+    @Test func aPayloadGoesWithItsLastReferenceAndAfterItsGrace() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let routing = try await test.routing()
+        let one = try await commit(test, "A.nc", [1, 2, 3], routing)
+        let two = try await commit(test, "B.nc", [1, 2, 3], routing)
+        let hash = try sha256([1, 2, 3])
+        _ = try await test.store.delete(one.id, by: test.caller)
+        #expect(try await collector(test).collect(hash) == .inUse)
+        _ = try await test.store.delete(two.id, by: test.caller)
+        guard case .notYet(let left) = try await collector(test, grace: 60_000).collect(hash) else { return #expect(Bool(false)) }
+        #expect((1...60_000).contains(left))
+        #expect(try await collector(test).collect(hash) == .removed)
+        #expect(test.names(below: "store/cas").isEmpty)
+        #expect(try await collector(test).collect(hash) == .unknown)
+    }
+
+    /// What an ingest left that died for good is found; what is young may be an ingest's that goes on.
+    @Test func straysAreCollectedWhenTheyAreOld() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let address = try #require(ContentAddress(hash: try sha256([7])))
+        try test.folder.makeFolder(address.folder)
+        try test.folder.write(address.payload, [7])
+        let now = Int64(Date().timeIntervalSince1970 * 1_000)
+        #expect(try await collector(test, grace: 3_600_000).collectAll(isDry: false, now: now).strays == [])
+        #expect(try await collector(test, grace: 3_600_000).collectAll(isDry: true, now: now + 7_200_000).strays == [address.hash])
+        #expect(try await test.payloads.bytes(of: address) == 1)
+        #expect(try await collector(test, grace: 3_600_000).collectAll(isDry: false, now: now + 7_200_000).strays == [address.hash])
+        #expect(try await test.payloads.bytes(of: address) == nil)
+    }
+
+    /// The last reference goes while the same bytes come in: what is referred to is there.
+    @Test func deletingAndIngestingTheSameBytesLosesNothing() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let routing = try await test.routing()
+        let hash = try sha256([1, 2, 3])
+        let address = try #require(ContentAddress(hash: hash))
+        var before = try await commit(test, "A.nc", [1, 2, 3], routing)
+        for round in 0..<60 {
+            let last = before
+            async let deleted: Void = {
+                _ = try await test.store.delete(last.id, by: test.caller)
+                for _ in 0..<3 { _ = try await collector(test).collect(hash) }
+            }()
+            async let committed = commit(test, "\(round).nc", [1, 2, 3], routing)
+            before = try await committed
+            try await deleted
+            #expect(try await test.payloads.verify(address), "round \(round)")
+            #expect(before.status == .committed)
+        }
+    }
+}
