@@ -45,6 +45,7 @@ package struct Features: OptionSet, Sendable {
     package static let withdrawals = Features(rawValue: 1 << 36)
     package static let severalQueues = Features(rawValue: 1 << 37)
     package static let repeatedSettles = Features(rawValue: 1 << 38)
+    package static let deathTopics = Features(rawValue: 1 << 39)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
@@ -57,7 +58,7 @@ package struct Features: OptionSet, Sendable {
         ("topic-retention", .topicRetention), ("live-policies", .livePolicies), ("bulk", .bulk),
         ("strangers", .strangers), ("worker-control", .workerControl), ("missing-segments", .missingSegments),
         ("slow-readers", .slowReaders), ("withdrawals", .withdrawals),
-        ("several-queues", .severalQueues), ("repeated-settles", .repeatedSettles),
+        ("several-queues", .severalQueues), ("repeated-settles", .repeatedSettles), ("death-topics", .deathTopics),
     ]
 
     /// What there was before later features came: a seed with these alone runs as it did then. Later ones draw nothing where they are off.
@@ -103,6 +104,8 @@ struct Profile {
         var ratePerGroup = 0
         /// Its limits and times are changed while it is used.
         var changes = false
+        /// It names the dead-letter topic.
+        var announcesDeaths = false
     }
 
     var table: [Action] = []
@@ -176,6 +179,7 @@ struct Profile {
             queue.ratePerGroup = random.pick([0, 2, 20])
         }
         queue.changes = features.contains(.livePolicies) && random.chance(1, in: 3)
+        queue.announcesDeaths = features.contains(.deathTopics) && random.chance(1, in: 2)
     }
 
     /// Small numbers, so that much is dropped.

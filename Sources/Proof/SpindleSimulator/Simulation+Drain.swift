@@ -49,9 +49,11 @@ extension Simulation {
         guard oracle.violation == nil else { return }
         oracle.drained()
         readTopics()
+        checkDeathsAreTold()
         lookAtEverything()
         restart(losesPower: false)
         lookAtEverything()
+        checkDeathsAreTold()
         if let problem = bulk.model.takeProblem() { oracle.fail(problem.promise, problem.text) }
         verify()
     }

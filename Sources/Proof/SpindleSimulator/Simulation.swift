@@ -73,6 +73,7 @@ package final class Simulation {
     var bulk = BulkClients()
     var workerControl = WorkerControl()
     var withdrawals = Withdrawals()
+    var deaths = DeathWitness()
     var plannedFault = 0
     var records = WireWriter(capacity: 4096)
 
@@ -145,6 +146,7 @@ package final class Simulation {
             if let retention { declareRetention(topic, retention) }
         }
         setUpBulk()
+        watchDeaths()
         settleDown()
     }
 
@@ -162,6 +164,7 @@ package final class Simulation {
     }
 
     private func step() {
+        watchDeaths()
         readSlowly()
         if frozen > 0 { frozen -= 1 } else { now += UInt64(random.below(12)) }
         let action = profile.table[random.below(profile.table.count)]
@@ -179,6 +182,7 @@ package final class Simulation {
             restart(losesPower: false)
         }
         if let bytes = broker.largestFrameBytes { oracle.fail(10, "the node made a frame of \(bytes) bytes: at most \(configuration.frameBytesMax) are allowed") }
+        judgeDeaths()
         if let problem = oracle.topics.takeProblem() ?? bulk.model.takeProblem() { oracle.fail(problem.promise, problem.text) }
     }
 

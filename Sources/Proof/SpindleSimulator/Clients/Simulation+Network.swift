@@ -171,6 +171,7 @@ extension Simulation {
         connections.removeAll()
         zombies.removeAll()
         withdrawals.restarted()
+        deaths.restarted()
         greedy = GreedyState()
     }
 
@@ -183,6 +184,7 @@ extension Simulation {
     func received(_ session: UInt64, _ header: FrameHeader, _ body: RawSpan) {
         do throws(WireError) {
             if isGreedy(session) { return try receivedGreedy(header, body) }
+            if isWitness(session) { return try witnessed(header, body) }
             if header.flags.contains(.push) {
                 try pushed(session, header, body)
                 return
@@ -276,6 +278,7 @@ extension Simulation {
             note("answer \(correlation): nacks (\(nack)) of \(tokens.map(\.tag)) \(statuses.map(\.rawValue))")
             for (token, status) in zip(tokens, statuses) {
                 oracle.negativelyAcknowledged(token, nack, accepted: status == .ok, at: at, request.arrival)
+                if case .dead = nack, status == .ok, !token.isDead { deaths.oracle.died(token.tag) }
             }
             if client != nil { for token in tokens { workers[worker(client)].discard(token) } }
         case .extend(let tokens, let duration):

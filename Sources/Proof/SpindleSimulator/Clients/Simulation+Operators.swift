@@ -84,6 +84,7 @@ extension Simulation {
 
     func redrive(_ queue: Int) {
         note("dead letters of q\(queue) are redriven")
+        deaths.oracle.redriven(queue)
         let max = random.chance(1, in: 2) ? 0 : UInt32(1 + random.below(5))
         let rate = random.chance(1, in: 3) ? UInt32(5 + random.below(100)) : 0
         send(administrator, .redrive, .redrive(queue: queue)) {
@@ -132,6 +133,7 @@ extension Simulation {
             if items.count != tags.count { oracle.fail(8, "\(items.count) answers to the CANCEL of \(tags.count)") }
             for (tag, item) in zip(tags, items) {
                 oracle.cancelled(tag, isDead: isDead, isThere: item.status == .ok, wasLeased: item.was == .leased, now: now)
+                if !isDead, item.status == .ok, item.was != .leased { deaths.oracle.cancelled(tag) }
             }
         case .reschedule(_, let isDead, let tags, let delay):
             let statuses = try StatusReply(body).statuses(expected: tags.count)

@@ -24,7 +24,7 @@ extension Simulation {
         }
         let mask = 1 + random.below((1 << profile.topics) - 1)
         let wants = (0..<profile.topics).map { mask & (1 << $0) != 0 }
-        let pattern = wants.allSatisfy { $0 } ? "*" : wants.indices.filter { wants[$0] }.map { "t\($0)" }.joined(separator: ",")
+        let pattern = announcers.isEmpty && wants.allSatisfy { $0 } ? "*" : wants.indices.filter { wants[$0] }.map { "t\($0)" }.joined(separator: ",")
         let credit = UInt32(random.below(20))
         note("subscriber \(subscriber) wants \(pattern) from \(start) with credit \(credit)")
         oracle.topics.subscribers[subscriber] = .init(wants: wants, cursor: cursor, credit: UInt64(credit), isActive: false)

@@ -43,6 +43,7 @@ extension Simulation {
                     id: item.token.messageID, epoch: item.token.epoch, attempt: item.attempt, isDead: isDead, queue: queue, recordCRC: crc,
                     recordByteCount: item.recordByteCount, from: from, until: until, duration: UInt64(head.leaseMilliseconds),
                     arrival: arrival))
+            if isDead { deaths.oracle.died(tag) } else { deaths.oracle.wasAtHome(tag) }
             guard client != nil, oracle.violation == nil else { continue }
             workers[worker].tokens.append(
                 HeldToken(tag: tag, id: item.token.messageID, epoch: item.token.epoch, duration: UInt64(head.leaseMilliseconds), isDead: isDead))
@@ -168,6 +169,7 @@ extension Simulation {
         fields.concurrency = UInt64(settings.limits.concurrencyMax)
         fields.concurrencyPerGroup = UInt64(settings.limits.concurrencyPerGroupMax)
         fields.ratePerSecond = UInt64(settings.limits.ratePerSecond)
+        fields.deadLetterTopic = profile.announcesDeaths ? DeathWitness.topic : nil
         fields.ratePerSecondPerGroup = UInt64(settings.limits.ratePerGroup)
         return fields
     }

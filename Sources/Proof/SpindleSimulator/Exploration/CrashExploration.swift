@@ -143,6 +143,7 @@ private final class SmallWorkload {
         var policy = QueuePolicyFields()
         policy.attemptsMax = 2
         policy.backoffInitialMilliseconds = 0
+        policy.deadLetterTopic = "ends"
         request(broker, .declare) { DeclareRequest(queue: "q", policy: policy).encode(into: &$0) }
         commit(broker)
         for round in 0..<5 {
