@@ -172,6 +172,7 @@ package final class Simulation {
         broker.turn()
         if broker.isAlive, !broker.node.log.canAppend(payloadCount: SimulatedBroker.logConfiguration.entryBytesMax) { oracle.lackedRoomAt = oracle.step }
         commitSometimes()
+        checkIdles()
         if !awaited.isEmpty { judgeAwaited() }
         if !broker.isAlive {
             restart(losesPower: storage.isDown)
@@ -194,6 +195,23 @@ package final class Simulation {
             if random.chance(1, in: 2) { broker.finishCommit() }
         }
         if broker.isQuiet, broker.isAlive, random.chance(1, in: 64) { snapshot = (broker.encodedState(), broker.node.log.durable) }
+    }
+
+    /// Turns that one moment may take, at most.
+    private static let turnsPerMomentMax = 1_000
+
+    /// What is due at one moment is done after some turns: else the broker's loop would go round for ever, and do nothing.
+    private func checkIdles() {
+        guard oracle.step.isMultiple(of: 8) else { return }
+        var turns = 0
+        while broker.isAlive, let deadline = broker.node.nextDeadline, deadline <= now {
+            turns += 1
+            guard turns <= Self.turnsPerMomentMax else {
+                oracle.fail(9, "after \(turns) turns at \(now) the node still asks for one at \(deadline)")
+                return
+            }
+            broker.turn()
+        }
     }
 
     private func perform(_ action: Profile.Action) {
