@@ -102,8 +102,8 @@ extension QueueEngine {
         return true
     }
 
-    /// The message goes to another queue, with its history and in the state it is in; at a redrive its attempts count anew and
-    /// it is no dead letter any more. False if it isn't there, or leased.
+    /// Takes the message to another queue, with its history and in the state it is in. Its time to live begins again. At a redrive its attempts
+    /// count anew and it is no dead letter any more. False if it isn't there, or leased.
     package mutating func move(
         _ id: UInt64, from: UInt32, to: UInt32, group: UInt32 = noGroup, resetsAttempts: Bool, now: UInt64
     ) -> Bool {
@@ -113,18 +113,19 @@ extension QueueEngine {
             rehome(&message, to: to)
             if resetsAttempts {
                 message.attempts = 0
-                message.liveFrom = now
-                message.isInAges = false
                 if message.hasHistory { histories[id]?.death = nil }
             }
             // One that is due is ready, whether that was noticed or not: a replay doesn't notice it.
             if case .delayed(let until) = message.state, until <= now { message.state = .ready }
+            message.liveFrom = now
+            if case .delayed(let until) = message.state { message.liveFrom = until }
+            message.isInAges = false
             change(message, to: message.state)
             return true
         }
         guard var message = unpack(id, in: from, group: group) else { return false }
         let origin = message.group
-        if resetsAttempts { message.liveFrom = now }
+        message.liveFrom = now
         settle(message, in: to)
         gone(from: origin, of: Int(from))
         return true

@@ -213,9 +213,10 @@ struct QueueModel {
             guard let index = index(id), messages[index].queue == Int(from), !messages[index].isLeased else { return "false" }
             if resets {
                 messages[index].attempts = 0
-                messages[index].liveFrom = now
                 messages[index].diedIn = nil
             }
+            messages[index].liveFrom = now
+            if case .delayed(let until) = messages[index].state { messages[index].liveFrom = max(until, now) }
             rehome(index, to: Int(to))
             return "true"
         case .expire(let id, let queue, _, let next):
