@@ -36,6 +36,7 @@ extension Node {
         if needsDeadLetters { try Self.checkName(deadLetters, "queue") }
         guard deadLetters != name else { throw WireError(.invalidArgument, "the queue '\(name)' can't be its own dead-letter queue") }
         let before = known.map { state.engine.queues[Int($0)].policy.deadLetterQueue }
+        if before != deadLetters { try checkRouteEnds(from: name, to: deadLetters) }
         if let principal, before != deadLetters || needsDeadLetters {
             try Self.allowRoute(to: deadLetters, from: name, isNew: needsDeadLetters, principal)
         }
@@ -75,6 +76,22 @@ extension Node {
         // Limits may have been raised, or a rate lifted.
         becameReady(number)
         return known == nil ? .created : .changed
+    }
+
+    /// Dead letters must not come back: with times to live they would go round for ever.
+    private func checkRouteEnds(from name: String, to target: String) throws(WireError) {
+        var passed = [name]
+        var next = target
+        // A round that an earlier version let in does not pass through this queue.
+        while passed.count <= state.engine.count, !next.isEmpty {
+            guard !next.hasSameBytes(as: name) else {
+                throw WireError(
+                    .invalidArgument,
+                    "dead letters of '\(name)' would come back to it by way of \(passed.dropFirst().map { "'\($0)'" }.joined(separator: ", ")); name another dead-letter queue, or none (\"\")")
+            }
+            passed.append(next)
+            next = state.engine.number(of: next).map { state.engine.queues[Int($0)].policy.deadLetterQueue } ?? ""
+        }
     }
 
     /// Whoever names where dead letters go sends them there: each message that dies is published by that principal's word. So the right to
