@@ -32,6 +32,21 @@ import Testing
             """),
     ]) func script(name: String, text: String) throws { try Script.run(text) }
 
+    @Test func aQueueIsToldApartFromWhatTheConfigurationSaysOfIt() throws {
+        let script = Script(try TestBroker())
+        _ = try script.perform(["queue", "q", "attempts=9", "lease=40s", "dead=", "groups=1"])
+        var fields = QueuePolicyFields()
+        fields.attemptsMax = 5
+        fields.leaseMilliseconds = 40_000
+        fields.deadLetterQueue = "q.dead"
+        fields.orderedGroups = 0
+        #expect(
+            script.broker.node.changes(by: fields, of: "q").map { "\($0.setting): \($0.before) → \($0.after)" } == [
+                "attemptsMax: 9 → 5", "deadLetterQueue:  → q.dead", "orderedGroups: yes → no",
+            ])
+        #expect(script.broker.node.changes(by: fields, of: "new").isEmpty)
+    }
+
     @Test func aMoveBeginsTheTimeToLiveAnew() throws {
         try Script.run("""
             queue q dead=

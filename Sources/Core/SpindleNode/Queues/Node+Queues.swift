@@ -20,6 +20,24 @@ extension Node {
         try declareQueue(queue, policy, by: nil, now: now)
     }
 
+    /// A setting that a declaration changes.
+    package struct PolicyChange: Equatable, Sendable {
+        package var setting: PolicySetting
+        package var before: String
+        package var after: String
+    }
+
+    /// What ``declareFromConfiguration(queue:policy:now:)`` would change in a queue that exists.
+    package func changes(by fields: QueuePolicyFields, of queue: String) -> [PolicyChange] {
+        guard let number = state.engine.number(of: queue) else { return [] }
+        let current = state.engine.queues[Int(number)].policy.fields
+        return PolicySetting.allCases.compactMap { setting in
+            guard let after = fields.text(of: setting) else { return nil }
+            let before = current.text(of: setting) ?? ""
+            return before.hasSameBytes(as: after) ? nil : PolicyChange(setting: setting, before: before, after: after)
+        }
+    }
+
     /// `principal` nil: the configuration.
     private mutating func declareQueue(
         _ name: String, _ fields: QueuePolicyFields, by principal: Principal?, now: UInt64

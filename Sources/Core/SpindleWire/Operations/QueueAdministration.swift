@@ -53,6 +53,20 @@ package struct QueuePolicyFields: Equatable, Sendable {
         }
     }
 
+    /// A setting as people read it, a number with its unit; nil where it is not set.
+    package func text(of setting: PolicySetting) -> String? {
+        if setting.isName { return self[name: setting] }
+        guard let value = self[setting] else { return nil }
+        switch setting.entry.unit {
+        case .milliseconds: return "\(value) ms"
+        case .bytes: return "\(value) bytes"
+        case .percent: return "\(value) %"
+        case .flag: return value == 0 ? "no" : "yes"
+        case .words(let words): return value < UInt64(words.count) ? words[Int(value)] : "\(value)"
+        case .count, .queueName, .topicName: return "\(value)"
+        }
+    }
+
     /// Bytes of the names that are set.
     fileprivate var nameByteCount: Int { (deadLetterQueue?.utf8.count ?? 0) + (deadLetterTopic?.utf8.count ?? 0) }
 

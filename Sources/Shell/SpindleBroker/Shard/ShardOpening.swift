@@ -66,7 +66,9 @@ extension Shard {
         flush()
         return whenRoomIsKnown().assumeIsolated().flatMap {
             for queue in queues {
+                let changes = self.node.changes(by: queue.policy, of: queue.name)
                 do throws(WireError) {
+                    for change in changes { self.warn(of: change, queue: queue.name) }
                     try self.node.declareFromConfiguration(queue: queue.name, policy: queue.policy, now: self.now)
                 } catch where error.code == .noSpace {
                     // What is there must be workable, or the disk would never be emptied.
@@ -90,6 +92,13 @@ extension Shard {
             self.compact()
             return self.whenDurable(self.node.log.end)
         }.nonisolated()
+    }
+
+    /// The description counts at every start: what `spindle queue declare` said otherwise is undone, and that must not go unseen.
+    private func warn(of change: Node.PolicyChange, queue: String) {
+        logger.warning(
+            "the configuration changes a setting of a queue; what was declared for it since the last start is undone: to keep that, write it into the description",
+            metadata: ["queue": "\(queue)", "setting": "\(change.setting.key)", "before": "\(change.before)", "after": "\(change.after)"])
     }
 
     private static func recover(
