@@ -86,8 +86,10 @@ extension Simulation {
             pending[correlation]?.kind = .lease(ask)
         }
         let end = broker.node.log.end
+        // A LEASE ends the times to live that are over before it looks for a message.
+        let endsTimes = opcode == .lease && broker.node.nextDeadline.map { $0 <= now } ?? false
         broker.received(SessionID(rawValue: session), opcode, correlation, body)
-        if broker.node.log.end != end { pending[correlation]?.wroteLog = true }
+        if broker.node.log.end != end, !endsTimes { pending[correlation]?.wroteLog = true }
     }
 
     func flushUplinks() {
