@@ -7,7 +7,7 @@ extension Oracle {
             if messages[token.tag].epoch > token.epoch {
                 fail(2, "a SETTLE of \(name(token.tag)) with epoch \(token.epoch) was accepted when it was sent again: it is at epoch \(messages[token.tag].epoch)")
             }
-            if messages[token.tag].settle != 0 { resolveSettle(token.tag, happened: true) }
+            if isUnanswered(sent, at: token.tag) { resolveSettle(token.tag, happened: true) }
             messages[token.tag].fate = .gone
             messages[token.tag].lease = .over
         }
@@ -41,10 +41,17 @@ extension Oracle {
             fail(6, "a SETTLE of \(sent.tokens.map { name($0.tag) }) was done, and was refused with error \(code) when it was sent again")
             return
         }
-        for tag in sent.tokens.map(\.tag) + Array(sent.tags) where messages[tag].settle != 0 { resolveSettle(tag, happened: false) }
+        for tag in sent.tokens.map(\.tag) + Array(sent.tags) where isUnanswered(sent, at: tag) { resolveSettle(tag, happened: false) }
         for tag in sent.tags where messages[tag].id != 0 && !messages[tag].fate.contains(.absent) {
             fail(6, "\(name(tag)) was stored by a SETTLE that was refused with error \(code) when it was sent again")
         }
+    }
+
+    /// Whether the SETTLE without an answer that concerns the message is this one: another one may have come of a later lease.
+    private func isUnanswered(_ sent: SentSettle, at tag: Int) -> Bool {
+        let number = Int(messages[tag].settle)
+        guard number != 0, settles[number].published == sent.tags, settles[number].events == sent.events else { return false }
+        return settles[number].acknowledged == sent.tokens.map(\.tag) && sent.tokens.allSatisfy { messages[$0.tag].epoch == $0.epoch }
     }
 
     private mutating func forEachItem(

@@ -15,7 +15,7 @@ struct Oracle {
     /// The highest id that was confirmed: ids only rise.
     var idMax: UInt64 = 0
     /// SETTLEs of which no answer came: what hangs together.
-    private var settles: [(acknowledged: [Int], published: Range<Int>, events: Range<Int>)] = [([], 0..<0, 0..<0)]
+    private(set) var settles: [(acknowledged: [Int], published: Range<Int>, events: Range<Int>)] = [([], 0..<0, 0..<0)]
     var checks: UInt64 = 0
     /// The step in which the log was last found without room for what time demands.
     var lackedRoomAt: Int?
