@@ -48,14 +48,14 @@ struct TestFiles: Sendable {
         var limits = UploadService.Limits()
         change(&limits)
         uploads = UploadService(
-            store: store, folder: folder, room: DiskRoom(folder: folder.path, reserve: reserve, share: share.path), limits: limits, logger: quiet)
+            store: store, folder: folder, room: DiskRoom(store: folder.path, share: share.path, reserve: reserve), limits: limits, logger: quiet)
     }
 
     func remove() { try? FileManager.default.removeItem(at: root) }
 
     /// The same store, as another process that starts has it.
     func anotherService() -> UploadService {
-        UploadService(store: store, folder: folder, room: DiskRoom(folder: folder.path, reserve: 0, share: share.path), logger: quiet)
+        UploadService(store: store, folder: folder, room: DiskRoom(store: folder.path, share: share.path, reserve: 0), logger: quiet)
     }
 
     func routing() async throws -> String { try await mcms.createRouting(name: "브래킷", by: caller).id }

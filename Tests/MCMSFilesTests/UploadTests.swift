@@ -198,6 +198,24 @@ import Testing
         #expect(try await test.store.upload(upload.id).receivedBytes == 1_000)
     }
 
+    @Test func partialUploadsBecomeOneFile() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let bytes = pattern(chunk + 700)
+        var partials: [UploadRecord] = []
+        for range in [0..<333, 333..<(chunk + 1), (chunk + 1)..<bytes.count] {
+            let partial = try await test.uploads.createPartial(size: Int64(range.count), metadata: "", by: test.caller)
+            partials.append(try await append(test, partial.id, at: 0, Pieces(Array(bytes[range]))))
+        }
+        let new = try test.new("A.nc", nil, routing: try await test.routing(), way: .tus)
+        let open = try await test.uploads.createPartial(size: 5, metadata: "", by: test.caller)
+        await #expect(throws: FileError.self) { _ = try await test.uploads.concatenate([open], into: new, by: test.caller) }
+        let upload = try await test.uploads.concatenate(partials, into: new, by: test.caller)
+        #expect(try await test.staged(upload.id).sha256 == (try sha256(bytes)))
+        // The pieces have given their room back.
+        #expect(test.names(below: "store/staging") == ["\(open.id)/payload", "\(upload.id)/payload"].sorted())
+    }
+
     // MARK: Limits
 
     @Test func aFileMayHaveExactlyTheMostBytes() async throws {
@@ -233,6 +251,15 @@ import Testing
         await test.uploads.clean()
         await #expect(throws: FileError.self) { _ = try await test.store.upload(upload.id) }
         #expect(test.names(below: "store/staging").isEmpty)
+    }
+
+    @Test func whatNoUploadKnowsIsRemovedFromStaging() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let open = try await test.uploads.create(try test.new("A.nc", 100, routing: try await test.routing()), by: test.caller)
+        _ = try StagingArea(test.folder).make("left-over", bytes: 5)
+        await test.uploads.clean()
+        #expect(test.names(below: "store/staging") == ["\(open.id)/payload"])
     }
 
     /// All bytes were here, and the process ended before it could say so.

@@ -30,7 +30,7 @@ struct FilesSetup {
 
     var payloads: any PayloadStore { LocalPayloadStore(folder) }
 
-    var room: DiskRoom { DiskRoom(folder: folder.path, reserve: Int64(files.keepFree), share: cluster.resolve(files.share)) }
+    var room: DiskRoom { DiskRoom(store: folder.path, share: cluster.resolve(files.share), reserve: Int64(files.keepFree)) }
 
     func uploads(logger: Logger) -> UploadService {
         var limits = UploadService.Limits()

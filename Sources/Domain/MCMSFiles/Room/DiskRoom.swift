@@ -1,17 +1,26 @@
 internal import Glibc
 
-/// How much more a folder's disk takes.
-package struct DiskRoom: Sendable {
-    package let folder: String
-    /// What files never take: for the broker's log, the databases, and whatever else lives on the disk.
-    package let reserve: Int64
-    /// Copies of each byte that the disk will hold: 2 where the share is on the same one.
-    package let copies: Int64
+/// Bytes that uploads have still to write.
+package struct SpokenFor: Hashable, Sendable {
+    /// Into the store.
+    package var store: Int64
+    /// Copies on the share.
+    package var share: Int64
 
-    package init(folder: String, reserve: Int64, share: String) {
-        self.folder = folder
+    package func adding(store more: Int64, share moreOnShare: Int64) -> SpokenFor { SpokenFor(store: store + more, share: share + moreOnShare) }
+}
+
+/// How much more the disks of the store and of the share take.
+package struct DiskRoom: Sendable {
+    private let store: String
+    private let share: String
+    /// What files never take of a disk: for the broker's log, the databases, and whatever else lives there.
+    private let reserve: Int64
+
+    package init(store: String, share: String, reserve: Int64) {
+        self.store = store
+        self.share = share
         self.reserve = reserve
-        copies = Self.device(folder) != nil && Self.device(folder) == Self.device(share) ? 2 : 1
     }
 
     private static func device(_ path: String) -> UInt64? {
@@ -19,12 +28,19 @@ package struct DiskRoom: Sendable {
         return stat(path, &status) == 0 ? UInt64(status.st_dev) : nil
     }
 
-    /// - Parameter bytes: of all uploads that are under way, the new one included.
-    package func check(_ bytes: Int64) throws {
+    /// - Parameter spoken: what uploads that are under way will write, the new one included.
+    /// - Throws: ``FileError/noRoom(needed:available:folder:)``.
+    package func check(_ spoken: SpokenFor) throws {
+        let isOneDisk = Self.device(store) == Self.device(share)
+        try check(store, needed: spoken.store + (isOneDisk ? spoken.share : 0))
+        if !isOneDisk { try check(share, needed: spoken.share) }
+    }
+
+    private func check(_ folder: String, needed: Int64) throws {
         var status = statvfs()
+        // A share that is away is waited for when the file is published.
         guard statvfs(folder, &status) == 0 else { return }
-        let free = Int64(status.f_bavail) * Int64(status.f_frsize)
-        let needed = bytes * copies
-        guard free - reserve >= needed else { throw FileError.noRoom(needed: needed, available: max(0, free - reserve), folder: folder) }
+        let available = Int64(status.f_bavail) * Int64(status.f_frsize) - reserve
+        guard available >= needed else { throw FileError.noRoom(needed: needed, available: max(0, available), folder: folder) }
     }
 }

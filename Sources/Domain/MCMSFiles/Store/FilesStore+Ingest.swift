@@ -171,7 +171,7 @@ extension FilesStore {
                 transaction, file, type: share == .occupied ? "file.shareOccupied" : "file.committed",
                 title: share == .occupied ? "Another file lies at \(file.logicalPath)" : "File stored: \(file.logicalName)",
                 message: share == .occupied
-                    ? "\(file.logicalName) is stored and can be downloaded; what lies on the share was left alone" : "sha256 \(hash)",
+                    ? "\(file.logicalName) is stored and can be downloaded; what lies on the share was left alone" : "\(file.size ?? 0) bytes, stored and verified",
                 severity: share == .occupied ? .warning : .info)
         }
     }

@@ -75,7 +75,7 @@ extension UploadRecord {
 extension FilesStore {
     /// Makes the upload and, but for a partial one, the file that it becomes.
     package func create(
-        _ new: NewUpload, expiry: Duration, by caller: Caller, checkRoom: @escaping @Sendable (Int64) throws -> Void
+        _ new: NewUpload, expiry: Duration, by caller: Caller, checkRoom: @escaping @Sendable (SpokenFor) throws -> Void
     ) async throws -> UploadRecord {
         try await store.transaction(by: caller) { transaction in
             let db = transaction.db
@@ -84,7 +84,7 @@ extension FilesStore {
             if let begun = try Self.begun(new, revision: new.revision ?? routing.camRevision, db, caller) { return begun }
             let same = try new.chunkHashes.flatMap { try Self.payload(db, chunks: $0, bytes: new.size) }
             // What others will still write is spoken for. The check is part of the transaction, so that two uploads don't take one room.
-            if same == nil, let size = new.size { try checkRoom(try Self.spokenFor(db) + size) }
+            if let size = new.size { try checkRoom(try Self.spokenFor(db).adding(store: same == nil ? size : 0, share: size)) }
             let token = Hexadecimal.text(Self.random(16))
             let expires = Timestamp(milliseconds: transaction.now.milliseconds + expiry.milliseconds)
             try db.execute(
@@ -112,6 +112,27 @@ extension FilesStore {
                 if let file = try Self.find(db, id) { try Self.tell(transaction, file) }
             }
             guard let made = try Self.upload(db, id) else { throw FileError.noSuchUpload(id) }
+            return made
+        }
+    }
+
+    /// Makes an upload that becomes a piece of another one, and no file by itself.
+    package func createPartial(
+        size: Int64?, metadata: String, expiry: Duration, by caller: Caller, checkRoom: @escaping @Sendable (SpokenFor) throws -> Void
+    ) async throws -> UploadRecord {
+        try await store.transaction(by: caller) { transaction in
+            let id = TimeOrderedID.make(at: transaction.now)
+            if let size { try checkRoom(try Self.spokenFor(transaction.db).adding(store: size, share: 0)) }
+            try transaction.db.execute(
+                """
+                INSERT INTO fileUpload (id, resumeToken, protocol, size, receivedBytes, metadata, concatenation, principal, createdAt, expiresAt)
+                VALUES ($1, $2, 'partial', $3, 0, $4, 'partial', $5, $6, $7)
+                """,
+                [
+                    id, Hexadecimal.text(Self.random(16)), size, metadata, caller.principal ?? caller.actor, transaction.now,
+                    Timestamp(milliseconds: transaction.now.milliseconds + expiry.milliseconds),
+                ])
+            guard let made = try Self.upload(transaction.db, id) else { throw FileError.noSuchUpload(id) }
             return made
         }
     }
@@ -253,11 +274,19 @@ extension FilesStore {
         }
     }
 
-    /// Bytes that open uploads have reserved and not written yet, and copies on the share that are still to come.
-    static func spokenFor(_ db: any SQLConnection) throws -> Int64 {
-        try db.value(
-            "SELECT coalesce(sum(u.size - u.receivedBytes), 0) FROM fileUpload u WHERE u.size IS NOT NULL AND u.sameAs IS NULL",
-            as: Int64.self) ?? 0
+    /// What open uploads have still to write.
+    static func spokenFor(_ db: any SQLConnection) throws -> SpokenFor {
+        let row = try db.row(
+            """
+            SELECT coalesce(sum(CASE WHEN sameAs IS NULL THEN size - receivedBytes ELSE 0 END), 0) AS store, coalesce(sum(size), 0) AS share
+            FROM fileUpload WHERE size IS NOT NULL
+            """)
+        return SpokenFor(store: try row?.value("store") ?? 0, share: try row?.value("share") ?? 0)
+    }
+
+    /// Whether an upload is under way or waits for its ingest.
+    package func isOpen(upload id: String) async throws -> Bool {
+        try await store.database.read { db in try db.exists("SELECT 1 FROM fileUpload WHERE id = $1", [id]) }
     }
 
     static func random(_ count: Int) -> [UInt8] {

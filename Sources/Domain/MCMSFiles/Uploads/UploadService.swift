@@ -71,6 +71,45 @@ package final class UploadService: Sendable {
         return now
     }
 
+    package func createPartial(size: Int64?, metadata: String, by caller: Caller) async throws -> UploadRecord {
+        if let size, size > limits.bytesMax { throw FileError.tooLarge(bytes: size, max: limits.bytesMax) }
+        let room = room
+        let upload = try await store.createPartial(size: size, metadata: metadata, expiry: limits.expiry, by: caller) { try room.check($0) }
+        let staging = staging
+        _ = try await Blocking.run { try staging.make(upload.id, bytes: size) }
+        return upload
+    }
+
+    /// Puts partial uploads together, in their order, and removes them.
+    /// - Parameter new: its size is not looked at.
+    package func concatenate(_ partials: [UploadRecord], into new: NewUpload, by caller: Caller) async throws -> UploadRecord {
+        if let unfinished = partials.first(where: { !$0.isComplete }) {
+            throw FileError.invalid(field: "Upload-Concat", problem: "names \(unfinished.id), which is not complete")
+        }
+        var new = new
+        let size = partials.reduce(0) { $0 + $1.receivedBytes }
+        new.size = size
+        let upload = try await create(new, by: caller)
+        let staging = staging
+        let chunks = try await Blocking.run { () -> [Int: [UInt8]] in
+            let file = try staging.make(upload.id, bytes: size)
+            var offset: Int64 = 0
+            for partial in partials {
+                guard let piece = try staging.open(partial.id, forWriting: false) else { throw FileError.noSuchUpload(partial.id) }
+                try file.append(piece, at: offset)
+                offset += partial.receivedBytes
+            }
+            try file.sync()
+            let grid = ChunkGrid(bytes: size)
+            return try Dictionary(
+                uniqueKeysWithValues: (0..<grid.count).map { ($0, try file.digest(from: grid.offset(of: $0), bytes: grid.bytes(of: $0))) })
+        }
+        let record = try await store.record(upload.id, writer: nil, chunks: chunks, offset: size, expiry: limits.expiry)
+        try await advance(record, try await open(upload.id), chunks.keys)
+        for partial in partials { try await delete(partial.id, reason: "it became a piece of \(upload.id)", by: caller) }
+        return record
+    }
+
     /// Takes chunks that the store has from there.
     private func copyKnown(_ upload: UploadRecord, _ hashes: [[UInt8]], _ grid: ChunkGrid) async throws {
         for (index, hash) in hashes.enumerated() {
@@ -171,6 +210,9 @@ package final class UploadService: Sendable {
         defer { turn.end() }
         let number = try await store.take(id)
         var upload = try await store.upload(id)
+        if upload.concatenation?.hasPrefix("final") ?? false {
+            throw FileError.notPermitted("The upload “\(id)” was put together from others: nothing is appended to it.")
+        }
         guard upload.receivedBytes == offset else { throw FileError.offsetConflict(offset: upload.receivedBytes) }
         if let size {
             if let known = upload.size, known != size {
@@ -178,7 +220,7 @@ package final class UploadService: Sendable {
             }
             guard size <= limits.bytesMax else { throw FileError.tooLarge(bytes: size, max: limits.bytesMax) }
             if upload.size == nil {
-                try room.check(size)
+                try room.check(SpokenFor(store: size - offset, share: size))
                 upload.size = size
             }
         }
@@ -320,6 +362,11 @@ package final class UploadService: Sendable {
             for id in try await store.expired(limit: 100) {
                 try await delete(id, reason: "it stood still for too long", by: Caller(actor: "spindle", correlationID: id))
                 logger.notice("an upload was given up", metadata: ["fileId": "\(id)"])
+            }
+            // A process may end between the database and the disk. An upload is in the database before it is on the disk.
+            let staging = staging
+            for id in try await Blocking.run({ try staging.uploads() }) where try await !store.isOpen(upload: id) {
+                try await Blocking.run { try staging.remove(id) }
             }
         } catch {
             logger.error("audit.error", metadata: ["what": "expired uploads can't be removed", "error": "\(error)"])

@@ -10,7 +10,7 @@ internal import SpindleText
 /// Header fields of tus 1.0: https://tus.io/protocols/resumable-upload
 enum TusHeader {
     static let version = "1.0.0"
-    static let extensions = "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination"
+    static let extensions = "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation"
     static let checksums = "sha1,sha256,md5"
     static let mediaType = "application/offset+octet-stream"
 
@@ -99,10 +99,26 @@ extension APIRoutes {
         let headers = call.request.headers
         let metadata = try TusMetadata(headers[TusHeader.uploadMetadata] ?? "")
         let size = try number(headers, TusHeader.uploadLength)
+        let concat = headers[TusHeader.uploadConcat]
+        if let concat, concat.hasPrefix("final;") {
+            guard size == nil else { throw FileError.invalid(field: "Upload-Length", problem: "is that of the pieces, and must not be sent with final") }
+            return try await tusFinal(files, call, concat, metadata)
+        }
         let isDeferred = headers[TusHeader.uploadDeferLength] == "1"
         guard size != nil || isDeferred else {
             throw FileError.invalid(field: "Upload-Length", problem: "is missing; send it, or Upload-Defer-Length: 1")
         }
+        if let concat {
+            guard concat == "partial" else { throw FileError.invalid(field: "Upload-Concat", problem: "must be partial, or final;URL URL …") }
+            return try await tusBody(
+                files, call, try await files.uploads.createPartial(size: size, metadata: metadata.text, by: try call.caller()))
+        }
+        let upload = try await files.uploads.create(try tusFile(files, metadata, size: size), by: try call.caller())
+        return try await tusBody(files, call, upload)
+    }
+
+    /// What the metadata says of the file.
+    private static func tusFile(_ files: FileServices, _ metadata: TusMetadata, size: Int64?, concat: String? = nil) throws -> NewUpload {
         guard let routing = metadata["routingId"] else {
             throw FileError.invalid(field: "Upload-Metadata", problem: "has no routingId; needed are routingId and filename")
         }
@@ -113,11 +129,15 @@ extension APIRoutes {
             guard let number = Int(text), number >= 0 else { throw FileError.invalid(field: "revision", problem: "must be a number from 0") }
             return number
         }
-        var upload = try await files.uploads.create(
-            NewUpload(
-                .tus, routing: routing, revision: revision,
-                names: try files.uploads.names(name: name, path: metadata["logicalPath"], routing: routing), size: size, metadata: metadata.text),
-            by: try call.caller())
+        return NewUpload(
+            .tus, routing: routing, revision: revision, names: try files.uploads.names(name: name, path: metadata["logicalPath"], routing: routing),
+            size: size, metadata: metadata.text, concatenation: concat)
+    }
+
+    /// Answers a creation, whose request may have the first bytes.
+    private static func tusBody(_ files: FileServices, _ call: APIRequest, _ created: UploadRecord) async throws -> Response {
+        var upload = created
+        let headers = call.request.headers
         // Relative, so that it holds behind any proxy.
         var answer: HTTPFields = [.location: "/api/upload/\(upload.id)"]
         if headers[.contentType]?.lowercased() == TusHeader.mediaType {
@@ -127,6 +147,23 @@ extension APIRoutes {
         }
         answer[TusHeader.uploadExpires] = httpDate(upload.expiresAt.milliseconds)
         return Response(status: .created, headers: answer)
+    }
+
+    private static func tusFinal(_ files: FileServices, _ call: APIRequest, _ concat: String, _ metadata: TusMetadata) async throws -> Response {
+        let names = concat.dropFirst("final;".count).split(separator: " ").map { $0.split(separator: "/").last.map(String.init) ?? "" }
+        guard (1...1_000).contains(names.count) else { throw FileError.invalid(field: "Upload-Concat", problem: "names \(names.count) uploads, from 1 to 1000 are possible") }
+        var partials: [UploadRecord] = []
+        for name in names {
+            let partial = try await files.store.upload(name)
+            guard partial.way == .partial else { throw FileError.invalid(field: "Upload-Concat", problem: "names \(name), which is not partial") }
+            guard partial.principal == call.principal.name else { throw FileError.notPermitted("The upload “\(name)” is somebody else's.") }
+            partials.append(partial)
+        }
+        let upload = try await files.uploads.concatenate(
+            partials, into: try tusFile(files, metadata, size: nil, concat: concat), by: try call.caller())
+        return Response(
+            status: .created,
+            headers: [.location: "/api/upload/\(upload.id)", TusHeader.uploadExpires: httpDate(upload.expiresAt.milliseconds)])
     }
 
     private static func tusHead(_ files: FileServices, _ call: APIRequest) async throws -> Response {
