@@ -148,7 +148,7 @@ import Testing
             let end = ContinuousClock.now + Spindle.deadline
             while try await !isSo() { try #require(ContinuousClock.now < end, "not in time: \(what)") }
         }
-        try await wait(for: "all are connected") { try await workers().count == 4 }
+        try await wait(for: "all are connected") { try await workers().count == 5 }
         let labels = try await workers().first { $0["client"] as? String == "results-1" }?["labels"] as? [[String: String]]
         let names = try #require(labels).compactMap { $0["name"] }
         #expect(names == ["role", "group", "host", "pid"])

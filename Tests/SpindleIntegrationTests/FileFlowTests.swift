@@ -79,6 +79,16 @@ import Testing
         try await roles.stop()
     }
 
+    @Test func theDemonstrationSendsAFileToo() async throws {
+        let roles = try RunningRoles(addin: ["--slow", "50ms"])
+        try await roles.startAll(["broker", "bridge", "worker", "files", "addin"])
+        let demo = try await Spindle.run(["demo", "--with-file", "--json"] + Self.options(roles))
+        #expect(demo.exitCode == 0, "\(demo)")
+        let steps = try #require(try demo.json().first?["timeline"] as? [[String: Any]]).compactMap { $0["what"] as? String }
+        for step in ["file uploaded", "file.updated", "notification.alert", "stored", "on the share", "downloaded"] { #expect(steps.contains(step), "\(steps)") }
+        try await roles.stop()
+    }
+
     @Test(arguments: [
         ("bytes=0-0", 206, "bytes 0-0/300", 1), ("bytes=-100", 206, "bytes 200-299/300", 100), ("bytes=290-", 206, "bytes 290-299/300", 10),
         ("bytes=0-999", 206, "bytes 0-299/300", 300), ("bytes=300-", 416, "bytes */300", nil), ("bytes=-0", 416, "bytes */300", nil),

@@ -50,6 +50,13 @@ final class WebDriver: Sendable {
         return value as? String ?? ""
     }
 
+    /// Chooses a file of this machine in the page's field, as a person does in the dialog.
+    func choose(_ path: String, in selector: String) async throws {
+        let element = try await Self.post("\(base)/session/\(session)/element", ["using": "css selector", "value": selector])
+        guard let id = (element as? [String: Any])?.values.first as? String else { throw Refused(description: "the page has no \(selector)") }
+        _ = try await Self.post("\(base)/session/\(session)/element/\(id)/value", ["text": path])
+    }
+
     /// Closes the window; the driver ends with this object.
     func close() async throws {
         var request = HTTPClientRequest(url: "\(base)/session/\(session)")

@@ -1,8 +1,5 @@
 import ArgumentParser
-import AsyncHTTPClient
 import Foundation
-import NIOSSL
-import SpindleCluster
 
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,26 +10,24 @@ struct DemoCommand: AsyncParsableCommand {
 
             Example:
               spindle demo
+              spindle demo --with-file         uploads a file to the routing too, and downloads it
+              spindle demo --with-file A.nc    the same with a file of yours
               spindle demo --expect-failure    with an add-in that was started with --fail
             """)
 
-    @Option(help: ArgumentHelp("The cluster's data directory: its tokens are there. (default: $SPINDLE_DATA, else ./spindle-data)", valueName: "dir"))
-    var data: String?
-
-    @Option(help: ArgumentHelp("The cluster's first port. (default: that of the cluster in the data directory, else 7400)", valueName: "n"))
-    var portBase: PortBaseArgument?
-
-    @Option(help: ArgumentHelp("The web server's address, instead.", valueName: "url"))
-    var url: String?
-
-    @Option(help: ArgumentHelp("The authority that signed the web server's certificate, PEM. (default: DIR/tls/ca.pem where that is there)", valueName: "file"))
-    var ca: String?
+    @OptionGroup(title: "Cluster") var web: WebOptions
 
     @Option(help: "How long it may take.", transform: DurationArgument.parse)
     var timeout = DurationArgument(.seconds(30))
 
     @Flag(help: "A failed generation is what is wanted: exit with 0 for it, with 1 for a completed one.")
     var expectFailure = false
+
+    @Flag(help: ArgumentHelp("Then upload a file to the routing, wait until it is stored, and download it.", discussion: "PATH says which; without it one of 25 MB is made up."))
+    var withFile = false
+
+    @Argument(help: ArgumentHelp("With --with-file: the file.", valueName: "path"))
+    var file: String?
 
     @Flag(help: "Answer in JSON, one object at the end.")
     var json = false
@@ -48,24 +43,22 @@ struct DemoCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        guard let url else { return }
-        if portBase != nil { throw ValidationError("--url and --port-base both say where the web server is: give one of them.") }
-        guard let parts = URLComponents(string: url), ["http", "https"].contains(parts.scheme ?? ""), parts.host?.isEmpty == false else {
-            throw ValidationError("“\(url)” is no web address: it looks like http://HOST:PORT.")
-        }
+        if file != nil, !withFile { throw ValidationError("A file goes with --with-file.") }
     }
 
     func run() async throws {
-        let directory = DataDirectory(option: data)
-        let token = try directory.token(of: "admin")
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: .init(tlsConfiguration: tls(directory)))
-        let api = DemoAPI(client: client, base: base(directory), token: token, correlationID: "demo-\(UUID().uuidString.lowercased())")
+        try await web.withClient { try await run($0) }
+    }
+
+    private func run(_ client: WebClient) async throws {
+        let api = DemoAPI(client: client.client, base: client.base, token: client.token, correlationID: "demo-\(UUID().uuidString.lowercased())")
         var run = DemoRun(api: api, timeout: timeout.duration, isPrinting: !json)
-        let result: Result<DemoRun.Ending, any Error>
-        do { result = .success(try await run.run()) } catch { result = .failure(error) }
-        // What is still open is the event streams, which have no more to tell.
-        try? await client.shutdown()
-        let ending = try result.get()
+        var ending = try await run.run()
+        if withFile, ending == .completed, let routing = run.routing {
+            var files = DemoFileRun(api: api, timeout: timeout.duration, routing: routing.id, timeline: run.timeline)
+            if try await !files.run(path: file) { ending = .timedOut }
+            run.take(files)
+        }
         let isExpected = ending == (expectFailure ? .failed : .completed)
         let total = run.timeline.steps.last?.ms ?? 0
         if json {
@@ -77,19 +70,6 @@ struct DemoCommand: AsyncParsableCommand {
             Output.lines(summary(ending, run, total))
         }
         if !isExpected { throw ExitCode.failure }
-    }
-
-    private func base(_ directory: DataDirectory) -> String {
-        if let url { return url.hasSuffix("/") ? String(url.dropLast()) : url }
-        if let portBase { return "http://127.0.0.1:\(portBase.web)" }
-        return directory.endpoints()?.webURL ?? "http://127.0.0.1:\(PortBaseArgument(BrokerPorts.baseDefault).web)"
-    }
-
-    private func tls(_ directory: DataDirectory) -> NIOSSL.TLSConfiguration {
-        let own = directory.tlsDirectory + "/ca.pem"
-        var configuration = NIOSSL.TLSConfiguration.makeClientConfiguration()
-        if let ca = ca ?? (FileManager.default.fileExists(atPath: own) ? own : nil) { configuration.trustRoots = .file(ca) }
-        return configuration
     }
 
     private func summary(_ ending: DemoRun.Ending, _ run: DemoRun, _ total: Double) -> String {

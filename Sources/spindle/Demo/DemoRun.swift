@@ -77,6 +77,12 @@ struct DemoRun {
         return missing.isEmpty ? ending : .timedOut
     }
 
+    /// Takes over what a file's way added.
+    mutating func take(_ files: DemoFileRun) {
+        timeline = files.timeline
+        missing = files.missing
+    }
+
     /// Both streams greet who listens: from then on nothing is missed.
     private mutating func awaitStreams(_ signals: inout AsyncStream<Signal>.AsyncIterator) async throws -> Bool {
         var open: Set<String> = []

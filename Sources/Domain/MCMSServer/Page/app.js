@@ -215,7 +215,7 @@ function refresh(path, keep) {
   asked.set(path, setTimeout(async () => {
     asked.delete(path);
     try {
-      keep(await call("GET", path));
+      await keep(await call("GET", path));
       renderAll();
     } catch (problem) {
       if (problem.status !== 401 && problem.status !== 404) toast(text("loadFailed"), problem.message, "wait");

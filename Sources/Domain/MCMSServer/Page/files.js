@@ -150,8 +150,11 @@ async function loadFiles() {
 }
 
 const refreshFile = (id) => refresh(`/api/files/${encodeURIComponent(id)}`, (one) => {
-  if (one.routingId === files.routing) files.known.set(one.id, one);
+  if (one.routingId !== files.routing) return;
+  files.known.set(one.id, one);
   renderFiles();
+  // It may have taken the place of an earlier version.
+  if (one.status === "committed") return loadFiles();
 });
 
 function renderFilesSoon() {
