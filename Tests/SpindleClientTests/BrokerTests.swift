@@ -41,6 +41,34 @@ private final class Tally: Sendable {
         }
     }
 
+    @Test func aRefusedItemSaysWhyAndWhenToTryAgain() async throws {
+        try await BrokerFixture.run { _, client in
+            var policy = QueuePolicy()
+            policy.lengthMax = 1
+            _ = try await client.declare(queue: "small", policy: policy)
+            let outcomes = try await client.publish([Message(text: "one"), Message(text: "two")], to: "small")
+            guard case .refused(let error) = outcomes[1] else {
+                Issue.record("\(outcomes[1])")
+                return
+            }
+            #expect(error.code == .queueFull && error.isRetryable && error.blastRadius == .item)
+            #expect(error.retryAfter == .seconds(1))
+            #expect(error.message.contains("the queue 'small' is full: it holds 1 of at most 1 messages"))
+            let producer = client.makeProducer(queue: "small")
+            guard case .refused(let again) = try await producer.send(Message(text: "three")) else {
+                Issue.record("a full queue took a message")
+                return
+            }
+            #expect(again.retryAfter == .seconds(1))
+            let lost = try await client.acknowledge([DeliveryToken(messageID: MessageID(rawValue: 7), epoch: 1)])
+            guard case .leaseLost(let reason) = lost[0] else {
+                Issue.record("\(lost[0])")
+                return
+            }
+            #expect(reason.contains("message 7 has no lease of epoch 1"))
+        }
+    }
+
     @Test func overTLS() async throws {
         try await BrokerFixture.run(secure: true) { fixture, client in
             _ = try await client.publish(Message(text: "secret"), to: Self.queue)

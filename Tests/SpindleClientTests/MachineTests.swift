@@ -260,6 +260,15 @@ private struct NeverAsked: CredentialMechanism {
 }
 
 @Suite struct LinkMachineTests {
+    /// What the broker asks for is the least, within reason.
+    @Test(arguments: [(nil, 100), (0, 100), (99, 100), (2_500, 2_500), (3_600_000, 60_000)] as [(Int64?, Int64)])
+    func waitsAsLongAsTheBrokerAsks(asked: Int64?, expected: Int64) {
+        var machine = LinkMachine(initial: .milliseconds(100), cap: .milliseconds(1000))
+        _ = machine.workArrived()
+        let wait = machine.ended(now: at(0), random: 1, atLeast: asked.map { TimeAmount.milliseconds($0) })
+        #expect(wait == .milliseconds(expected))
+    }
+
     @Test func connectsWhenThereIsWorkAndBacksOff() {
         var machine = LinkMachine(initial: .milliseconds(100), cap: .milliseconds(1000))
         #expect(machine.workArrived() == true)

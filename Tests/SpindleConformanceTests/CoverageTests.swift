@@ -58,6 +58,7 @@ import Testing
         "Authentication.swift: tag": ("tail", ["AUTH"], .request),
         "Connection.swift: outputWindow": ("tail", ["HELLO"], .reply),
         "ErrorCode.swift: acceptedVersionsTag": ("tail", ["HELLO"], .error),
+        "ItemNotes.swift: tag": ("tail", ["PUBLISH", "TOPIC_PUBLISH", "ACK", "NACK", "EXTEND", "CANCEL", "RESCHEDULE"], .reply),
         "Lease.swift: deadLetters": ("tail", ["LEASE", "GET"], .reply),
         "Lease.swift: others": ("tail", ["LEASE"], .request),
         "Lease.swift: queueIndex": ("tail", ["LEASE"], .reply),

@@ -141,7 +141,7 @@ import Testing
         case .topicUnsubscribe, .pause, .resume: try checkEmpty(body)
         case .publish: match(try PublishReply(body), try PublishReply(m), &writer) { $0.encode(into: &$1) }
         case .topicPublish:
-            let meant = TopicPublishReply(epoch: try m.identifier("epoch"), runs: try PublishReply(m).runs)
+            let meant = TopicPublishReply(epoch: try m.identifier("epoch"), runs: try PublishReply(m).runs, notes: try ItemNotes(m))
             match(try TopicPublishReply(body), meant, &writer) { $0.encode(into: &$1) }
         case .lease: try checkLeaseReply(body, m, &writer)
         case .ack, .nack, .reschedule: match(try StatusReply(body), try StatusReply(m), &writer) { $0.encode(into: &$1) }

@@ -129,7 +129,7 @@ extension CancelReply {
     init(_ m: JSONValue) throws {
         self.init(items: try m.array("items").map {
             Item(status: ItemStatus(rawValue: try $0.number("status")), was: try $0.named("was", ["ready": .ready, "leased": .leased, "delayed": .delayed]))
-        })
+        }, notes: try ItemNotes(m))
     }
 }
 

@@ -89,11 +89,25 @@ extension GoingAwayNotice {
     init(_ m: JSONValue) throws { self.init(graceMilliseconds: try m.number("graceMs"), reason: try m.text("reason")) }
 }
 
+extension ItemNotes {
+    init(_ m: JSONValue) throws {
+        guard m["notes"] != nil else {
+            self.init()
+            return
+        }
+        self.init(try m.array("notes").map {
+            Note(
+                first: try $0.number("first"), count: try $0.number("count"), retryAfterMilliseconds: try $0.number("retryAfterMs"),
+                text: try $0.text("text"))
+        })
+    }
+}
+
 extension PublishReply {
     init(_ m: JSONValue) throws {
         self.init(runs: try m.array("runs").map {
             Run(status: ItemStatus(rawValue: try $0.number("status")), count: try $0.number("count"), firstID: try $0.identifier("firstId"))
-        })
+        }, notes: try ItemNotes(m))
     }
 }
 
@@ -188,7 +202,7 @@ extension NackItem {
 
 extension StatusReply {
     init(_ m: JSONValue) throws {
-        self.init(runs: try m.array("runs").map { Run(status: ItemStatus(rawValue: try $0.number("status")), count: try $0.number("count")) })
+        self.init(runs: try m.array("runs").map { Run(status: ItemStatus(rawValue: try $0.number("status")), count: try $0.number("count")) }, notes: try ItemNotes(m))
     }
 }
 
@@ -204,7 +218,7 @@ extension ExtendReply {
     init(_ m: JSONValue) throws {
         self.init(leaseMilliseconds: try m.number("leaseMs"), items: try m.array("items").map {
             Item(status: ItemStatus(rawValue: try $0.number("status")), isCancelled: try $0.bool("cancelled"))
-        })
+        }, notes: try ItemNotes(m))
     }
 }
 

@@ -112,6 +112,8 @@ import Testing
         case .auth: _ = try AuthReply(body)
         case .settle: _ = try SettleReply(body)
         case .publish: _ = try PublishReply(body)
+        case .ack, .nack, .reschedule: _ = try StatusReply(body)
+        case .extend: _ = try ExtendReply(body)
         case .stats: _ = try StatsReply(body)
         case .topicEvents: _ = try TopicEventsHead(&reader)
         case .await: _ = try AwaitReply(body)

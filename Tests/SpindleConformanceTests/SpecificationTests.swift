@@ -48,7 +48,7 @@ import Testing
     @Test(arguments: [
         ("frame before authentication", WireLimits.preAuthenticationFrameBytesMax), ("frame", WireLimits.frameBytesMax),
         ("frame of AUTH", WireLimits.authenticationFrameBytesMax), ("bytes of a mechanism", WireLimits.authenticationDataBytesMax),
-        ("rounds of AUTH", WireLimits.authenticationRoundsMax),
+        ("notes in a reply", WireLimits.itemNotesMax), ("bytes of notes", WireLimits.itemNotesBytesMax), ("rounds of AUTH", WireLimits.authenticationRoundsMax),
         ("room around a record", WireLimits.recordOverheadBytesMax), ("name", WireLimits.nameBytesMax), ("sentence", WireLimits.sentenceBytesMax),
         ("record headers", WireLimits.recordHeaderBytesMax), ("expanded body", WireLimits.bodyBytesMax),
         ("messages in a frame", WireLimits.messagesPerFrameMax), ("queues in a STATS reply", WireLimits.queuesPerReplyMax),

@@ -54,6 +54,10 @@ FILTER = {
 BULK = {"job": "0x0", "queue": "esprit-gen", "target": "", "delayMs": 0, "messagesMax": 0, "ratePerSecond": 0, "reason": "", "filter": {}}
 
 
+def note(first, count, text, retry_after=0):
+    return {"first": first, "count": count, "retryAfterMs": retry_after, "text": text}
+
+
 def failure(name, retry_after=0, message="", radius=None, **more):
     code = wire.CODES[name]
     _, own, retryable = wire.ERRORS[code]
@@ -107,6 +111,9 @@ MESSAGES = [
      ("RECORD_CORRUPT", "RECORD_INVALID", "RECORD_TOO_LARGE", "QUEUE_FULL", "SEQUENCE_OUT_OF_ORDER", "RECORD_COMPRESSED")]}),
     ("duplicate of a message in the same frame", "PUBLISH", "reply", {"runs": [{"status": 0, "count": 1, "firstId": "0x10000000020"},
      {"status": 1, "count": 1, "firstId": "0x0"}]}),
+    ("refused with notes", "PUBLISH", "reply", {"runs": [{"status": 0, "count": 2, "firstId": "0x20"},
+     {"status": wire.CODES["RECORD_INVALID"], "count": 1, "firstId": "0x0"}, {"status": wire.CODES["QUEUE_FULL"], "count": 4, "firstId": "0x0"}],
+     "notes": [note(2, 1, "priority 10: 0 to 9 are allowed"), note(3, 4, "대기열이 가득 찼습니다", 1000)]}),
     ("publish too old to tell", "PUBLISH", "reply", {"runs": [{"status": wire.CODES["SEQUENCE_OUT_OF_ORDER"], "count": 2, "firstId": "0x0"}]}),
     ("lease", "LEASE", "request", {"queue": "esprit-gen", "messagesMax": 16, "bytesMax": 1048576, "leaseMs": 0, "waitMs": 20000}),
     ("leased", "LEASE", "reply", {"leaseMs": 30000, "messages": [
@@ -136,6 +143,8 @@ MESSAGES = [
     ("acked, one lease lost", "ACK", "reply", {"runs": [{"status": 0, "count": 1}, {"status": wire.CODES["LEASE_LOST"], "count": 1}]}),
     ("acked in part: then the disk was full", "ACK", "reply", {"runs": [{"status": 0, "count": 4096},
      {"status": wire.CODES["PERMISSION_DENIED"], "count": 1}, {"status": wire.CODES["NO_SPACE"], "count": 1000}]}),
+    ("acked, one lease lost, with a note", "ACK", "reply", {"runs": [{"status": 0, "count": 1}, {"status": wire.CODES["LEASE_LOST"], "count": 1}],
+     "notes": [note(1, 1, "the lease of message 40 (epoch 2) expired 1250 ms ago; it waits in 'esprit-gen'")]}),
     ("ack with results", "ACK", "request", {"tokens": [TOKEN, {"id": "0x40", "epoch": 2}, {"id": "0x80", "epoch": 3}],
      "results": [{"itemIndex": 0, "hex": b"{\"id\":17}".hex()}, {"itemIndex": 2, "hex": ""}]}),
     ("nack", "NACK", "request", {"items": [
@@ -143,11 +152,17 @@ MESSAGES = [
         {**TOKEN, "disposition": "dead", "delayMs": 0, "reason": "taskType 없음"},
         {**TOKEN, "disposition": "release", "delayMs": 5000, "reason": ""}]}),
     ("nacked", "NACK", "reply", {"runs": [{"status": 0, "count": 3}]}),
+    ("nacked in part, with a note", "NACK", "reply", {"runs": [{"status": 0, "count": 1}, {"status": wire.CODES["NO_SPACE"], "count": 2}],
+     "notes": [note(1, 2, "the disk is nearly full", 1000)]}),
     ("extend", "EXTEND", "request", {"leaseMs": 60000, "items": [
         {**TOKEN, "percent": 42, "note": "roughing 3/7"}, {"id": "0x40", "epoch": 2, "percent": None, "note": ""}]}),
     ("extended, one cancelled", "EXTEND", "reply", {"leaseMs": 60000, "items": [
         {"status": 0, "cancelled": True}, {"status": wire.CODES["LEASE_LOST"], "cancelled": False},
         {"status": wire.CODES["PERMISSION_DENIED"], "cancelled": False}, {"status": wire.CODES["INVALID_ARGUMENT"], "cancelled": False}]}),
+    ("extended in part, with notes", "EXTEND", "reply", {"leaseMs": 60000, "items": [
+        {"status": wire.CODES["LEASE_LOST"], "cancelled": False}, {"status": 0, "cancelled": False},
+        {"status": wire.CODES["INVALID_ARGUMENT"], "cancelled": False}],
+        "notes": [note(0, 1, ""), note(2, 1, "a lease of 60000 ms is longer than the 1000 ms that 'a' allows")]}),
     ("settle", "SETTLE", "request", {"acks": [TOKEN], "nacks": [{"id": "0x40", "epoch": 2, "disposition": "retry", "delayMs": 250, "reason": "later"}],
      "groups": [{"kind": "queue", "name": "addin-result", "records": [PLAIN, EMPTY]}, {"kind": "topic", "name": "addin.job.updated", "records": [PLAIN]}]}),
     ("settle with a result", "SETTLE", "request", {"acks": [TOKEN], "nacks": [], "groups": [{"kind": "queue", "name": "next", "records": [PLAIN]}],
@@ -244,9 +259,13 @@ QUEUES = [
     ("cancel", "CANCEL", "request", {"queue": "esprit-gen", "reason": "주문이 취소되었습니다", "ids": ["0x10000000020", "0x40", "0x60", "0x80"]}),
     ("cancelled", "CANCEL", "reply", {"items": [{"status": 0, "was": "ready"}, {"status": 0, "was": "leased"}, {"status": 0, "was": "delayed"},
      {"status": wire.CODES["NO_SUCH_MESSAGE"], "was": "ready"}]}),
+    ("cancelled in part, with a note", "CANCEL", "reply", {"items": [{"status": 0, "was": "ready"}, {"status": wire.CODES["NO_SUCH_MESSAGE"], "was": "ready"}],
+     "notes": [note(1, 1, "'esprit-gen' has no message 40: it ended, or never was here")]}),
     ("reschedule", "RESCHEDULE", "request", {"queue": "esprit-gen", "delayMs": 315576000000, "ids": ["0x10000000020"]}),
     ("make ready at once", "RESCHEDULE", "request", {"queue": "esprit-gen", "delayMs": 0, "ids": ["0x20", "0x40"]}),
     ("rescheduled", "RESCHEDULE", "reply", {"runs": [{"status": 0, "count": 1}, {"status": wire.CODES["CONFLICT"], "count": 1}]}),
+    ("rescheduled in part, with a note", "RESCHEDULE", "reply", {"runs": [{"status": wire.CODES["CONFLICT"], "count": 1}],
+     "notes": [note(0, 1, "message 20 is leased by 'w/cam-03' for another 4000 ms; cancel it, or wait", 4000)]}),
     ("redrive all", "REDRIVE", "request", {"queue": "esprit-gen.dead", "target": "", "messagesMax": 0, "ratePerSecond": 0, "filter": {}}),
     ("redrive some", "REDRIVE", "request", {"queue": "esprit-gen.dead", "target": "esprit-gen-2", "messagesMax": 100, "ratePerSecond": 5,
      "filter": FILTER}),
@@ -266,6 +285,9 @@ QUEUES = [
 TOPICS = [
     ("publish an event", "TOPIC_PUBLISH", "request", {"producerId": "0x11", "firstSequence": 1, "topic": "routing.approval.changed", "records": [KOREAN]}),
     ("event stored", "TOPIC_PUBLISH", "reply", {"epoch": "0x123456789abcdef", "runs": [{"status": 0, "count": 1, "firstId": "0x10000000200"}]}),
+    ("event refused with a note", "TOPIC_PUBLISH", "reply", {"epoch": "0x123456789abcdef",
+     "runs": [{"status": wire.CODES["RECORD_TOO_LARGE"], "count": 1, "firstId": "0x0"}],
+     "notes": [note(0, 1, "the record takes 4200000 bytes: at most 4128768 are allowed")]}),
     ("subscribe to what comes", "TOPIC_SUBSCRIBE", "request", {"subscriptionId": 1, "pattern": "addin.job.*,notification.alert", "from": "latest", "credit": 256}),
     ("subscribe from the beginning", "TOPIC_SUBSCRIBE", "request", {"subscriptionId": 2, "pattern": "*", "from": "earliest", "credit": 1}),
     ("subscribe behind a cursor", "TOPIC_SUBSCRIBE", "request", {"subscriptionId": 4294967295, "pattern": "conv.12", "from": "after",

@@ -109,6 +109,15 @@ def ack(count=1, field=b""):
     return body.tag(1, field, critical=True)
 
 
+def note(first, count, text="t"):
+    return Fields().u32(first).u32(count).u32(0).string(text)
+
+
+def noted(items, *ranges, text="t"):
+    """The reply to an ACK of so many lost leases, with notes on these items."""
+    return Fields().u32(1).u16(33).u32(items).tag(0x7F02, b"".join(note(first, count, text).data for first, count in ranges))
+
+
 def bulk(action=0, job=0, target="", delay=0):
     return Fields().u8(action).u64(job).string("q").string(target).u64(delay).u32(0).u32(0).string("").u32(0)
 
@@ -340,6 +349,15 @@ REJECTED = [
     # What a client must refuse.
     request("4 billion leased messages announced", "LEASE", Fields().u32(2**32 - 1).u32(0), "MALFORMED_FRAME", direction="reply"),
     request("4 billion runs announced", "PUBLISH", Fields().u32(2**32 - 1).u16(0), "MALFORMED_FRAME", direction="reply"),
+    request("note on more items than there are", "ACK", noted(1, (0, 2)), "MALFORMED_FRAME", direction="reply"),
+    request("note on no item", "ACK", noted(1, (0, 0)), "MALFORMED_FRAME", direction="reply"),
+    request("note that begins at 2^32 - 1", "ACK", noted(1, (2**32 - 1, 2**32 - 1)), "MALFORMED_FRAME", direction="reply"),
+    request("two notes on one item", "ACK", noted(2, (0, 2), (1, 1)), "MALFORMED_FRAME", direction="reply"),
+    request("notes out of order", "ACK", noted(2, (1, 1), (0, 1)), "MALFORMED_FRAME", direction="reply"),
+    request("note of 2,049 bytes", "ACK", noted(1, (0, 1), text="t" * 2049), "INVALID_ARGUMENT", direction="reply"),
+    request("note cut", "ACK", Fields().u32(1).u16(0).u32(1).tag(0x7F02, bytes(13)), "MALFORMED_FRAME", direction="reply"),
+    request("note on a message that was not published", "PUBLISH", Fields().u32(1).u16(27).u32(3).u64(0).tag(0x7F02, note(3, 1).data), "MALFORMED_FRAME",
+            direction="reply"),
     request("4 billion queues announced", "STATS", Fields().u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),
     request("4 billion events announced", "TOPIC_EVENTS", Fields().u32(1).u64(1).u32(2**32 - 1), "MALFORMED_FRAME", direction="push"),
     request("4 billion browsed messages announced", "BROWSE", Fields().u64(0).u32(2**32 - 1).raw(bytes(64)), "MALFORMED_FRAME", direction="reply"),

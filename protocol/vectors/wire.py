@@ -258,11 +258,21 @@ def publish(m, name="queue"):
     return body.u32(len(m["records"])).u32(len(data.data)).add(data)
 
 
+def notes(body, m):
+    """What a reply says of its items beside their statuses."""
+    if "notes" in m:
+        field = Fields()
+        for note in m["notes"]:
+            field.u32(note["first"]).u32(note["count"]).u32(note["retryAfterMs"]).string(note["text"])
+        body.tag(0x7F02, field.data)
+    return body
+
+
 def publish_reply(m):
     body = Fields().u32(len(m["runs"]))
     for run in m["runs"]:
         body.u16(run["status"]).u32(run["count"]).u64(number(run["firstId"]))
-    return body
+    return notes(body, m)
 
 
 def lease(m):
@@ -336,7 +346,7 @@ def statuses(m):
     body = Fields().u32(len(m["runs"]))
     for run in m["runs"]:
         body.u16(run["status"]).u32(run["count"])
-    return body
+    return notes(body, m)
 
 
 def extend(m):
@@ -350,7 +360,7 @@ def extend_reply(m):
     body = Fields().u32(m["leaseMs"]).u32(len(m["items"]))
     for item in m["items"]:
         body.u16(item["status"]).u8(1 if item["cancelled"] else 0)
-    return body
+    return notes(body, m)
 
 
 def settle(m):
@@ -485,7 +495,7 @@ def cancel_reply(m):
     body = Fields().u32(len(m["items"]))
     for item in m["items"]:
         body.u16(item["status"]).u8({"ready": 0, "leased": 1, "delayed": 2}[item["was"]])
-    return body
+    return notes(body, m)
 
 
 def redrive(m):

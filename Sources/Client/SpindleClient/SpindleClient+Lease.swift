@@ -202,16 +202,17 @@ extension LeaseExtension {
 }
 
 extension SettleOutcome {
-    init(_ status: ItemStatus) {
+    private init(_ status: ItemStatus, _ note: ItemNotes.Note?) {
         switch status {
         case .ok: self = .done
-        case ItemStatus(.leaseLost): self = .leaseLost
-        default: self = .failed(SpindleError(status, what: "the settlement of the message"))
+        case ItemStatus(.leaseLost): self = .leaseLost(reason: note?.text ?? LostLease.reason)
+        default: self = .failed(SpindleError(status, note, what: "the settlement of the message"))
         }
     }
 
     static func outcomes(in body: RawSpan, count: Int) throws(WireError) -> [SettleOutcome] {
-        try StatusReply(body).statuses(expected: count).map { SettleOutcome($0) }
+        let reply = try StatusReply(body)
+        return try reply.statuses(expected: count).enumerated().map { SettleOutcome($1, reply.notes[$0]) }
     }
 }
 
@@ -219,11 +220,12 @@ extension ExtensionOutcome {
     static func outcomes(in body: RawSpan, count: Int) throws(WireError) -> (lease: Duration, outcomes: [ExtensionOutcome]) {
         let reply = try ExtendReply(body)
         guard reply.items.count == count else { throw .malformed("\(reply.items.count) outcomes for \(count) extensions") }
-        let outcomes = reply.items.map { item -> ExtensionOutcome in
-            switch item.status {
+        let outcomes = reply.items.enumerated().map { index, item -> ExtensionOutcome in
+            let note = reply.notes[index]
+            return switch item.status {
             case .ok: .extended(cancelled: item.isCancelled)
-            case ItemStatus(.leaseLost): .leaseLost
-            default: .failed(SpindleError(item.status, what: "the extension of the lease"))
+            case ItemStatus(.leaseLost): .leaseLost(reason: note?.text ?? LostLease.reason)
+            default: .failed(SpindleError(item.status, note, what: "the extension of the lease"))
             }
         }
         return (.milliseconds(Int64(reply.leaseMilliseconds)), outcomes)

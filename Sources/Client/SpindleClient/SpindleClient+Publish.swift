@@ -35,7 +35,7 @@ extension SpindleClient {
             switch answer {
             case .success(let reply):
                 let runs = try read(reply, .publish, on: link) { body throws(WireError) in
-                    try PublishOutcomes.outcomes(of: try PublishReply(body).runs, sizes: batch.sizes)
+                    try PublishOutcomes.outcomes(of: try PublishReply(body), sizes: batch.sizes)
                 }
                 isAnythingStored = true
                 outcomes += runs
@@ -59,7 +59,7 @@ extension SpindleClient {
             let reply = try answer.get()
             let parsed = try read(reply, .topicPublish, on: link) { body throws(WireError) in
                 let reply = try TopicPublishReply(body)
-                return (epoch: reply.epoch, outcomes: try PublishOutcomes.outcomes(of: reply.runs, sizes: batch.sizes))
+                return (epoch: reply.epoch, outcomes: try PublishOutcomes.outcomes(of: PublishReply(runs: reply.runs, notes: reply.notes), sizes: batch.sizes))
             }
             for outcome in parsed.outcomes { cursors.append(TopicCursor(epoch: parsed.epoch, offset: try outcome.get().rawValue)) }
         }
@@ -92,10 +92,10 @@ extension SpindleClient {
 
 enum PublishOutcomes {
     /// The outcomes of a batch whose records have `sizes` bytes: within a run ids follow from them.
-    static func outcomes(of runs: [PublishReply.Run], sizes: [Int]) throws(WireError) -> [PublishOutcome] {
+    static func outcomes(of reply: PublishReply, sizes: [Int]) throws(WireError) -> [PublishOutcome] {
         var outcomes: [PublishOutcome] = []
         outcomes.reserveCapacity(sizes.count)
-        for run in runs {
+        for run in reply.runs {
             guard Int(run.count) <= sizes.count - outcomes.count else {
                 throw .malformed("more outcomes than the \(sizes.count) messages published")
             }
@@ -104,7 +104,7 @@ enum PublishOutcomes {
                 switch run.status {
                 case .ok: outcomes.append(.stored(MessageID(rawValue: id)))
                 case .duplicate: outcomes.append(.duplicate(MessageID(rawValue: id)))
-                default: outcomes.append(.refused(SpindleError(run.status, what: "the message")))
+                default: outcomes.append(.refused(SpindleError(run.status, reply.notes[outcomes.count], what: "the message")))
                 }
                 id &+= UInt64(sizes[outcomes.count - 1])
             }

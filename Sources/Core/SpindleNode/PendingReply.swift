@@ -54,10 +54,11 @@ struct PendingReply: Sendable {
                 delivery.messages.reduce(64 + delivery.deadLetterNotes.count) { $0 + Int($1.byteCount) + LeaseReplyHead.itemByteCount }
             case .browsed(_, let page): page.byteCount
             case .encoded(_, let bytes), .pushed(_, let bytes): bytes.count
-            case .extended(let reply): 4 * reply.items.count
-            case .publishedItems(let reply): 16 * reply.runs.count
-            case .statuses(_, let reply): 8 * reply.runs.count
-            case .published, .settled, .declared, .topicPublished, .refused, .browse, .topicDeclared, .awaited: 0
+            case .extended(let reply): 4 * reply.items.count + reply.notes.byteCount
+            case .publishedItems(let reply): 16 * reply.runs.count + reply.notes.byteCount
+            case .statuses(_, let reply): 8 * reply.runs.count + reply.notes.byteCount
+            case .topicPublished(let reply): reply.notes.byteCount
+            case .published, .settled, .declared, .refused, .browse, .topicDeclared, .awaited: 0
             }
             return byteCount < Self.promisedBytesMin ? 0 : byteCount
         }

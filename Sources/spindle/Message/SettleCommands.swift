@@ -20,9 +20,9 @@ struct SettleReport {
         lines.append(Line(token: "\(token)", outcome: done, message: nil))
     }
 
-    mutating func addLost(_ token: DeliveryToken) {
+    mutating func addLost(_ token: DeliveryToken, _ reason: String) {
         failures += 1
-        lines.append(Line(token: "\(token)", outcome: "lease_lost", message: "the lease has ended, or the message was settled before"))
+        lines.append(Line(token: "\(token)", outcome: "lease_lost", message: reason))
     }
 
     mutating func add(_ token: DeliveryToken, failed error: SpindleError) {
@@ -33,7 +33,7 @@ struct SettleReport {
     mutating func add(_ token: DeliveryToken, _ outcome: SettleOutcome, done: String) {
         switch outcome {
         case .done: add(token, done: done)
-        case .leaseLost: addLost(token)
+        case .leaseLost(let reason): addLost(token, reason)
         case .failed(let error): add(token, failed: error)
         }
     }
@@ -156,7 +156,7 @@ struct MessageExtendCommand: AsyncParsableCommand {
         for (token, outcome) in zip(tokens, outcomes) {
             switch outcome {
             case .extended(let cancelled): report.add(token, done: cancelled ? "cancelled" : "extended")
-            case .leaseLost: report.addLost(token)
+            case .leaseLost(let reason): report.addLost(token, reason)
             case .failed(let error): report.add(token, failed: error)
             }
         }

@@ -34,9 +34,9 @@ extension SpindleClient {
             try await call(.cancel, on: link, afterLoss: .repeated) {
                 CancelRequest(queue: queue, reason: reason, ids: ids.map(\.rawValue)).encode(into: &$0)
             } decode: { body throws(WireError) in
-                let items = try CancelReply(body).items
-                guard items.count == ids.count else { throw .malformed("\(items.count) outcomes for \(ids.count) messages") }
-                return items.map { CancelOutcome($0) }
+                let reply = try CancelReply(body)
+                guard reply.items.count == ids.count else { throw .malformed("\(reply.items.count) outcomes for \(ids.count) messages") }
+                return reply.items.enumerated().map { CancelOutcome($1, reply.notes[$0]) }
             }
         }
     }
@@ -53,14 +53,14 @@ extension SpindleClient {
             try await call(.reschedule, on: link, afterLoss: .repeated) {
                 RescheduleRequest(queue: queue, delayMilliseconds: milliseconds, ids: ids.map(\.rawValue)).encode(into: &$0)
             } decode: { body throws(WireError) in
-                try StatusReply(body).statuses(expected: ids.count).map { RescheduleOutcome($0) }
+                try RescheduleOutcome.outcomes(in: body, count: ids.count)
             }
         }
     }
 }
 
 extension CancelOutcome {
-    init(_ item: CancelReply.Item) {
+    init(_ item: CancelReply.Item, _ note: ItemNotes.Note?) {
         switch item.status {
         case .ok:
             switch item.was {
@@ -69,18 +69,23 @@ extension CancelOutcome {
             case .leased: self = .flagged
             }
         case ItemStatus(.noSuchMessage): self = .noSuchMessage
-        default: self = .failed(SpindleError(item.status, what: "the cancellation of the message"))
+        default: self = .failed(SpindleError(item.status, note, what: "the cancellation of the message"))
         }
     }
 }
 
 extension RescheduleOutcome {
-    init(_ status: ItemStatus) {
+    static func outcomes(in body: RawSpan, count: Int) throws(WireError) -> [RescheduleOutcome] {
+        let reply = try StatusReply(body)
+        return try reply.statuses(expected: count).enumerated().map { RescheduleOutcome($1, reply.notes[$0]) }
+    }
+
+    private init(_ status: ItemStatus, _ note: ItemNotes.Note?) {
         switch status {
         case .ok: self = .done
         case ItemStatus(.conflict): self = .leased
         case ItemStatus(.noSuchMessage): self = .noSuchMessage
-        default: self = .failed(SpindleError(status, what: "the rescheduling of the message"))
+        default: self = .failed(SpindleError(status, note, what: "the rescheduling of the message"))
         }
     }
 }

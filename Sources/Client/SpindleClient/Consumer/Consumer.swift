@@ -69,7 +69,7 @@ public final class Consumer: AsyncSequence, Sendable {
     /// - Parameter result: what the message leaves behind for ``SpindleClient/result(of:in:wait:)``, as long as the queue's policy keeps
     ///   results; at most 4,096 bytes, else the outcome is a failure and nothing is acknowledged.
     public func acknowledge(_ delivery: Delivery, result: [UInt8]? = nil) async -> SettleOutcome {
-        if delivery.isLeaseLost { return .leaseLost }
+        if delivery.isLeaseLost { return .leaseLost(reason: LostLease.reason) }
         if let result, let error = ResultLimits.refusal(of: result) { return .failed(error) }
         return await core.settle(.acknowledge(delivery.token, result: result))
     }
@@ -79,7 +79,7 @@ public final class Consumer: AsyncSequence, Sendable {
     public func negativeAcknowledge(
         _ delivery: Delivery, disposition: NegativeAcknowledgement.Disposition = .retry, delay: Duration? = nil, reason: String
     ) async -> SettleOutcome {
-        if delivery.isLeaseLost { return .leaseLost }
+        if delivery.isLeaseLost { return .leaseLost(reason: LostLease.reason) }
         return await core.settle(.negativeAcknowledge(NegativeAcknowledgement(
             token: delivery.token, disposition: disposition, delay: delay, reason: reason)))
     }

@@ -146,7 +146,7 @@ final class Link: @unchecked Sendable, ConnectionOwner {
     }
 
     private func ended(_ error: SpindleError) {
-        guard let delay = machine.ended(now: .now(), random: .random(in: 0...1)) else { return }
+        guard let delay = machine.ended(now: .now(), random: .random(in: 0...1), atLeast: error.retryAfter?.timeAmount) else { return }
         lastError = error
         connection = nil
         for subscription in subscriptions.values { subscription.connectionEnded() }

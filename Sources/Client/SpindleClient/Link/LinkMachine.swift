@@ -53,8 +53,12 @@ package struct LinkMachine {
         state = .up(since: now, failures: failures)
     }
 
-    /// The attempt failed or the connection ended. How long to wait; nil once closed. `random` is 0 to 1: full jitter.
-    package mutating func ended(now: NIODeadline, random: Double) -> TimeAmount? {
+    /// Longest wait that a broker can ask for.
+    package static let retryAfterMax = TimeAmount.seconds(60)
+
+    /// The attempt failed or the connection ended. How long to wait; nil once closed. `random` is 0 to 1: full jitter. `atLeast`: what the
+    /// broker asked for.
+    package mutating func ended(now: NIODeadline, random: Double, atLeast: TimeAmount? = nil) -> TimeAmount? {
         let failures: Int
         switch state {
         case .closed, .idle, .waiting: return nil
@@ -62,7 +66,7 @@ package struct LinkMachine {
         case .up(let since, let before): failures = now - since >= Self.stableAfter ? 1 : before + 1
         }
         state = .waiting(failures: failures)
-        return Self.delay(failures: failures, initial: initial, cap: cap, random: random)
+        return max(Self.delay(failures: failures, initial: initial, cap: cap, random: random), min(atLeast ?? .zero, Self.retryAfterMax))
     }
 
     /// The wait is over. True: connect now; false: there is nothing to connect for.

@@ -128,7 +128,7 @@ public final class Producer: Sendable {
             for waiter in waiters { waiter.resume(throwing: error) }
         case .success(let reply):
             do throws(WireError) {
-                let outcomes = try PublishOutcomes.outcomes(of: try PublishReply(reply.body.readableBytesSpan).runs, sizes: batch.sizes)
+                let outcomes = try PublishOutcomes.outcomes(of: try PublishReply(reply.body.readableBytesSpan), sizes: batch.sizes)
                 for (waiter, outcome) in zip(waiters, outcomes) { waiter.resume(returning: outcome) }
             } catch {
                 let unreadable = SpindleError(error, blastRadius: .connection)

@@ -20,8 +20,8 @@ public enum PublishOutcome: Sendable {
 public enum SettleOutcome: Sendable {
     case done
     /// The lease is held no more: it expired, somebody else holds the message, or it was settled before. After a reconnect this may also
-    /// mean that the first sending was carried out and only its reply got lost.
-    case leaseLost
+    /// mean that the first sending was carried out and only its reply got lost. `reason`: what the broker knows of it, in a sentence.
+    case leaseLost(reason: String)
     case failed(SpindleError)
 
     public var isDone: Bool { if case .done = self { true } else { false } }
@@ -31,7 +31,7 @@ public enum SettleOutcome: Sendable {
 public enum ExtensionOutcome: Sendable {
     /// Held on; `cancelled` says that somebody cancelled the message: stop, and settle it.
     case extended(cancelled: Bool)
-    case leaseLost
+    case leaseLost(reason: String)
     case failed(SpindleError)
 }
 
@@ -112,4 +112,9 @@ public struct Settlement: Sendable {
 /// What a declaration changed.
 public enum DeclareOutcome: Sendable, Hashable {
     case unchanged, created, changed
+}
+
+/// What is said of a lost lease where nothing more is known.
+enum LostLease {
+    static let reason = "the lease has ended, or the message was settled before"
 }

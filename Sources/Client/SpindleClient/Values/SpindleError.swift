@@ -120,12 +120,12 @@ extension SpindleError {
             retryAfter: Self.duration(reply.retryAfterMilliseconds), blastRadius: BlastRadius(reply.blastRadius))
     }
 
-    /// The error of one item of a batch; the wire carries only its code.
-    init(_ status: ItemStatus, what: String) {
+    /// The error of one item of a batch; an older broker says nothing beside the status.
+    init(_ status: ItemStatus, _ note: ItemNotes.Note?, what: String) {
         let known = status.error
         self.init(
-            code: Code(rawValue: status.rawValue), message: "\(what) was refused: \(Self.sentence(of: known))",
-            isRetryable: known?.isRetryable ?? false, blastRadius: .item)
+            code: Code(rawValue: status.rawValue), message: "\(what) was refused: \(note?.text ?? Self.sentence(of: known))",
+            isRetryable: known?.isRetryable ?? false, retryAfter: note.flatMap { Self.duration($0.retryAfterMilliseconds) }, blastRadius: .item)
     }
 
     private static func duration(_ milliseconds: UInt32) -> Duration? { milliseconds == 0 ? nil : .milliseconds(Int64(milliseconds)) }

@@ -217,8 +217,9 @@ struct TaskRun: Sendable {
         switch outcome {
         case .done:
             return end
-        case .leaseLost:
-            logger.notice("the lease was lost before the task was settled", metadata: ["messageId": "\(delivery.token.messageID)"])
+        case .leaseLost(let reason):
+            logger.notice(
+                "the lease was lost before the task was settled", metadata: ["messageId": "\(delivery.token.messageID)", "reason": "\(reason)"])
             return .leaseLost
         case .failed(let error):
             logger.error("audit.error", metadata: [

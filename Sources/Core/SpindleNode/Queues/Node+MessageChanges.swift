@@ -17,6 +17,7 @@ extension Node {
         for id in cancel.ids {
             guard let message = state.engine.view(id, in: queue), let cancelled = cancelMessage(message, reason: cancel.reason) else {
                 statistics.refused(.noSuchMessage)
+                reply.notes.add(noMessage(id, in: cancel.queue), item: reply.items.count)
                 reply.items.append(.init(status: ItemStatus(.noSuchMessage)))
                 continue
             }
@@ -85,18 +86,32 @@ extension Node {
         var reply = StatusReply()
         var count: UInt32 = 0
         for id in reschedule.ids {
-            var status = ItemStatus(.noSuchMessage)
-            if let message = state.engine.view(id, in: queue) {
-                status = rescheduleMessage(message, until: until) ? .ok : ItemStatus(.conflict)
-            }
-            if status == .ok { count += 1 }
-            reply.append(status)
+            let refusal = rescheduled(id, in: queue, until: until)
+            if refusal == nil { count += 1 }
+            reply.append(refusal.map { ItemStatus($0.code) } ?? .ok, refusal)
         }
         for run in reply.runs {
             if let error = run.status.error { statistics.refusals[Int(error.rawValue)] += UInt64(run.count) }
         }
         try endMessages(.reschedule, count: count, at: countAt)
         answer(request.session, request.correlationID, .statuses(.reschedule, reply))
+    }
+
+    private func noMessage(_ id: UInt64, in queue: String) -> WireError {
+        WireError(.noSuchMessage, "'\(queue)' has no message \(String(id, radix: 16)): it ended, or never was here")
+    }
+
+    /// Reschedules a message, in the open operation; why not.
+    private mutating func rescheduled(_ id: UInt64, in queue: UInt32, until: UInt64?) -> WireError? {
+        guard let message = state.engine.view(id, in: queue) else { return noMessage(id, in: state.engine.queues[Int(queue)].name) }
+        if case .leased(let lease) = message.state {
+            let left = lease.deadline > state.time ? lease.deadline - state.time : 0
+            return WireError(
+                .conflict, "message \(String(id, radix: 16)) is leased by '\(lease.holder)' for another \(left) ms; cancel it, or wait",
+                retryAfterMilliseconds: UInt32(clamping: left))
+        }
+        // Found, and not leased: it can be.
+        return rescheduleMessage(message, until: until) ? nil : noMessage(id, in: state.engine.queues[Int(queue)].name)
     }
 
     /// When messages become ready that are rescheduled now; nil: at once.

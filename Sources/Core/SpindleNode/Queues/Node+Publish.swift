@@ -18,6 +18,7 @@ extension Node {
         var pieces: [Piece] = []
         /// The reply, with each stored run's `firstID` still its place in the stored records.
         var runs: [PublishReply.Run] = []
+        var notes = ItemNotes()
         var firstError: WireError?
         var acceptedBytes = 0
         var acceptedCount = 0
@@ -47,8 +48,9 @@ extension Node {
             }
         }
 
-        mutating func refuse(_ error: WireError) {
+        mutating func refuse(_ error: WireError, index: Int) {
             if firstError == nil { firstError = error }
+            notes.add(error, item: index)
             let status = ItemStatus(error.code)
             if let last = runs.last, last.status == status { runs[runs.count - 1].count += 1 } else { runs.append(.init(status: status, count: 1, firstID: 0)) }
         }
@@ -75,7 +77,7 @@ extension Node {
             batch: &keys)
         for run in admission.runs where run.status == .duplicate { duplicates[Int(queue)] += UInt64(run.count) }
         guard !admission.pieces.isEmpty else {
-            answer(request.session, request.correlationID, .publishedItems(PublishReply(runs: admission.runs)))
+            answer(request.session, request.correlationID, .publishedItems(PublishReply(runs: admission.runs, notes: admission.notes)))
             return
         }
         beginTransaction(now: request.now)
@@ -83,7 +85,7 @@ extension Node {
         let address = try appendRecords(.publish, admission, batch.records)
         try apply(.publish, target: queue, admission, batch, address: address)
         let runs = admission.reply(recordsAddress: address)
-        answer(request.session, request.correlationID, runs.count == 1 ? .published(runs[0]) : .publishedItems(PublishReply(runs: runs)))
+        answer(request.session, request.correlationID, runs.count == 1 ? .published(runs[0]) : .publishedItems(PublishReply(runs: runs, notes: admission.notes)))
         becameReady(queue)
     }
 
@@ -98,7 +100,7 @@ extension Node {
             batch.records, count: batch.count, producer: batch.producerID, firstSequence: batch.firstSequence, to: .topic(isNew ? nil : topic),
             now: request.now, batch: &keys)
         guard !admission.pieces.isEmpty else {
-            answer(request.session, request.correlationID, .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.runs)))
+            answer(request.session, request.correlationID, .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.runs, notes: admission.notes)))
             return
         }
         beginTransaction(now: request.now)
@@ -109,7 +111,7 @@ extension Node {
         try apply(.topicPublish, target: topic, admission, batch, address: address)
         answer(
             request.session, request.correlationID,
-            .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.reply(recordsAddress: address))))
+            .topicPublished(TopicPublishReply(epoch: epoch, runs: admission.reply(recordsAddress: address), notes: admission.notes)))
     }
 
     private mutating func publishTarget(_ request: Request, _ name: String) throws(WireError) -> UInt32 {
@@ -173,7 +175,7 @@ extension Node {
                 duplicateEnd = id == 0 ? nil : id + UInt64(length)
                 continue
             case .forgotten:
-                admission.refuse(WireError(.sequenceOutOfOrder, "sequence \(firstSequence &+ UInt64(index)) is older than what the broker remembers of this producer"))
+                admission.refuse(WireError(.sequenceOutOfOrder, "sequence \(firstSequence &+ UInt64(index)) is older than what the broker remembers of this producer"), index: index)
             case .new:
                 judge(records, range, index: index, target, now: now, keys: &keys, &admission)
             }
@@ -247,20 +249,38 @@ extension Node {
                 }
             }
             try checkLimits(number, attributes, now: now, keys, admission)
-            guard hasRoom(queue, more: range.count, admission, after: keys) else {
-                let counts = state.engine.queues[queue].counts
-                throw WireError(
-                    .queueFull, "the queue '\(state.engine.queues[queue].name)' is full (\(counts.length) messages, \(counts.bytes) bytes)")
-            }
+            guard hasRoom(queue, more: range.count, admission, after: keys) else { throw queueIsFull(queue, admission, after: keys) }
             keys.accept(attributes, remembers: state.engine.queues[queue].policy.deduplicationWindowMilliseconds > 0)
             admission.accept(index: index, range: range)
         } catch {
-            admission.refuse(error)
+            admission.refuse(error, index: index)
         }
     }
 
+    /// When to publish again to a queue that is full, milliseconds; a workers' pause lasts longer than a burst.
+    private static let fullRetryMilliseconds: UInt32 = 1_000
+    private static let pausedRetryMilliseconds: UInt32 = 10_000
+
+    /// How full, of what, and when to try again.
+    private func queueIsFull(_ index: Int, _ admission: Admission, after earlier: BatchKeys) -> WireError {
+        let queue = state.engine.queues[index]
+        // With what of this request is taken.
+        let length = queue.counts.length + UInt64(earlier.acceptedCount + admission.acceptedCount)
+        let bytes = queue.counts.bytes + UInt64(earlier.acceptedBytes + admission.acceptedBytes)
+        var held: [String] = []
+        if queue.policy.lengthMax > 0 { held.append("\(length) of at most \(queue.policy.lengthMax) messages") }
+        if queue.policy.bytesMax > 0 { held.append("\(bytes) of at most \(queue.policy.bytesMax) bytes") }
+        let isPaused = queue.pause.deliveries
+        let advice = isPaused ? "its deliveries are paused, so none leaves it: resume them" : "publish again when workers have taken some, or raise the limit"
+        return WireError(
+            .queueFull, "the queue '\(queue.name)' is full: it holds \(held.joined(separator: " and ")); \(advice)",
+            retryAfterMilliseconds: isPaused ? Self.pausedRetryMilliseconds : Self.fullRetryMilliseconds)
+    }
+
     func brokerIsFull() -> WireError {
-        WireError(.queueFull, "the broker holds \(state.engine.limits.messages) messages, the most it can: let workers drain its queues")
+        WireError(
+            .queueFull, "the broker holds \(state.engine.limits.messages) messages, the most it can: let workers drain its queues",
+            retryAfterMilliseconds: Self.fullRetryMilliseconds)
     }
 
     /// Refuses a record that would take the state beyond what a checkpoint can hold.
@@ -272,7 +292,8 @@ extension Node {
         if let group = attributes.group, !state.engine.hasRoom(forGroup: group, in: queue, begun: keys.groupsBegun) {
             throw WireError(
                 .queueFull,
-                "the queue '\(state.engine.queues[Int(queue)].name)' has messages of \(limits.groupsPerQueue) groups: none of a further group is taken")
+                "the queue '\(state.engine.queues[Int(queue)].name)' has messages of \(limits.groupsPerQueue) groups: none of a further group is taken",
+                retryAfterMilliseconds: Self.fullRetryMilliseconds)
         }
         guard let key = attributes.deduplicationKey, state.engine.queues[Int(queue)].policy.deduplicationWindowMilliseconds > 0 else { return }
         let hasRoom = state.engine.hasRoom(forKeyOf: key.utf8.count, beside: keys.seen.count, keys.keyBytes, in: queue, now: now)
@@ -280,7 +301,8 @@ extension Node {
             throw WireError(
                 .queueFull,
                 "the queue '\(state.engine.queues[Int(queue)].name)' remembers as many deduplication keys as it can (\(limits.keysPerQueue), "
-                    + "\(limits.keyBytesPerQueue) bytes): publish again when the first of them has expired, or declare a shorter window")
+                    + "\(limits.keyBytesPerQueue) bytes): publish again when the first of them has expired, or declare a shorter window",
+                retryAfterMilliseconds: Self.fullRetryMilliseconds)
         }
     }
 

@@ -74,7 +74,7 @@ extension Node {
             do throws(WireError) { try checkReserve(byteCount) } catch {
                 // What was done is done: the rest can be tried again.
                 guard rest.startIndex > 0 else { throw error }
-                for _ in rest { reply.append(ItemStatus(error.code)) }
+                for _ in rest { reply.append(ItemStatus(error.code), error) }
                 break
             }
             try acknowledge(rest.prefix(count), request, &results, &reply)
@@ -95,7 +95,7 @@ extension Node {
         for (index, token) in zip(tokens.indices, tokens) {
             let result = Self.take(index, from: &results)
             let (status, queue) = check(token, request.principal, &known)
-            reply.append(status)
+            reply.append(status, reply.notes.isFull ? nil : refusal(status, of: token, request.principal))
             guard status == .ok, state.engine.acknowledge(token.messageID) else { continue }
             transaction.writer.u64(token.messageID)
             forgetProgress(token.messageID)
@@ -136,13 +136,13 @@ extension Node {
             do throws(WireError) { try checkReserve(byteCount) } catch {
                 // What was done is done: the rest can be tried again.
                 guard rest.startIndex > 0 else { throw error }
-                for _ in rest { reply.append(ItemStatus(error.code)) }
+                for _ in rest { reply.append(ItemStatus(error.code), error) }
                 break
             }
             beginTransaction(now: request.now)
             for item in rest.prefix(count) {
                 let status = check(item.token, request.principal)
-                reply.append(status)
+                reply.append(status, reply.notes.isFull ? nil : refusal(status, of: item.token, request.principal))
                 guard status == .ok else { continue }
                 end(item)
             }
@@ -237,7 +237,10 @@ extension Node {
             do throws(WireError) { try checkReserve(byteCount) } catch {
                 // What was done is done: the rest can be tried again.
                 guard rest.startIndex > 0 else { throw error }
-                for _ in rest { reply.items.append(.init(status: ItemStatus(error.code), isCancelled: false)) }
+                for _ in rest {
+                    reply.notes.add(error, item: reply.items.count)
+                    reply.items.append(.init(status: ItemStatus(error.code), isCancelled: false))
+                }
                 break
             }
             try self.extend(rest.prefix(count), request, extend.leaseMilliseconds, &shortest, &reply)
@@ -254,10 +257,14 @@ extension Node {
         beginTransaction(now: request.now)
         for item in items {
             var status = check(item.token, request.principal)
+            var error = reply.notes.isFull ? nil : refusal(status, of: item.token, request.principal)
             if status == .ok, let message = state.engine.held.find(item.token.messageID) {
                 let policy = state.engine.queues[Int(message.queue)].policy
                 let asked = leaseMilliseconds > 0 ? UInt64(leaseMilliseconds) : policy.leaseMilliseconds
                 if asked > policy.leaseMaxMilliseconds {
+                    error = WireError(
+                        .invalidArgument,
+                        "a lease of \(asked) ms is longer than the \(policy.leaseMaxMilliseconds) ms that '\(state.engine.queues[Int(message.queue)].name)' allows")
                     status = ItemStatus(.invalidArgument)
                 } else {
                     let duration = HeldMessages.leaseDuration(asked)
@@ -272,6 +279,7 @@ extension Node {
                 }
             }
             let isCancelled = status == .ok && state.engine.held.find(item.token.messageID)?.isCancelled == true
+            if let error { reply.notes.add(error, item: reply.items.count) }
             reply.items.append(.init(status: status, isCancelled: isCancelled))
         }
         if transaction.isEmpty { cancelTransaction() } else { _ = try appendTransaction(.extend) }
@@ -291,9 +299,8 @@ extension Node {
         for token in tokens {
             let status = check(token, request.principal)
             guard status == .ok, seen.insert(token.messageID).inserted else {
-                throw WireError(
-                    status.error ?? .leaseLost,
-                    "the lease of message \(String(token.messageID, radix: 16)), epoch \(token.epoch), can't be settled (lost, settled or named twice); nothing of this SETTLE was done")
+                let why = refusal(status, of: token, request.principal)?.message ?? "message \(String(token.messageID, radix: 16)) is named twice"
+                throw WireError(status.error ?? .leaseLost, "\(why); nothing of this SETTLE was done")
             }
         }
         let groups = try settleGroups(request, settle)

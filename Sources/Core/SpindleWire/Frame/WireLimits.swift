@@ -48,6 +48,10 @@ package enum WireLimits {
     package static let sessionsPerReplyMax = 1000
     /// Most leases that a WORKERS reply shows of one session.
     package static let leasesPerSessionMax = 1000
+    /// Most notes on items in one reply of a broker.
+    package static let itemNotesMax = 64
+    /// Most bytes of all notes on items in one reply of a broker.
+    package static let itemNotesBytesMax = 16_384
     /// Most topics in one TOPIC_STATS reply.
     package static let topicsPerReplyMax = 1000
 }

@@ -56,7 +56,11 @@ package struct CancelReply: Equatable, Sendable {
     }
 
     package var items: [Item]
-    package init(items: [Item]) { self.items = items }
+    package var notes: ItemNotes
+    package init(items: [Item], notes: ItemNotes = ItemNotes()) {
+        self.items = items
+        self.notes = notes
+    }
 
     package func encode(into writer: inout WireWriter) {
         writer.u32(UInt32(items.count))
@@ -64,6 +68,7 @@ package struct CancelReply: Equatable, Sendable {
             writer.u16(item.status.rawValue)
             writer.u8(item.was.rawValue)
         }
+        notes.encode(into: &writer)
     }
 
     package init(_ body: RawSpan) throws(WireError) {
@@ -74,7 +79,7 @@ package struct CancelReply: Equatable, Sendable {
             let status = ItemStatus(rawValue: try reader.u16("status"))
             items.append(Item(status: status, was: Was(rawValue: try reader.u8("was")) ?? .leased))
         }
-        try reader.skipTail()
+        notes = try ItemNotes(tail: &reader, itemCount: UInt64(count))
     }
 }
 

@@ -60,7 +60,12 @@ package struct PublishReply: Equatable, Sendable {
     }
 
     package var runs: [Run]
-    package init(runs: [Run]) { self.runs = runs }
+    /// On the items, as the runs count them.
+    package var notes: ItemNotes
+    package init(runs: [Run], notes: ItemNotes = ItemNotes()) {
+        self.runs = runs
+        self.notes = notes
+    }
 
     package func encode(into writer: inout WireWriter) {
         writer.u32(UInt32(runs.count))
@@ -69,6 +74,7 @@ package struct PublishReply: Equatable, Sendable {
             writer.u32(run.count)
             writer.u64(run.firstID)
         }
+        notes.encode(into: &writer)
     }
 
     /// The same bytes for the usual case, a single run, without an array.
@@ -81,9 +87,11 @@ package struct PublishReply: Equatable, Sendable {
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
-        self.init(runs: try Self.runs(&reader))
-        try reader.skipTail()
+        let runs = try Self.runs(&reader)
+        self.init(runs: runs, notes: try ItemNotes(tail: &reader, itemCount: Self.itemCount(runs)))
     }
+
+    static func itemCount(_ runs: [Run]) -> UInt64 { runs.reduce(0) { $0 + UInt64($1.count) } }
 
     static func runs(_ reader: inout WireReader) throws(WireError) -> [Run] {
         let count = try reader.count("runs", itemBytesMin: 14, itemsMax: WireLimits.messagesPerFrameMax)

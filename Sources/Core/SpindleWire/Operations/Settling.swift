@@ -101,11 +101,21 @@ package struct StatusReply: Equatable, Sendable {
         }
     }
 
-    package var runs: [Run]
-    package init(runs: [Run] = []) { self.runs = runs }
+    package private(set) var runs: [Run]
+    /// On the items, as the runs count them.
+    package private(set) var notes: ItemNotes
+    private var itemCount: UInt64
 
-    /// Adds the status of the next item.
-    package mutating func append(_ status: ItemStatus) {
+    package init(runs: [Run] = [], notes: ItemNotes = ItemNotes()) {
+        self.runs = runs
+        self.notes = notes
+        itemCount = runs.reduce(0) { $0 + UInt64($1.count) }
+    }
+
+    /// Adds the status of the next item, and what there is to say of it.
+    package mutating func append(_ status: ItemStatus, _ error: WireError? = nil) {
+        if let error { notes.add(error, item: Int(itemCount)) }
+        itemCount += 1
         if let last = runs.last, last.status == status {
             runs[runs.count - 1].count += 1
         } else {
@@ -119,14 +129,16 @@ package struct StatusReply: Equatable, Sendable {
             writer.u16(run.status.rawValue)
             writer.u32(run.count)
         }
+        notes.encode(into: &writer)
     }
 
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         let count = try reader.count("runs", itemBytesMin: 6, itemsMax: WireLimits.messagesPerFrameMax)
-        runs = []
+        var runs: [Run] = []
         for _ in 0..<count { runs.append(Run(status: ItemStatus(rawValue: try reader.u16("status")), count: try reader.u32("count"))) }
-        try reader.skipTail()
+        self.init(runs: runs)
+        notes = try ItemNotes(tail: &reader, itemCount: itemCount)
     }
 
     /// The statuses one by one, checked against the number that was asked for.
@@ -202,9 +214,11 @@ package struct ExtendReply: Equatable, Sendable {
     }
     package var leaseMilliseconds: UInt32
     package var items: [Item]
-    package init(leaseMilliseconds: UInt32, items: [Item]) {
+    package var notes: ItemNotes
+    package init(leaseMilliseconds: UInt32, items: [Item], notes: ItemNotes = ItemNotes()) {
         self.leaseMilliseconds = leaseMilliseconds
         self.items = items
+        self.notes = notes
     }
 
     package func encode(into writer: inout WireWriter) {
@@ -214,6 +228,7 @@ package struct ExtendReply: Equatable, Sendable {
             writer.u16(item.status.rawValue)
             writer.u8(item.isCancelled ? 1 : 0)
         }
+        notes.encode(into: &writer)
     }
 
     package init(_ body: RawSpan) throws(WireError) {
@@ -224,7 +239,7 @@ package struct ExtendReply: Equatable, Sendable {
         for _ in 0..<count {
             items.append(Item(status: ItemStatus(rawValue: try reader.u16("status")), isCancelled: try reader.u8("flags") & 1 != 0))
         }
-        try reader.skipTail()
+        notes = try ItemNotes(tail: &reader, itemCount: UInt64(count))
     }
 }
 

@@ -31,19 +31,21 @@ package typealias TopicPublishRequest = PublishRequest
 package struct TopicPublishReply: Equatable, Sendable {
     package var epoch: UInt64
     package var runs: [PublishReply.Run]
-    package init(epoch: UInt64, runs: [PublishReply.Run]) {
+    package var notes: ItemNotes
+    package init(epoch: UInt64, runs: [PublishReply.Run], notes: ItemNotes = ItemNotes()) {
         self.epoch = epoch
         self.runs = runs
+        self.notes = notes
     }
     package func encode(into writer: inout WireWriter) {
         writer.u64(epoch)
-        PublishReply(runs: runs).encode(into: &writer)
+        PublishReply(runs: runs, notes: notes).encode(into: &writer)
     }
     package init(_ body: RawSpan) throws(WireError) {
         var reader = WireReader(body)
         epoch = try reader.u64("epoch")
         runs = try PublishReply.runs(&reader)
-        try reader.skipTail()
+        notes = try ItemNotes(tail: &reader, itemCount: PublishReply.itemCount(runs))
     }
 }
 
