@@ -184,15 +184,60 @@ final class SilentBody: AsyncSequence, Sendable {
 /// A scanner that answers what the test says.
 final class FakeScanner: FileScanner {
     let answer: Mutex<Result<ScanFinding, ScanError>>
+    let probed = Mutex(Result<String?, ScanError>.success(nil))
     let asked = Mutex(0)
     let name = "fake"
 
     init(_ answer: Result<ScanFinding, ScanError>) { self.answer = Mutex(answer) }
 
-    func probe() async throws(ScanError) {}
+    func probe() async throws(ScanError) -> String? { try probed.withLock { $0 }.get() }
 
     func scan(_ file: StagedFile, bytes: Int64) async throws(ScanError) -> ScanFinding {
         asked.withLock { $0 += 1 }
         return try answer.withLock { $0 }.get()
     }
+}
+
+/// What tests look at for viruses.
+enum Eicar {
+    /// In two parts, so that no scanner takes the tests for the test file.
+    static let text = Array((#"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD"# + "-ANTIVIRUS-TEST-FILE!$H+H*").utf8)
+    static let count = Int64(text.count)
+}
+
+extension TestFiles {
+    /// A file of holes, with the EICAR test text where the test wants it.
+    func sparse(_ bytes: Int64, eicarAt offset: Int64? = nil) throws -> StagedFile {
+        let file = try StagingArea(folder).make(UUID().uuidString, bytes: bytes)
+        if let offset { try Eicar.text.withUnsafeBytes { try file.write($0, at: offset) } }
+        return file
+    }
+}
+
+/// What a scanner said, or why it said nothing.
+func ask(_ scanner: any FileScanner, _ file: StagedFile, _ bytes: Int64) async -> Result<ScanFinding, ScanError> {
+    do throws(ScanError) {
+        return .success(try await scanner.scan(file, bytes: bytes))
+    } catch {
+        return .failure(error)
+    }
+}
+
+func probe(_ scanner: any FileScanner) async -> Result<String?, ScanError> {
+    do throws(ScanError) {
+        return .success(try await scanner.probe())
+    } catch {
+        return .failure(error)
+    }
+}
+
+extension ScanError {
+    var isUnreachable: Bool { if case .unreachable = self { true } else { false } }
+    var isUnfit: Bool { if case .unfit = self { true } else { false } }
+    var isFailed: Bool { if case .failed = self { true } else { false } }
+}
+
+extension Result {
+    var error: Failure? { if case .failure(let error) = self { error } else { nil } }
+    var value: Success? { if case .success(let value) = self { value } else { nil } }
 }

@@ -53,7 +53,8 @@ struct FilesSetup {
 
     // MARK: Workers
 
-    func ingest() throws -> FileIngestHandler {
+    /// - Parameter scanner: nil if the description has none, or says `none`.
+    func ingest(_ scanner: ProbedScanner?) throws -> FileIngestHandler {
         var configuration = FileIngestHandler.Configuration()
         configuration.retriesMax = files.retriesMax
         switch files.scanner {
@@ -63,22 +64,22 @@ struct FilesSetup {
             configuration.scannerAlertAfterMilliseconds = Int64(retry.alertAfter / .milliseconds(1))
         }
         return FileIngestHandler(
-            files: store, folder: folder, payloads: payloads, scan: try scan(),
+            files: store, folder: folder, payloads: payloads, scan: scanner.map { .by($0) } ?? (files.scanner == nil ? .undecided : .off),
             share: SharePublisher(root: try cluster.sharePath(), identity: try cluster.shareIdentity()), configuration: configuration)
     }
 
     var garbage: GarbageCollector { GarbageCollector(files: store, payloads: payloads, graceMilliseconds: Int64(files.garbageGrace / .milliseconds(1))) }
 
-    private func scan() throws -> ScanPolicy {
+    /// Nil if the description has none, or says `none`.
+    func scanner(logger: Logger) throws -> ProbedScanner? {
         switch files.scanner {
-        case nil: return .undecided
-        case .off: return .off
+        case nil, .off: return nil
         case .clamd(let clamd, _):
             var configuration = ClamdScanner.Configuration(address: Self.address(clamd.address))
             configuration.windowBytes = Int64(clamd.window)
             configuration.overlapBytes = Int64(clamd.overlap)
             configuration.timeoutSeconds = Int(clamd.timeout / .seconds(1))
-            return .by(ClamdScanner(configuration))
+            return ProbedScanner(ClamdScanner(configuration), logger: logger)
         case .http(let http, _):
             var configuration = HTTPScanner.Configuration(url: http.url)
             configuration.clean = http.clean
@@ -92,7 +93,7 @@ struct FilesSetup {
                 }
                 configuration.headers = [(http.tokenHeader, text.trimmingCharacters(in: .whitespacesAndNewlines))]
             }
-            return .by(HTTPScanner(configuration))
+            return ProbedScanner(HTTPScanner(configuration), logger: logger)
         }
     }
 

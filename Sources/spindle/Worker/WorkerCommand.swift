@@ -58,14 +58,15 @@ struct WorkerRunCommand: AsyncParsableCommand {
             outputAttemptsMax: cluster.domain?.outputAttemptsMax ?? AddinResultHandler.outputAttemptsDefault)
         worker.register(AddinResultTask(handler))
         let setup = try FilesSetup(cluster, store)
-        let ingest = try setup.ingest()
+        let scanner = try setup.scanner(logger: process.logger)
+        let ingest = try setup.ingest(scanner)
         FileTasks(ingest: ingest, garbage: setup.garbage, files: setup.store).register(with: worker)
         process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
         try await process.run([
             ClientClosing(client: client), process.readyNotice(client, cluster), DomainStore.relay(store, client, cluster, logger: process.logger),
             DeadMessageWatch(store: store, client: client, others: ingest.died, logger: process.logger),
             CommandWithdrawals(store: store, client: client, logger: process.logger), worker,
-        ])
+        ] + (scanner.map { [$0] } ?? []))
     }
 
     /// The queues whose tasks this version handles.

@@ -130,14 +130,21 @@ package struct FileIngestHandler: Sendable {
                 try await files.quarantine(file.id, verdict, reason: "scan-failed: \(finding.detail ?? "it can't be scanned whole")")
             }
             return .done("quarantined")
-        case .failure(.unreachable(let why)):
-            try await files.mark(file.id, .scanning, reason: "the scanner can't be reached: \(why)")
+        case .failure(let error):
+            return try await settle(file, error, attempt: attempt)
+        }
+    }
+
+    private func settle(_ file: RoutingFile, _ error: ScanError, attempt: Int) async throws -> FileIngestOutcome {
+        switch error {
+        case .unreachable, .unfit:
+            try await files.mark(file.id, .scanning, reason: error.description)
             if let since = file.stagedAt, Timestamp.now().milliseconds - since.milliseconds >= configuration.scannerAlertAfterMilliseconds {
-                try await files.alertOfScanner(file.id, reason: why)
+                try await files.alertOfScanner(file.id, reason: error.description)
             }
-            return .postpone(reason: "the scanner can't be reached: \(why)")
-        case .failure(.failed(let why)):
-            guard attempt >= configuration.scanAttemptsMax else { return .retry(reason: "the scanner failed: \(why)") }
+            return .postpone(reason: error.description)
+        case .failed(let why):
+            guard attempt >= configuration.scanAttemptsMax else { return .retry(reason: error.description) }
             try await files.quarantine(file.id, nil, reason: "scan-failed: \(why)")
             return .done("quarantined")
         }

@@ -4,8 +4,8 @@ package import ContentStore
 package protocol FileScanner: Sendable {
     /// For verdicts and logs, such as `clamd 127.0.0.1:3310`.
     var name: String { get }
-    /// Whether it answers, and can be relied on. Asked at the start.
-    func probe() async throws(ScanError)
+    /// Asked before any file. Throws if it does not answer or can't be relied on; returns what could not be told, nil if there is no doubt.
+    func probe() async throws(ScanError) -> String?
     func scan(_ file: StagedFile, bytes: Int64) async throws(ScanError) -> ScanFinding
 }
 
@@ -28,12 +28,15 @@ package struct ScanFinding: Hashable, Sendable {
 package enum ScanError: Error, Hashable, CustomStringConvertible {
     /// Nobody answers: files wait.
     case unreachable(String)
+    /// It answers, and its “clean” can't be relied on: files wait.
+    case unfit(String)
     /// It answered, and not with a verdict: tried again, a few times.
     case failed(String)
 
     package var description: String {
         switch self {
         case .unreachable(let reason): "the scanner can't be reached: \(reason)"
+        case .unfit(let reason): "the scanner can't be relied on: \(reason)"
         case .failed(let reason): "the scanner failed: \(reason)"
         }
     }

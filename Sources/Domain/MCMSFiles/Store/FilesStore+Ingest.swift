@@ -77,7 +77,7 @@ extension FilesStore {
             guard try !MCMSTransaction.isHandled(transaction.db, key) else { return }
             try transaction.markHandled(key)
             try Self.alert(
-                transaction, file, type: "file.scannerUnreachable", title: "The virus scanner does not answer",
+                transaction, file, type: "file.scannerUnreachable", title: "Files wait for the virus scanner",
                 message: "\(file.logicalName) waits: \(reason)", severity: .warning)
         }
     }

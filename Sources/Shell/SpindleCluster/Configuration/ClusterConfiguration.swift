@@ -216,8 +216,8 @@ package struct ClamdConfiguration: Sendable, Equatable {
     package var window = 1 << 30
     /// What two windows have in common, in bytes; longer than a signature.
     package var overlap = 1 << 20
-    /// For each answer.
-    package var timeout = Duration.seconds(120)
+    /// For each answer; below clamd's MaxScanTime.
+    package var timeout = Duration.seconds(100)
 }
 
 package struct HTTPScannerConfiguration: Sendable, Equatable {
