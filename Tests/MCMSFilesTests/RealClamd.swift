@@ -114,8 +114,22 @@ final class RealClamd {
         return ClamdScanner(configuration)
     }
 
-    /// Whether a stream is arriving, or being looked at.
-    var hasStream: Bool { !((try? FileManager.default.contentsOfDirectory(atPath: folder.path + "/tmp")) ?? []).isEmpty }
+    /// Kills it once a stream arrives. On a thread of its own: other tests may keep tasks waiting until the stream is over.
+    func dieInTheMiddleOfAStream() {
+        guard let number = process?.processIdentifier else { return }
+        let path = folder.path + "/tmp"
+        Thread.detachNewThread {
+            let deadline = ContinuousClock.now + .seconds(60)
+            while ContinuousClock.now < deadline {
+                if (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == false {
+                    Glibc.kill(number, SIGKILL)
+                    return
+                }
+                // Until the deadline.
+                usleep(500)
+            }
+        }
+    }
 
     private static func freePort() throws -> Int {
         let listener = try Listener()
