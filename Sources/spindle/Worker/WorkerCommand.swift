@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import MCMS
 import MCMSFiles
+import ServiceLifecycle
 import SpindleClient
 import SpindleCluster
 import SpindleWorker
@@ -60,13 +61,16 @@ struct WorkerRunCommand: AsyncParsableCommand {
         let setup = try FilesSetup(cluster, store)
         let scanner = try setup.scanner(logger: process.logger)
         let ingest = try setup.ingest(scanner)
+        // Where no files are ingested, nobody waits for the scanner.
+        let scans = groups.contains { !Set($0.queues).isDisjoint(with: [FileQueues.ingest, FileQueues.retry]) }
+        let probing: [any Service] = if scans, let scanner { [scanner] } else { [] }
         FileTasks(ingest: ingest, garbage: setup.garbage, files: setup.store).register(with: worker)
         process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
         try await process.run([
             ClientClosing(client: client), process.readyNotice(client, cluster), DomainStore.relay(store, client, cluster, logger: process.logger),
             DeadMessageWatch(store: store, client: client, others: ingest.died, logger: process.logger),
             CommandWithdrawals(store: store, client: client, logger: process.logger), worker,
-        ] + (scanner.map { [$0] } ?? []))
+        ] + probing)
     }
 
     /// The queues whose tasks this version handles.
