@@ -88,6 +88,15 @@ import Testing
             "the field “outputs[0].sha256” must be 64 hexadecimal digits"
         ),
         (#"{"jobId":"j","resultStatus":"running","progress":101}"#, "the field “progress” must be from 0 to 100"),
+        (
+            #"{"jobId":"7e3","resultStatus":"completed","outputs":[{"path":"a 1.5 \"2e9\"","size":1.5},{"path":"b","size":9223372036854775808}]}"#,
+            "the content holds the number 9223372036854775808: whole numbers from -9223372036854775808 to 9223372036854775807 are understood here"
+        ),
+        (
+            #"{"jobId":"j","resultStatus":"running","progress":1e30}"#,
+            "the content holds the number 1e30: whole numbers from -9223372036854775808 to 9223372036854775807 are understood here"
+        ),
+        (#"{"jobId":"j","progress":9223372036854775808"#, "the content is not valid JSON"),
         (#"{"jobId":"j""#, "the content is not valid JSON"),
         ("", "the content is not valid JSON"),
     ])

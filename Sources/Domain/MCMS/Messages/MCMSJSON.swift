@@ -19,7 +19,12 @@ package enum MCMSJSON {
             }
             return try decoder.decode(type, from: Data(bytes))
         } catch let error as DecodingError {
-            throw MalformedJSON(error)
+            let malformed = MalformedJSON(error)
+            if malformed.field == nil, let number = JSONNumber.unrepresentable(in: Array(bytes)) {
+                throw MalformedJSON(
+                    field: nil, problem: "holds the number \(number): whole numbers from \(Int64.min) to \(Int64.max) are understood here")
+            }
+            throw malformed
         } catch {
             throw MalformedJSON(field: nil, problem: "\(error)")
         }
@@ -40,6 +45,40 @@ private struct MemberName: CodingKey {
         let rest = name.dropFirst(capitals.count)
         let lowered = capitals.count > 1 && rest.first?.isLowercase == true ? capitals.count - 1 : capitals.count
         return name.prefix(lowered).lowercased() + name.dropFirst(lowered)
+    }
+}
+
+/// The decoder calls a text invalid as a whole where one number of it does not fit; this finds which.
+private enum JSONNumber {
+    /// A number of valid JSON that no `Int64` holds: one that is too large, else one with a fraction or an exponent. Nil where there is none, or
+    /// where the text is no JSON.
+    static func unrepresentable(in bytes: [UInt8]) -> String? {
+        guard (try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)) != nil else { return nil }
+        let numbers = numbers(in: bytes).filter { Int64($0) == nil }
+        return numbers.first { $0.allSatisfy { $0.isWholeNumber || $0 == "-" } } ?? numbers.first
+    }
+
+    /// The numbers outside of strings.
+    private static func numbers(in bytes: [UInt8]) -> [String] {
+        var numbers: [String] = []
+        var isInString = false
+        var index = 0
+        while index < bytes.count {
+            let byte = bytes[index]
+            if isInString {
+                if byte == UInt8(ascii: "\\") { index += 1 }
+                if byte == UInt8(ascii: "\"") { isInString = false }
+            } else if byte == UInt8(ascii: "\"") {
+                isInString = true
+            } else if byte == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+                let number = bytes[index...].prefix { "+-.0123456789Ee".utf8.contains($0) }
+                numbers.append(String(decoding: number, as: UTF8.self))
+                index = number.endIndex
+                continue
+            }
+            index += 1
+        }
+        return numbers
     }
 }
 
