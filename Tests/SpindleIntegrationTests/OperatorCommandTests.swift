@@ -155,6 +155,14 @@ import Testing
         #expect(kept.exitCode == 1 && kept.errors.contains("--with-messages"), "\(kept.errors)")
         #expect(try await broker.json("queue", "delete", "old", "--with-messages", "--yes")["messages_removed"] as? Int == 1)
         #expect(try await broker.spindle("queue", "stats", "old").exitCode == 1)
+        // Only a dead-letter queue that there is, is named, under its own name.
+        _ = try await broker.json("queue", "declare", "plain", "--dead-letter-queue", "")
+        let plain = try await broker.spindle("queue", "delete", "plain", "--yes")
+        #expect(plain.exitCode == 0 && !plain.errors.contains("dead"), "\(plain.errors)")
+        _ = try await broker.json("queue", "declare", "other", "--dead-letter-queue", "morgue")
+        _ = try await publish(broker, to: "morgue", ["lost"])
+        let other = try await broker.spindle("queue", "delete", "other", "--yes")
+        #expect(other.errors.contains("morgue stays, with 1 messages: `spindle queue delete morgue --with-messages`"), "\(other.errors)")
         try await broker.stop()
     }
 

@@ -27,16 +27,23 @@ struct QueueDeleteCommand: AsyncParsableCommand {
 
     func run() async throws {
         try confirmation.confirm(withMessages ? "removes the queue \(name) and every message in it" : "removes the queue \(name)")
-        let removed = try await options.withClient { client in
+        let (removed, deadLetters) = try await options.withClient { client in
+            // Asked before the queue is gone: its policy says where they are.
+            let target = try await client.statistics(matching: name).first?.policy.deadLetterQueue ?? ""
             do {
-                return try await client.delete(queue: name, withMessages: withMessages)
+                let removed = try await client.delete(queue: name, withMessages: withMessages)
+                return (removed, target.isEmpty ? nil : try? await client.statistics(matching: target).first)
             } catch let error as SpindleError where error.code == .conflict {
                 throw CommandFailure("\(error)", advice: "Let the messages be worked off, or remove them too with --with-messages.")
             }
         }
         if options.json { return try Output.json(RemovedAnswer(queue: name, messagesRemoved: removed)) }
         Output.line("\(name): removed, with \(removed) messages")
-        if !name.hasSuffix(".dead") { Output.error("Its dead letters stay in \(name).dead, where it had any: `spindle queue delete \(name).dead` removes them.") }
+        if let deadLetters {
+            let count = deadLetters.ready + deadLetters.leased + deadLetters.delayed
+            let option = count > 0 ? " --with-messages" : ""
+            Output.error("Its dead-letter queue \(deadLetters.name) stays, with \(count) messages: `spindle queue delete \(deadLetters.name)\(option)` removes it.")
+        }
     }
 }
 
