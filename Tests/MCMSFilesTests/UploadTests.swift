@@ -198,6 +198,22 @@ import Testing
         #expect(try await test.store.upload(upload.id).receivedBytes == 1_000)
     }
 
+    /// The answer to the last PATCH got lost, and the client asks where to go on: it must not begin from the start.
+    @Test func whenTheFileIsStoredItsUploadStillSaysThatAllIsHere() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let upload = try await test.uploads.create(try test.new("A.nc", 10, routing: try await test.routing(), way: .tus), by: test.caller)
+        _ = try await append(test, upload.id, at: 0, Pieces(pattern(10)))
+        let file = try await test.staged(upload.id)
+        #expect(try await test.handler().handle(try await test.command(file.id), attempt: 1) == .done("committed"))
+        #expect(try await test.store.upload(upload.id).receivedBytes == 10)
+        #expect(try await append(test, upload.id, at: 10, Pieces([])).receivedBytes == 10)
+        let outcome = try await test.uploads.receive(part: 0, of: upload.id, declared: nil, Pieces([], breaksAt: 0), bytes: { $0 })
+        guard case .wasThere = outcome else { return #expect(Bool(false), "\(outcome)") }
+        // It takes no room, and is no upload under way.
+        #expect(try await test.store.figures().uploads == 0)
+    }
+
     @Test func partialUploadsBecomeOneFile() async throws {
         let test = try TestFiles()
         defer { test.remove() }

@@ -141,7 +141,7 @@ extension FilesStore {
                 referredBytes: try db.value("SELECT coalesce(sum(size), 0) FROM routingFile WHERE \(current)", as: Int64.self) ?? 0,
                 files: try db.value("SELECT count(*) FROM routingFile WHERE \(current)", as: Int.self) ?? 0,
                 orphans: try db.value("SELECT count(*) FROM casPayload WHERE orphanedAt IS NOT NULL", as: Int.self) ?? 0,
-                uploads: try db.value("SELECT count(*) FROM fileUpload", as: Int.self) ?? 0)
+                uploads: try db.value("SELECT count(*) FROM fileUpload WHERE endedAt IS NULL", as: Int.self) ?? 0)
         }
     }
 

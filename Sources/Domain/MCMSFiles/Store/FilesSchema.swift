@@ -3,7 +3,7 @@ package import SQLStore
 /// The tables of files. All times are milliseconds since 1970.
 ///
 /// ```
-/// routing 1 ─── n routingFile 1 ─── 1 fileUpload     while its bytes arrive, and until they are in the store
+/// routing 1 ─── n routingFile 1 ─── 1 fileUpload     while its bytes arrive; and for a time after, to say that all of them are here
 ///                    │        └───── n fileChunk     what has arrived, and its digest
 ///                    └────────────── n integrityAudit   append-only
 /// casPayload 1 ─── n casChunk        what is in the store; a chunk is found there by its digest
@@ -63,7 +63,8 @@ package enum FilesSchema {
             principal TEXT NOT NULL,
             writer BIGINT NOT NULL DEFAULT 0,
             createdAt BIGINT NOT NULL,
-            expiresAt BIGINT NOT NULL
+            expiresAt BIGINT NOT NULL,
+            endedAt BIGINT
         )
         """,
         "CREATE INDEX fileUploadByExpiry ON fileUpload (expiresAt)",

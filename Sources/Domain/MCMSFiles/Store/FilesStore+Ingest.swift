@@ -164,7 +164,7 @@ extension FilesStore {
                 transaction, &file, to: .committed,
                 reason: share == .occupied ? "another file lies at \(file.logicalPath) on the share; it was left alone" : nil)
             try Self.unpin(db, file: id)
-            try Self.forgetUpload(db, id)
+            try Self.endUpload(transaction, id)
             try transaction.history(
                 .fileCommitted, routing: file.routingId, message: "\(file.logicalName), \(file.size ?? 0) bytes, sha256 \(hash)")
             try Self.alert(

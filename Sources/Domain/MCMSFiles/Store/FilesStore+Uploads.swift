@@ -28,6 +28,8 @@ package struct UploadRecord: Hashable, Sendable {
     package var principal: String
     package var createdAt: Timestamp
     package var expiresAt: Timestamp
+    /// When its file was committed: nothing more is written.
+    package var endedAt: Timestamp?
 
     package var grid: ChunkGrid? { size.map { ChunkGrid(bytes: $0) } }
     package var isComplete: Bool { size == receivedBytes }
@@ -68,7 +70,8 @@ extension UploadRecord {
             receivedBytes: try row.value("receivedBytes"),
             chunkHashes: hashes.map { bytes in stride(from: 0, to: bytes.count, by: 32).map { Array(bytes[$0..<min($0 + 32, bytes.count)]) } },
             sameAs: try row.optional("sameAs"), metadata: try row.value("metadata"), concatenation: try row.optional("concatenation"),
-            principal: try row.value("principal"), createdAt: try row.value("createdAt"), expiresAt: try row.value("expiresAt"))
+            principal: try row.value("principal"), createdAt: try row.value("createdAt"), expiresAt: try row.value("expiresAt"),
+            endedAt: try row.optional("endedAt"))
     }
 }
 
@@ -279,14 +282,14 @@ extension FilesStore {
         let row = try db.row(
             """
             SELECT coalesce(sum(CASE WHEN sameAs IS NULL THEN size - receivedBytes ELSE 0 END), 0) AS store, coalesce(sum(size), 0) AS share
-            FROM fileUpload WHERE size IS NOT NULL
+            FROM fileUpload WHERE size IS NOT NULL AND endedAt IS NULL
             """)
         return SpokenFor(store: try row?.value("store") ?? 0, share: try row?.value("share") ?? 0)
     }
 
     /// Whether an upload is under way or waits for its ingest.
     package func isOpen(upload id: String) async throws -> Bool {
-        try await store.database.read { db in try db.exists("SELECT 1 FROM fileUpload WHERE id = $1", [id]) }
+        try await store.database.read { db in try db.exists("SELECT 1 FROM fileUpload WHERE id = $1 AND endedAt IS NULL", [id]) }
     }
 
     static func random(_ count: Int) -> [UInt8] {
@@ -340,7 +343,7 @@ extension FilesStore {
             try db.values(
                 """
                 SELECT u.id FROM fileUpload u LEFT JOIN routingFile f ON f.id = u.id
-                WHERE u.expiresAt <= $1 AND (f.id IS NULL OR f.status IN ('uploading', 'invalid')) ORDER BY u.expiresAt LIMIT $2
+                WHERE u.expiresAt <= $1 AND (f.id IS NULL OR u.endedAt IS NOT NULL OR f.status IN ('uploading', 'invalid')) ORDER BY u.expiresAt LIMIT $2
                 """, [now, limit])
         }
     }
@@ -358,6 +361,12 @@ extension FilesStore {
             }
             try Self.forgetUpload(db, upload)
         }
+    }
+
+    /// Its file is committed. A client whose last answer got lost still hears that all of it is here.
+    static func endUpload(_ transaction: MCMSTransaction, _ upload: String) throws {
+        try transaction.db.execute("DELETE FROM fileChunk WHERE uploadId = $1", [upload])
+        try transaction.db.execute("UPDATE fileUpload SET endedAt = $2, chunkHashes = NULL WHERE id = $1", [upload, transaction.now])
     }
 
     static func forgetUpload(_ db: any SQLConnection, _ upload: String) throws {

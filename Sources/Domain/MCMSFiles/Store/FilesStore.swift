@@ -142,6 +142,7 @@ extension RoutingFile {
             sharePath: try row.optional("sharePath"), retryCount: try row.value("retryCount"), correlationId: try row.value("correlationId"),
             createdAt: try row.value("createdAt"), updatedAt: try row.value("updatedAt"), stagedAt: try row.optional("stagedAt"),
             committedAt: try row.optional("committedAt"), expiresAt: try row.optional("expiresAt"))
+        if ![.uploading, .invalid].contains(status) { expiresAt = nil }
     }
 }
 

@@ -148,6 +148,7 @@ package final class UploadService: Sendable {
         guard grid.contains(index) else {
             throw FileError.invalid(field: "index", problem: "is \(index), and the upload has \(grid.count) parts, from 0")
         }
+        if upload.endedAt != nil { return .wasThere(upload) }
         let expected = upload.chunkHashes?[index]
         if let declared, let expected, declared != expected {
             throw FileError.digestMismatch(detail: "Content-Digest says \(Hexadecimal.text(declared)) for part \(index), and the upload's list \(Hexadecimal.text(expected)).")
@@ -214,6 +215,7 @@ package final class UploadService: Sendable {
             throw FileError.notPermitted("The upload “\(id)” was put together from others: nothing is appended to it.")
         }
         guard upload.receivedBytes == offset else { throw FileError.offsetConflict(offset: upload.receivedBytes) }
+        if upload.endedAt != nil { return upload }
         if let size {
             if let known = upload.size, known != size {
                 throw FileError.invalid(field: "Upload-Length", problem: "is \(size), and was \(known) before")

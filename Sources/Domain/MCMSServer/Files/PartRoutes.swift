@@ -27,7 +27,7 @@ struct UploadView: Encodable {
         resumeToken = upload.resumeToken
         size = upload.size
         receivedBytes = upload.receivedBytes
-        missing = upload.sameAs != nil ? [] : Self.ranges(0..<(upload.grid?.count ?? 0), without: chunks)
+        missing = upload.sameAs != nil || upload.endedAt != nil ? [] : Self.ranges(0..<(upload.grid?.count ?? 0), without: chunks)
         expiresAt = upload.expiresAt
         status = file?.status
         reason = file?.reason
