@@ -46,6 +46,23 @@ import Testing
         }
     }
 
+    /// Who is given the data directory finds a broker that has nothing around it.
+    @Test func aLoneBrokerIsFoundByItsDataDirectory() async throws {
+        let broker = try await RunningBroker.start()
+        func wait(for what: String, until isSo: () async throws -> Bool) async throws {
+            let end = ContinuousClock.now + Spindle.deadline
+            while try await !isSo() { try #require(ContinuousClock.now < end, "not in time: \(what)") }
+        }
+        try await wait(for: "a command finds it") { try await Spindle.run("queue", "ls", "--data", broker.directory.path).exitCode == 0 }
+        let worker = try SpindleProcess(["worker", "--group", "results", "--data", broker.directory.path, "--log-format", "json"])
+        try await wait(for: "a worker finds it") {
+            try await Spindle.run("worker", "ls", "--data", broker.directory.path).output.contains("worker-results")
+        }
+        worker.send(SIGTERM)
+        #expect(try await worker.exitCode(within: Spindle.deadline) == 0, "\(worker.errors)")
+        try await broker.stop()
+    }
+
     @Test func aMessageIsDeclaredForPublishedLeasedGivenBackAndAcknowledged() async throws {
         let broker = try await RunningBroker.start()
         let tokenMode = try FileManager.default.attributesOfItem(atPath: broker.directory.path + "/tokens/admin")[.posixPermissions] as? Int

@@ -33,6 +33,12 @@ struct BrokerCommand: AsyncParsableCommand {
         } catch let error as BrokerStartError {
             throw CommandFailure("\(error)", advice: Self.advice(error, cluster))
         }
+        do {
+            // For the commands that are given the data directory only; `spindle up` has said the same before.
+            try ClusterEndpoints(cluster, host: description.host).write(to: DataDirectory(path: cluster.dataDirectory))
+        } catch {
+            process.logger.warning("commands have to be told this broker's ports: endpoints.json can't be written", metadata: ["error": "\(error)"])
+        }
         try await process.run([broker, certificates]) {
             certificates.look()
             do { try await broker.reload() } catch { process.logger.error("audit.error", metadata: ["what": "tokens or certificates can't be read again; those of before hold", "error": "\(error)"]) }
