@@ -76,6 +76,21 @@ import Testing
         #expect(try await test.alerts().map(\.type) == ["file.shareOccupied"])
     }
 
+    /// A share that is not mounted is waited for, and no folder is made in its place.
+    @Test func aShareThatIsAwayIsWaitedFor() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let file = try await test.upload("A.nc", [1, 2, 3], routing: try await test.routing())
+        try FileManager.default.removeItem(at: test.share)
+        guard case .postpone = try await test.handler().handle(try await test.command(file.id), attempt: 1) else { return #expect(Bool(false)) }
+        #expect(!FileManager.default.fileExists(atPath: test.share.path))
+        let now = try await test.store.file(file.id)
+        #expect(now.status == .ingesting && now.reason?.hasPrefix("the share is not there") == true)
+        try FileManager.default.createDirectory(at: test.share, withIntermediateDirectories: false)
+        #expect(try await test.handler().handle(try await test.command(file.id), attempt: 2) == .done("committed"))
+        #expect(try await test.store.audits(of: file.id).count == 1)
+    }
+
     // MARK: What goes wrong
 
     @Test func aFlippedByteIsFoundTriedAgainAndGivenUp() async throws {

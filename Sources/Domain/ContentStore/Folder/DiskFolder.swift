@@ -13,16 +13,21 @@ package struct DiskFolder: StoreFolder {
     package let path: String
     private let root: OpenFile
 
+    /// Opens a folder that is there: a share that is not mounted is not made.
+    package init(existing path: String) throws(StoreFolderError) {
+        self.path = path
+        root = OpenFile(owning: try SystemCall.retrying("open", path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+    }
+
     /// Opens the folder, and makes it where it is missing.
     package init(path: String) throws(StoreFolderError) {
-        self.path = path
         var made = ""
         for part in path.split(separator: "/", omittingEmptySubsequences: true) {
             made += (made.isEmpty && !path.hasPrefix("/") ? "" : "/") + part
             guard mkdir(made, Self.folderMode) != 0, errno != EEXIST else { continue }
             throw SystemCall.failure("make the folder", made, errno)
         }
-        root = OpenFile(owning: try SystemCall.retrying("open", path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+        try self.init(existing: path)
     }
 
     func open(_ path: String, _ flags: Int32, _ operation: String) throws(StoreFolderError) -> OpenFile {

@@ -253,12 +253,11 @@ extension FilesStore {
             message: "It could not be stored: \(reason)", severity: .error)
     }
 
-    /// The ingest's message died.
+    /// The ingest's message died. Returns false where the file has ended already.
     package func fail(_ id: String, reason: String) async throws -> Bool {
         guard let file = try await store.database.read({ db in try Self.find(db, id) }), ![.committed, .quarantined].contains(file.status) else {
             return false
         }
-        guard !(file.status == .invalid && file.retryCount > 0 && file.reason == reason) else { return false }
         try await change(id, by: "broker") { transaction, file in
             guard ![.committed, .quarantined].contains(file.status) else { return }
             try Self.giveUp(transaction, &file, reason)

@@ -32,7 +32,12 @@ package struct SharePublisher: Sendable {
         if let problem = identity?.problem() { throw Unavailable(description: "the share is not there: \(problem)") }
         let root = root
         return try await Blocking.run {
-            let share = try DiskFolder(path: root)
+            let share: DiskFolder
+            do throws(StoreFolderError) {
+                share = try DiskFolder(existing: root)
+            } catch {
+                throw Unavailable(description: "the share is not there: \(error)")
+            }
             if let present = try share.facts(path) {
                 guard !present.isFolder else { return .occupied }
                 let digest = Hexadecimal.text(try share.digest(path)?.sha256 ?? [])
@@ -53,11 +58,5 @@ package struct SharePublisher: Sendable {
             try share.syncFolder(folder)
             return .published
         }
-    }
-
-    /// Whether the file on the share is still the one that was put there.
-    package func has(_ path: String, sha256: String) async throws -> Bool {
-        let root = root
-        return try await Blocking.run { Hexadecimal.text(try DiskFolder(path: root).digest(path)?.sha256 ?? []) == sha256 }
     }
 }

@@ -18,9 +18,6 @@ package final class UploadService: Sendable {
 
     /// Parts within so many chunks of the lowest missing one are hashed as they arrive; others are taken too, and hashed later.
     package static let window = 64
-    /// Collected before it is written.
-    private static let pieceBytes = 1 << 20
-
     package let store: FilesStore
     package let limits: Limits
     private let folder: DiskFolder
