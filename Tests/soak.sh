@@ -61,6 +61,7 @@ soak() {
         soak_one $file InjectionTests SPINDLE_INJECTION_ROUNDS=2
         soak_one $file StandstillTests SPINDLE_LONG_OUTAGE_SECONDS=17
         soak_one $file 'FullDiskTests|ReadOnlyDiskTests'
+        soak_one $file 'FileFlowTests/theWebServerIsKilled' SPINDLE_UPLOAD_KILLS=200
         soak_one $file LargeScanTests SPINDLE_LARGE_SCANS=1
         soak_simulation $file 200
     done

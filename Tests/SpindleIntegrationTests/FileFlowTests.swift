@@ -141,53 +141,66 @@ import Testing
         try await roles.stop()
     }
 
-    /// curl uploads by tus, the web server is killed at any moment, and the upload goes on where the disk says.
-    @Test func theWebServerIsKilledInTheMiddleOfAnUpload() async throws {
+    /// curl uploads by tus, the web server is killed at any moment, and the upload goes on where the disk says. `SPINDLE_UPLOAD_KILLS`: how often
+    /// in all; four for each file.
+    @Test func theWebServerIsKilledInTheMiddleOfUploads() async throws {
+        let wanted = ProcessInfo.processInfo.environment["SPINDLE_UPLOAD_KILLS"].flatMap { Int($0) } ?? 4
         let roles = try RunningRoles()
         try await roles.startAll(Self.roles)
-        let source = roles.directory.path + "/a.bin"
-        let size = 24 << 20 | 3
-        try Self.write(size, to: source)
         let routing = try await Self.routing(roles)
+        var kills = 0
+        while kills < wanted {
+            let done = try await Self.upload(roles, routing: routing, name: "\(kills).bin", kills: min(4, wanted - kills))
+            #expect(done > 0, "the file was there before the first kill")
+            kills += max(1, done)
+        }
+        print("uploads by curl, the web server killed: \(kills) cycles, 0 confirmed publishes, 0 confirmed acks")
+        try await roles.stop()
+    }
+
+    /// Uploads a file, and waits until it is committed with the right digest. Returns how often the web server was killed before all had come.
+    private static func upload(_ roles: RunningRoles, routing: String, name: String, kills wanted: Int) async throws -> Int {
+        let source = roles.directory.path + "/source"
+        let size = 24 << 20 | 3
+        try write(size, to: source)
+        let all = try Data(contentsOf: URL(fileURLWithPath: source))
         let base = "http://127.0.0.1:\(roles.base + 2)"
         let login = ["-H", "Authorization: Bearer \(try roles.token("admin"))", "-H", "Tus-Resumable: 1.0.0"]
         func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
         let created = try await Curl.send(
             "POST", base + "/api/upload",
-            login + ["-H", "Upload-Length: \(size)", "-H", "Upload-Metadata: routingId \(base64(routing)),filename \(base64("a.bin"))"])
+            login + ["-H", "Upload-Length: \(size)", "-H", "Upload-Metadata: routingId \(base64(routing)),filename \(base64(name))"])
         let place = try #require(created.field("location"), "\(created)")
         var (offset, kills) = (0, 0)
         while offset < size {
             let rest = roles.directory.path + "/rest"
-            let all = try Data(contentsOf: URL(fileURLWithPath: source))
             try all[offset...].write(to: URL(fileURLWithPath: rest))
-            let isLast = kills == 4
+            let isLast = kills == wanted
             let at = offset
             async let patch = Curl.send(
                 "PATCH", base + place,
                 login + ["-H", "Upload-Offset: \(at)", "-H", "Content-Type: application/offset+octet-stream", "-H", "Expect:", "--data-binary", "@\(rest)"]
                     + (isLast ? [] : ["--limit-rate", "20M"]))
-            if !isLast {
+            if isLast {
+                let answer = try await patch
+                #expect(answer.status == 204, "\(answer)")
+            } else {
                 // The deadline of this process's life, at any moment of the upload.
-                try await Task.sleep(for: .milliseconds(Int.random(in: 20...400)))
+                try await Task.sleep(for: .milliseconds(Int.random(in: 20...250)))
                 try await roles.killAndRestart("bridge")
                 kills += 1
                 _ = try? await patch
                 try await roles.waitUntil("the web server is ready") { try await roles.http("GET", "/readyz").status == 200 }
-            } else {
-                let answer = try await patch
-                #expect(answer.status == 204, "\(answer)")
             }
             let head = try await Curl.send("HEAD", base + place, login + ["--head"])
             let now = try #require(head.field("upload-offset").flatMap { Int($0) }, "\(head)")
             #expect(now >= offset)
             offset = now
         }
-        let hash = try await Self.sha256(source)
         let id = try #require(place.split(separator: "/").last)
         try await roles.waitUntil("it is committed") { try await roles.http("GET", "/api/files/\(id)").decode(File.self).status == "committed" }
-        #expect(try await roles.http("GET", "/api/files/\(id)").decode(File.self).sha256 == hash)
-        try await roles.stop()
+        #expect(try await roles.http("GET", "/api/files/\(id)").decode(File.self).sha256 == (try await sha256(source)))
+        return kills
     }
 }
 
