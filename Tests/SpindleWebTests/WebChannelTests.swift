@@ -94,6 +94,30 @@ import Testing
         }
     }
 
+    /// The body is sent when the server has said so, which curl waits a second for.
+    @Test func aClientThatWaitsToSendItsBodyIsToldTo() async throws {
+        try await serve { port in
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port) { channel in
+                channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel) }
+            }
+            try await channel.executeThenClose { input, output in
+                var parts = input.makeAsyncIterator()
+                func read(until text: String) async throws -> String {
+                    var answer = ""
+                    while !answer.contains(text), let part = try await parts.next() { answer += String(buffer: part) }
+                    return answer
+                }
+                for _ in 0..<2 {
+                    try await output.write(ByteBuffer(string: "POST /count HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"))
+                    #expect(try await read(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
+                    try await output.write(ByteBuffer(string: "12345"))
+                    let answer = try await read(until: "\r\n\r\n5")
+                    #expect(answer.hasPrefix("HTTP/1.1 200") && !answer.contains("100 Continue"), "\(answer)")
+                }
+            }
+        }
+    }
+
     @Test func requestsAreAnsweredAndLargeOrLateOnesAreNot() async throws {
         try await serve { limits in
             limits.headerBytesMax = 4_096

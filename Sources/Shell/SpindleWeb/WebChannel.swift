@@ -7,7 +7,7 @@ internal import NIOSSL
 /// One connection to the web server: a place among the others, TLS, HTTP/1.1, each with its limits.
 ///
 /// ```
-/// socket ⇄ AdmissionHandler ⇄ TLS (with ServerTLS) ⇄ HTTP/1.1 ⇄ RequestPaceHandler ⇄ Hummingbird
+/// socket ⇄ AdmissionHandler ⇄ TLS (with ServerTLS) ⇄ HTTP/1.1 ⇄ RequestPaceHandler ⇄ ContinueHandler ⇄ Hummingbird
 /// ```
 package struct WebChannel: ServerChildChannel, HTTPChannelHandler {
     package typealias Value = HTTP1Channel.Value
@@ -47,7 +47,7 @@ package struct WebChannel: ServerChildChannel, HTTPChannelHandler {
         }.flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-            try pipeline.addHandler(RequestPaceHandler(limits: limits, logger: logger), position: .after(decoder))
+            try pipeline.addHandlers([RequestPaceHandler(limits: limits, logger: logger), ContinueHandler()], position: .after(decoder))
             return value
         }
     }
