@@ -113,7 +113,6 @@ import Testing
                     try? FileManager.default.createDirectory(atPath: swapped, withIntermediateDirectories: false)
                 }
             }
-            Thread.current.threadDictionary["done"] = true
         }
         swaps.start()
         var written = 0

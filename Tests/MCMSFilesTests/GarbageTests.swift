@@ -17,7 +17,7 @@ import Testing
     }
 
     private func collector(_ test: TestFiles, grace: Int64 = 0) -> GarbageCollector {
-        GarbageCollector(files: test.store, payloads: test.payloads, graceMilliseconds: grace)
+        GarbageCollector(files: test.store, payloads: test.payloads, refs: RefFolder(test.folder), graceMilliseconds: grace)
     }
 
     @Test func aPayloadGoesWithItsLastReferenceAndAfterItsGrace() async throws {
@@ -35,6 +35,28 @@ import Testing
         #expect(try await collector(test).collect(hash) == .removed)
         #expect(test.names(below: "store/cas").isEmpty)
         #expect(try await collector(test).collect(hash) == .unknown)
+    }
+
+    @Test func aDeletedFilesRefGoesAndThatOfANewOneStays() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let routing = try await test.routing()
+        let old = try await commit(test, "A.nc", [1, 2, 3], routing)
+        _ = try await test.store.delete(old.id, by: test.caller)
+        let command = try #require(try await test.messages(CasGarbageCommand.self, to: FileQueues.garbage).last)
+        #expect(command.fileId == old.id)
+        // A new file of that name is under way: the ref is left until it is decided.
+        let new = try await test.upload("A.nc", [4, 5], routing: routing)
+        guard case .notYet = try await collector(test).collect(command) else { return #expect(Bool(false)) }
+        _ = try await test.handler().handle(try await test.command(new.id), attempt: 1)
+        #expect(try await collector(test).collect(command) == .removed)
+        #expect(test.names(below: "store/refs") == ["\(routing)/0/A.nc.json", "\(routing)/0/A.nc.meta.json"])
+        // What was deleted is no stranger's on the share.
+        #expect(try await test.store.file(new.id).sharePath == new.logicalPath)
+        _ = try await test.store.delete(new.id, by: test.caller)
+        let last = try #require(try await test.messages(CasGarbageCommand.self, to: FileQueues.garbage).last)
+        #expect(try await collector(test).collect(last) == .removed)
+        #expect(test.names(below: "store/refs").isEmpty && test.names(below: "store/cas").isEmpty)
     }
 
     /// What an ingest left that died for good is found; what is young may be an ingest's that goes on.

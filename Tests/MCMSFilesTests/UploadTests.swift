@@ -96,6 +96,30 @@ import Testing
         #expect(try await test.store.file(file.id).status == .committed)
     }
 
+    /// The store's own copy is damaged: the bytes are asked for, and take its place.
+    @Test func aDamagedPayloadDoesNotKeepAFileOut() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let routing = try await test.routing()
+        let bytes = pattern(chunk + 5)
+        let first = try await test.upload("A.nc", bytes, routing: routing)
+        _ = try await test.handler().handle(try await test.command(first.id), attempt: 1)
+        let address = try #require(ContentAddress(hash: try sha256(bytes)))
+        let path = test.root.appendingPathComponent("store/" + address.payload).path
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        var damaged = bytes
+        damaged[3] ^= 1
+        try test.folder.write(address.payload, damaged)
+        let hashes = try [Array(bytes[..<chunk]), Array(bytes[chunk...])].map { try DigestStream.digest(of: $0) }
+        let second = try await test.uploads.create(try test.new("B.nc", Int64(bytes.count), routing: routing, hashes: hashes), by: test.caller)
+        let file = try await test.staged(second.id)
+        #expect(try await test.handler().handle(try await test.command(file.id), attempt: 1) == .done("parts are missing"))
+        for index in 0..<2 { try await test.send(bytes, part: index, of: file.id) }
+        try await eventually { try await test.store.file(file.id).status == .staged }
+        #expect(try await test.handler().handle(try await test.command(file.id), attempt: 1) == .done("committed"))
+        #expect(try await test.payloads.verify(address))
+    }
+
     @Test func knownChunksAreTakenFromTheStore() async throws {
         let test = try TestFiles()
         defer { test.remove() }
@@ -258,6 +282,26 @@ import Testing
             #expect(available == 0)
         }
         #expect(try await test.store.files(of: routing, limit: 10, cursor: nil).items.isEmpty)
+    }
+
+    /// An upload that doesn't say its size fills no disk.
+    @Test func anUploadOfUnknownSizeStopsWhereTheRoomEnds() async throws {
+        let test = try TestFiles(reserve: 1 << 60)
+        defer { test.remove() }
+        let upload = try await test.uploads.create(try test.new("A.nc", nil, routing: try await test.routing(), way: .tus), by: test.caller)
+        await #expect(throws: FileError.self) { _ = try await append(test, upload.id, at: 0, Pieces(pattern(100))) }
+        #expect(try await test.store.upload(upload.id).receivedBytes == 0)
+    }
+
+    /// What an operator decides about is not its uploader's to remove.
+    @Test func aFileInQuarantineIsNotGivenUp() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let file = try await test.upload("A.nc", [1], routing: try await test.routing())
+        let scanner = FakeScanner(.success(ScanFinding(.infected, detail: "x", scannedBytes: 1)))
+        _ = try await test.handler(.by(scanner)).handle(try await test.command(file.id), attempt: 1)
+        await #expect(throws: FileError.self) { try await test.uploads.delete(file.id, reason: "no", by: test.caller) }
+        #expect(test.names(below: "store") == ["staging/\(file.id)/payload"])
     }
 
     @Test func whatStandsStillIsGivenUp() async throws {

@@ -68,7 +68,7 @@ struct FilesSetup {
             share: SharePublisher(root: try cluster.sharePath(), identity: try cluster.shareIdentity()), configuration: configuration)
     }
 
-    var garbage: GarbageCollector { GarbageCollector(files: store, payloads: payloads, graceMilliseconds: Int64(files.garbageGrace / .milliseconds(1))) }
+    var garbage: GarbageCollector { GarbageCollector(files: store, payloads: payloads, refs: RefFolder(folder), graceMilliseconds: Int64(files.garbageGrace / .milliseconds(1))) }
 
     /// Nil if the description has none, or says `none`.
     func scanner(logger: Logger) throws -> ProbedScanner? {

@@ -70,7 +70,10 @@ package struct FileIngestHandler: Sendable {
         if let outcome = try await scan(file, source, attempt: attempt) { return outcome }
         try await files.mark(file.id, .ingesting)
         let finding = try await Self.compare(source, command)
-        guard case .whole(let digests) = finding else { return try await report(finding, file, command) }
+        guard case .whole(let digests) = finding else {
+            // A payload that is damaged is no fault of this upload: its bytes are asked for, and take the damaged ones' place.
+            return try await report(upload.sameAs == nil ? finding : .missing(Array(0..<ChunkGrid(bytes: command.size).count)), file, command)
+        }
         FailPoint.chunksVerified.pass()
         return try await store(try await files.file(file.id), upload, address, digests)
     }
@@ -192,10 +195,9 @@ package struct FileIngestHandler: Sendable {
         switch finding {
         case .whole: return .done("whole")
         case .missing(let indexes):
-            if try await payloads.open(ContentAddress(hash: command.casHash) ?? ContentAddress(sha256: [UInt8](repeating: 0, count: 32))) == nil {
-                let staging = staging
-                _ = try await Blocking.run { try staging.make(file.id, bytes: command.size) }
-            }
+            // What has come stays as it is; a file that is gone is made anew.
+            let staging = staging
+            _ = try await Blocking.run { try staging.make(file.id, bytes: command.size) }
             try await files.missing(file.id, indexes, command)
             return .done("parts are missing")
         case .mismatch(let detail):
@@ -215,7 +217,8 @@ package struct FileIngestHandler: Sendable {
         let bytes = file.size ?? 0
         let receipt: StoreReceipt
         if upload.sameAs != nil {
-            // Its bytes were read in the step before.
+            // Its bytes were read in the step before. From the pin on it stays; before, it may have been collected.
+            guard try await payloads.bytes(of: address) == bytes else { return .retry(reason: "its payload was removed meanwhile") }
             receipt = StoreReceipt(wasThere: true, answer: "size=\(bytes) sha256=\(address.hash)")
         } else {
             receipt = try await payloads.put(upload: file.id, as: address, bytes: bytes)
@@ -223,12 +226,12 @@ package struct FileIngestHandler: Sendable {
         FailPoint.payloadStored.pass()
         try await refer(file, upload, address, receipt, digests)
         guard let payload = try await payloads.open(address) else { return .retry(reason: "the payload can't be read back") }
-        let before = try await files.predecessor(of: file)
+        let before = try await files.published(before: file)
         let shared: SharePublisher.Outcome
         do {
             shared = try await share.publish(
                 payload, bytes: bytes, sha256: address.hash, at: file.logicalPath, file: file.id,
-                replaceable: before?.sharePath == file.logicalPath ? before?.sha256 : nil)
+                replaceable: before)
         } catch let error as SharePublisher.Unavailable {
             try await files.mark(file.id, .ingesting, reason: error.description)
             return .postpone(reason: error.description)

@@ -3,7 +3,7 @@ internal import MCMS
 package import SpindleWorker
 
 /// The tasks of the worker group `files`:
-/// `for task in FileTasks(ingest: ingest, garbage: garbage, files: files).all { worker.register(task) }`
+/// `FileTasks(ingest: ingest, garbage: garbage, files: files).register(with: worker)`
 package struct FileTasks: Sendable {
     /// What is not there now is looked for again after so long.
     static let postponement = Duration.seconds(15)
@@ -45,8 +45,8 @@ package struct FileTasks: Sendable {
         worker.on(FileQueues.garbageTask) { context in
             switch Self.payload(CasGarbageCommand.self, of: context) {
             case .success(let command):
-                switch try await garbage.collect(command.hash) {
-                case .notYet(let milliseconds): return .postpone(for: .milliseconds(milliseconds), reason: "its grace is not over")
+                switch try await garbage.collect(command) {
+                case .notYet(let milliseconds): return .postpone(for: .milliseconds(milliseconds), reason: "its grace is not over, or an ingest is under way")
                 case .removed, .inUse, .unknown: return .done
                 }
             case .failure(let error): return .dead(reason: error.reason)

@@ -1,4 +1,4 @@
-internal import ContentStore
+package import ContentStore
 internal import MCMS
 internal import SQLStore
 internal import SpindleText
@@ -19,12 +19,34 @@ package struct GarbageCollector: Sendable {
 
     private let files: FilesStore
     private let payloads: any PayloadStore
+    private let refs: RefFolder
     private let graceMilliseconds: Int64
+    /// A ref whose fate hangs on an ingest is looked at again after so long.
+    private static let undecidedMilliseconds: Int64 = 15_000
 
-    package init(files: FilesStore, payloads: any PayloadStore, graceMilliseconds: Int64) {
+    package init(files: FilesStore, payloads: any PayloadStore, refs: RefFolder, graceMilliseconds: Int64) {
         self.files = files
         self.payloads = payloads
+        self.refs = refs
         self.graceMilliseconds = graceMilliseconds
+    }
+
+    /// Removes a deleted file's ref, and the payload that nothing refers to any more.
+    package func collect(_ command: CasGarbageCommand) async throws -> Outcome {
+        if let id = command.fileId {
+            switch try await files.ref(ofDeleted: id) {
+            case nil: break
+            case .undecided: return .notYet(Self.undecidedMilliseconds)
+            case .stale(let place):
+                let refs = refs
+                try await Blocking.run {
+                    // A newer file of that name has a ref of its own there.
+                    guard let bytes = try refs.ref(place), try MCMSJSON.decode(FileRef.self, from: bytes).fileId == id else { return }
+                    try refs.remove(place)
+                }
+            }
+        }
+        return try await collect(command.hash)
     }
 
     package func collect(_ hash: String) async throws -> Outcome {

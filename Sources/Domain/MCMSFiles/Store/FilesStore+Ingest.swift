@@ -15,7 +15,10 @@ enum IngestStart {
 extension FilesStore {
     func start(_ command: FileIngestCommand) async throws -> IngestStart {
         try await store.database.read { db in
-            guard let file = try Self.find(db, command.uploadSessionId) else { return .refused("there is no upload “\(command.uploadSessionId)”") }
+            guard let file = try Self.find(db, command.uploadSessionId) else {
+                if try Self.find(db, command.uploadSessionId, deletedToo: true) != nil { return .settled("it was deleted") }
+                return .refused("there is no upload “\(command.uploadSessionId)”")
+            }
             if file.status == .committed { return .settled("it is committed") }
             if file.status == .quarantined { return .settled("it is quarantined: an operator decides") }
             guard let upload = try Self.upload(db, file.id) else { return .settled("its upload was given up") }
@@ -122,9 +125,16 @@ extension FilesStore {
             ])
     }
 
-    /// The version of the same name that was committed before.
-    func predecessor(of file: RoutingFile) async throws -> RoutingFile? {
-        try await store.database.read { db in try Self.predecessors(db, of: file).last }
+    /// The digests of what lay at a file's place on the share before: of its earlier versions, deleted ones too.
+    func published(before file: RoutingFile) async throws -> Set<String> {
+        try await store.database.read { db in
+            Set(
+                try db.values(
+                    """
+                    SELECT DISTINCT sha256 FROM routingFile WHERE routingId = $1 AND id <> $2 AND sharePath = $3 AND sha256 IS NOT NULL
+                        AND nameKey = (SELECT nameKey FROM routingFile WHERE id = $2)
+                    """, [file.routingId, file.id, file.logicalPath], as: String.self))
+        }
     }
 
     private static func predecessors(_ db: any SQLConnection, of file: RoutingFile) throws -> [RoutingFile] {
@@ -177,12 +187,35 @@ extension FilesStore {
     }
 
     /// Lets the payload of a file that is no longer referred to be collected, where it was the last.
-    static func orphan(_ transaction: MCMSTransaction, _ file: RoutingFile) throws {
+    /// - Parameter isDeleted: its ref is to be removed as well.
+    static func orphan(_ transaction: MCMSTransaction, _ file: RoutingFile, isDeleted: Bool = false) throws {
         guard let hash = file.sha256 else { return }
-        guard try references(transaction.db, to: hash) == 0 else { return }
-        try transaction.db.execute("UPDATE casPayload SET orphanedAt = $2 WHERE hash = $1", [hash, transaction.now])
+        let isLast = try references(transaction.db, to: hash) == 0
+        if isLast { try transaction.db.execute("UPDATE casPayload SET orphanedAt = $2 WHERE hash = $1", [hash, transaction.now]) }
+        // A new version's ref has taken the old one's place; a deleted file's is still there.
+        guard isLast || isDeleted else { return }
         try transaction.command(
-            FileQueues.garbageTask, taskID: hash, to: FileQueues.garbage, routing: file.routingId, CasGarbageCommand(hash: hash))
+            FileQueues.garbageTask, taskID: hash, to: FileQueues.garbage, routing: file.routingId,
+            CasGarbageCommand(hash: hash, fileId: isDeleted ? file.id : nil))
+    }
+
+    enum RefState: Equatable {
+        /// A newer file of that name is on its way, and will replace the ref or leave it.
+        case undecided
+        case stale(RefPlace)
+    }
+
+    /// Where a deleted file's ref is; nil: there is no such deleted file.
+    func ref(ofDeleted id: String) async throws -> RefState? {
+        try await store.database.read { db in
+            guard try Self.find(db, id) == nil, let file = try Self.find(db, id, deletedToo: true) else { return nil }
+            let isUnderWay = try db.exists(
+                """
+                SELECT 1 FROM routingFile WHERE routingId = $1 AND revision = $2 AND deletedAt IS NULL AND status IN ('staged', 'scanning', 'ingesting')
+                    AND nameKey = (SELECT nameKey FROM routingFile WHERE id = $3)
+                """, [file.routingId, file.revision, id])
+            return isUnderWay ? .undecided : .stale(RefPlace(routing: file.routingId, revision: file.revision, logicalName: file.logicalName))
+        }
     }
 
     static func references(_ db: any SQLConnection, to hash: String) throws -> Int {
@@ -274,4 +307,6 @@ extension FilesStore {
 /// Asks to remove a payload that nothing refers to: the payload of `CasGarbageCommand` on `cas-gc`.
 package struct CasGarbageCommand: Codable, Hashable, Sendable {
     package var hash: String
+    /// A deleted file, whose ref goes first.
+    package var fileId: String?
 }

@@ -52,6 +52,9 @@ extension FilesStore {
         try await store.transaction(by: caller) { transaction in
             let db = transaction.db
             guard var file = try Self.find(db, id) else { throw FileError.noSuchFile(id) }
+            guard file.status != .ingesting else {
+                throw FileError.wrongState(status: file.status, problem: "it can be deleted when its ingest has ended")
+            }
             let wasCommitted = file.status == .committed
             try db.execute("UPDATE routingFile SET deletedAt = $2, updatedAt = $2 WHERE id = $1", [id, transaction.now])
             file.updatedAt = transaction.now
@@ -61,16 +64,17 @@ extension FilesStore {
             try Self.tell(transaction, file)
             try Self.unpin(db, file: id)
             try Self.forgetUpload(db, id)
-            if wasCommitted { try Self.orphan(transaction, file) }
+            if wasCommitted { try Self.orphan(transaction, file, isDeleted: true) }
             return !wasCommitted
         }
     }
 
-    /// Keeps who downloaded what.
-    package func noteDownload(_ file: RoutingFile, range: Range<Int64>?, by caller: Caller) async throws {
-        // The history has the first byte only: a download that is resumed, or read in pieces, is one download.
-        guard range == nil || range?.lowerBound == 0 else { return }
+    /// Keeps who downloaded what: once an hour for each person and file, since a download may be resumed, or read in pieces.
+    package func noteDownload(_ file: RoutingFile, by caller: Caller) async throws {
         try await store.transaction(by: caller) { transaction in
+            let key = "download/\(file.id)/\(caller.principal ?? caller.actor)/\(transaction.now.milliseconds / 3_600_000)"
+            guard try !MCMSTransaction.isHandled(transaction.db, key) else { return }
+            try transaction.markHandled(key)
             try transaction.history(.fileDownloaded, routing: file.routingId, message: "\(file.logicalName), sha256 \(file.sha256 ?? "")")
         }
     }

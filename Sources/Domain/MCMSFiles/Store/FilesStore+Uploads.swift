@@ -287,6 +287,9 @@ extension FilesStore {
         return SpokenFor(store: try row?.value("store") ?? 0, share: try row?.value("share") ?? 0)
     }
 
+    /// What open uploads have still to write.
+    package func spokenFor() async throws -> SpokenFor { try await store.database.read { db in try Self.spokenFor(db) } }
+
     /// Whether an upload is under way or waits for its ingest.
     package func isOpen(upload id: String) async throws -> Bool {
         try await store.database.read { db in try db.exists("SELECT 1 FROM fileUpload WHERE id = $1 AND endedAt IS NULL", [id]) }
@@ -352,7 +355,10 @@ extension FilesStore {
     package func drop(_ upload: String, reason: String, by caller: Caller) async throws {
         try await store.transaction(by: caller) { transaction in
             let db = transaction.db
-            if var file = try Self.find(db, upload), ![.committed].contains(file.status) {
+            if var file = try Self.find(db, upload), file.status != .committed {
+                guard [.uploading, .staged, .invalid].contains(file.status) else {
+                    throw FileError.wrongState(status: file.status, problem: "its upload can no longer be given up")
+                }
                 file.reason = reason
                 file.updatedAt = transaction.now
                 try db.execute(

@@ -25,9 +25,9 @@ package struct SharePublisher: Sendable {
         self.identity = identity
     }
 
-    /// - Parameter replaceable: the digest of the version that was put there before; it may be replaced.
+    /// - Parameter replaceable: the digests of the versions of this file that were put there before; they may be replaced.
     package func publish(
-        _ payload: StagedFile, bytes: Int64, sha256: String, at path: String, file id: String, replaceable: String?
+        _ payload: StagedFile, bytes: Int64, sha256: String, at path: String, file id: String, replaceable: Set<String>
     ) async throws -> Outcome {
         if let problem = identity?.problem() { throw Unavailable(description: "the share is not there: \(problem)") }
         let root = root
@@ -38,11 +38,13 @@ package struct SharePublisher: Sendable {
             } catch {
                 throw Unavailable(description: "the share is not there: \(error)")
             }
+            var replaces = false
             if let present = try share.facts(path) {
                 guard !present.isFolder else { return .occupied }
                 let digest = Hexadecimal.text(try share.digest(path)?.sha256 ?? [])
                 if digest == sha256, present.bytes == bytes { return .wasThere }
-                guard digest == replaceable else { return .occupied }
+                guard replaceable.contains(digest) else { return .occupied }
+                replaces = true
             }
             let folder = DiskFolder.parent(of: path)
             try share.makeFolder(folder)
@@ -50,8 +52,8 @@ package struct SharePublisher: Sendable {
             let copy = try share.create(temporary)
             try copy.copy(from: payload, at: 0, to: 0, bytes: bytes)
             try copy.sync()
-            // What lies there now may have come since; a new name is taken only where it is free.
-            guard try share.rename(temporary, to: path, replacing: replaceable != nil) else {
+            // Where nothing lay, something may have come since: the name is taken only where it is free.
+            guard try share.rename(temporary, to: path, replacing: replaces) else {
                 try share.remove(temporary)
                 return .occupied
             }

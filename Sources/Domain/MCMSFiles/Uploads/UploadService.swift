@@ -219,7 +219,7 @@ package final class UploadService: Sendable {
             }
             guard size <= limits.bytesMax else { throw FileError.tooLarge(bytes: size, max: limits.bytesMax) }
             if upload.size == nil {
-                try room.check(SpokenFor(store: size - offset, share: size))
+                try room.check(try await store.spokenFor().adding(store: size - offset, share: size))
                 upload.size = size
             }
         }
@@ -229,6 +229,11 @@ package final class UploadService: Sendable {
         do {
             for try await element in body {
                 try turn.check()
+                // Nothing is reserved for an upload that doesn't say how long it becomes: it takes what is free, chunk by chunk.
+                if pass.upload.size == nil, pass.needsRoom {
+                    try room.check(try await store.spokenFor().adding(store: 2 * ChunkGrid.chunkBytes, share: pass.writer.offset))
+                    pass.roomUntil = pass.writer.offset + ChunkGrid.chunkBytes
+                }
                 try await pass.writer.take(bytes(element))
                 if checksum == nil, pass.hasWholeChunk { try await record(&pass, number, turn) }
             }
@@ -258,6 +263,10 @@ package final class UploadService: Sendable {
         var writer: PieceWriter
         /// Known to be on the disk.
         var recorded: Int64
+        /// Up to here the disk was seen to have room.
+        var roomUntil: Int64 = -1
+
+        var needsRoom: Bool { writer.offset > roomUntil }
 
         var hasWholeChunk: Bool { writer.written / ChunkGrid.chunkBytes > recorded / ChunkGrid.chunkBytes }
     }

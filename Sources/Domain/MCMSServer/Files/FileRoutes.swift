@@ -93,7 +93,8 @@ extension APIRoutes {
         } else {
             range = nil
         }
-        try await files.store.noteDownload(file, range: range, by: try call.caller())
+        // HEAD hands nothing out.
+        if call.request.method == .get { try await files.store.noteDownload(file, by: try call.caller()) }
         guard let range else {
             return Response(
                 status: .ok, headers: headers,
