@@ -48,12 +48,24 @@ struct Uploader: Sendable {
         if let size = upload.size, size != source.bytes {
             throw CommandFailure("\(source.path) has \(source.bytes) bytes, and the upload \(size).", advice: "Give the file that this upload began with.")
         }
-        let missing = upload.missing.flatMap { Array($0[0]...$0[1]) }
-        let grid = ChunkGrid(bytes: source.bytes)
-        bar?.begin("sending", bytes: missing.reduce(0) { $0 + grid.bytes(of: $1) })
-        try await send(missing, of: file, grid, hashes, upload)
-        bar?.begin("storing", bytes: 0)
-        return try await wait(for: upload.id, untilFinal: waits)
+        var lacking = upload
+        while true {
+            let missing = lacking.missing.flatMap { Array($0[0]...$0[1]) }
+            let grid = ChunkGrid(bytes: source.bytes)
+            bar?.begin("sending", bytes: missing.reduce(0) { $0 + grid.bytes(of: $1) })
+            try await send(missing, of: file, grid, hashes, upload)
+            bar?.begin("storing", bytes: 0)
+            switch try await wait(for: upload.id, untilFinal: waits) {
+            case .ended(let file): return file
+            // The server has lost parts, and asks for them again.
+            case .lacks(let again): lacking = again
+            }
+        }
+    }
+
+    private enum Waiting {
+        case ended(RemoteFile)
+        case lacks(Upload)
     }
 
     /// The digest of each chunk; several at once, since one core is slower than a disk.
@@ -103,14 +115,23 @@ struct Uploader: Sendable {
     }
 
     /// Asks until nothing more comes by itself, or until it is staged where nobody waits.
-    private func wait(for id: String, untilFinal: Bool) async throws -> RemoteFile {
+    private func wait(for id: String, untilFinal: Bool) async throws -> Waiting {
         var pause = Duration.milliseconds(50)
+        var told: String?
         while true {
             let file: RemoteFile = try await client.persistently(patience: patience) { try await client.call(.GET, "/api/files/\(id)") }
             bar?.say(file.status + (file.reason.map { ": \($0)" } ?? ""))
             if file.isFinal || !untilFinal {
                 bar?.end()
-                return file
+                return .ended(file)
+            }
+            if file.status == "uploading", file.missing?.isEmpty == false {
+                return .lacks(try await client.persistently(patience: patience) { try await client.call(.GET, "/api/upload/\(id)") })
+            }
+            // Where no bar says it, whoever waits is told once what for.
+            if bar == nil, let reason = file.reason, reason != told {
+                Output.error("\(file.logicalName) is \(file.status): \(reason)")
+                told = reason
             }
             try await Task.sleep(for: pause)
             pause = min(pause * 2, .seconds(2))
