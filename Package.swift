@@ -164,6 +164,9 @@ let package = Package(
         .target(
             name: "FakeBroker", dependencies: ["SpindleWire", .nioCore, .nioPosix], path: "Tests/FakeBroker", swiftSettings: settings + spans),
 
+        // Programs and modules from the Python Package Index that tests call.
+        .target(name: "PythonTools", path: "Tests/PythonTools", swiftSettings: settings + spans),
+
         // Fast tests first.
         tests("HouseStyleTests", []),
         tests("SpindleWireTests", ["SpindleWire", "WireDecoders", "CCRC32C"]),
@@ -196,8 +199,8 @@ let package = Package(
             "ContentStore", "DataFixtures", "Digests", "MCMS", "MCMSFiles", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
             "SQLStore", .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
-        tests("MCMSFilesTests", ["MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .logging]),
-        tests("SpindleIntegrationTests", ["DataFixtures", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
+        tests("MCMSFilesTests", ["PythonTools", "MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .logging]),
+        tests("SpindleIntegrationTests", ["DataFixtures", "PythonTools", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
     ]
 )
 
