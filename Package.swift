@@ -128,12 +128,14 @@ let package = Package(
 
         // The same node and log over a disk, network and clock that fail on demand.
         library("SpindleSimulator", in: .proof, ["SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),
+        // The commit of files and the collector over a folder that loses its power.
+        library("StoreSimulator", in: .proof, ["ContentStore", "Digests", "SpindleSimulator"]),
 
         .executableTarget(
             name: "spindle",
             dependencies: [
                 "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
-                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "SpindleText", "SpindleWire",
+                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "StoreSimulator", "SpindleText", "SpindleWire",
                 "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
@@ -177,6 +179,7 @@ let package = Package(
         tests("SpindleSimulatorTests", ["SpindleSimulator"]),
         tests("FuzzTests", ["FuzzCore", "FuzzEdges"]),
         tests("ContentStoreTests", ["ContentStore", "Digests"]),
+        tests("StoreSimulatorTests", ["StoreSimulator"]),
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleObservability", "SpindleText", "SpindleWire", .yams, .logging, .metrics, .tracing, .lifecycle,

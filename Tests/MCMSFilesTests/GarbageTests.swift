@@ -10,7 +10,7 @@ import Testing
         while true {
             switch try await test.handler().handle(try await test.command(file.id), attempt: 1) {
             case .done: return try await test.store.file(file.id)
-            case .retry: continue
+            case .retry, .busy: continue
             case .postpone(let reason), .refused(let reason): throw FileError.invalid(field: "ingest", problem: reason)
             }
         }
@@ -30,6 +30,14 @@ import Testing
         _ = try await test.store.delete(one.id, by: test.caller)
         #expect(try await collector(test).collect(hash) == .inUse)
         _ = try await test.store.delete(two.id, by: test.caller)
+        // Until the refs have gone, the payload stays.
+        guard case .notYet = try await collector(test).collect(hash) else { return #expect(Bool(false)) }
+        for command in try await test.messages(CasGarbageCommand.self, to: FileQueues.garbage) where command.fileId == one.id {
+            _ = try await collector(test).collect(command)
+        }
+        for command in try await test.messages(CasGarbageCommand.self, to: FileQueues.garbage) where command.fileId == two.id {
+            guard case .notYet = try await collector(test, grace: 60_000).collect(command) else { return #expect(Bool(false)) }
+        }
         guard case .notYet(let left) = try await collector(test, grace: 60_000).collect(hash) else { return #expect(Bool(false)) }
         #expect((1...60_000).contains(left))
         #expect(try await collector(test).collect(hash) == .removed)
@@ -45,11 +53,12 @@ import Testing
         _ = try await test.store.delete(old.id, by: test.caller)
         let command = try #require(try await test.messages(CasGarbageCommand.self, to: FileQueues.garbage).last)
         #expect(command.fileId == old.id)
-        // A new file of that name is under way: the ref is left until it is decided.
         let new = try await test.upload("A.nc", [4, 5], routing: routing)
-        guard case .notYet = try await collector(test).collect(command) else { return #expect(Bool(false)) }
-        _ = try await test.handler().handle(try await test.command(new.id), attempt: 1)
         #expect(try await collector(test).collect(command) == .removed)
+        #expect(test.names(below: "store/refs").isEmpty)
+        _ = try await test.handler().handle(try await test.command(new.id), attempt: 1)
+        // The message comes once more.
+        #expect(try await collector(test).collect(command) == .unknown)
         #expect(test.names(below: "store/refs") == ["\(routing)/0/A.nc.json", "\(routing)/0/A.nc.meta.json"])
         // What was deleted is no stranger's on the share.
         #expect(try await test.store.file(new.id).sharePath == new.logicalPath)

@@ -4,19 +4,30 @@ import SpindleSimulator
 
 struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "simulate", abstract: "Prove the broker's promises: run it on a simulated disk, network and clock, with every fault there is.",
+        commandName: "simulate", abstract: "Prove the promises: run the broker, or the store of files, on a simulated disk, with every fault there is.",
         discussion: """
             Each seed decides everything: the clients' work, the clock, crashes at any I/O with every un-synced sector kept, lost or torn,
             I/O errors, full disks, damaged sectors, lost connections. An outside observer of the frames checks the promises of
             docs/reliability.md after every step. A seed that fails is shrunk, and printed with the command that repeats it.
 
+            --part files runs the commit of files and the garbage collector instead, by several workers whose steps interleave, that are
+            killed and lose their power; what is committed must be whole at every moment.
+
             Example:
               spindle simulate --seed 1 --seeds 1000 --ops 10000
+              spindle simulate --part files --seeds 10000 --ops 500
               spindle simulate --seed 42 --ops 2000 --trace
 
             The last line tells how many seeds, operations, crashes, faults and violations there were. The exit code is 0 only if every
             seed held.
             """)
+
+    enum Part: String, ExpressibleByArgument, CaseIterable {
+        case broker, files
+    }
+
+    @Option(help: ArgumentHelp("What is simulated.", valueName: "broker|files"))
+    var part = Part.broker
 
     @Option(help: ArgumentHelp("The first seed.", valueName: "number"))
     var seed: UInt64 = 1
@@ -41,10 +52,13 @@ struct SimulateCommand: AsyncParsableCommand {
         guard ops > 0 else { throw ValidationError("--ops is \(ops): each seed needs at least one operation.") }
         guard jobs.map({ (1...256).contains($0) }) ?? true else { throw ValidationError("--jobs is \(jobs ?? 0): 1 to 256 seeds can run at once.") }
         guard !trace || seeds == nil || seeds == 1 else { throw ValidationError("--trace shows one seed: leave out --seeds, or give --seeds 1.") }
+        guard part == .broker || without == nil else { throw ValidationError("--without leaves out parts of the broker's simulation; --part files has none.") }
         guard seed.addingReportingOverflow(seedCount).overflow == false else { throw ValidationError("--seed and --seeds together are over 2^64.") }
     }
 
-    private var seedCount: UInt64 { seeds ?? (trace ? 1 : 100) }
+    var seedCount: UInt64 { seeds ?? (trace ? 1 : 100) }
+
+    var jobsAtOnce: Int { jobs ?? max(1, ProcessInfo.processInfo.activeProcessorCount) }
 
     private func features() throws -> Features {
         var features = Features.all
@@ -58,9 +72,10 @@ struct SimulateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if part == .files { return try await simulateFiles() }
         let features = try features()
         let count = seedCount
-        let jobsAtOnce = jobs ?? max(1, ProcessInfo.processInfo.activeProcessorCount)
+        let jobsAtOnce = jobsAtOnce
         let clock = ContinuousClock()
         let started = clock.now
         var totals = SimulationTotals()

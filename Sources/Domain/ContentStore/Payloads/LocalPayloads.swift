@@ -23,12 +23,41 @@ package struct LocalPayloads: Sendable {
         try folder.protect(path)
         try folder.sync(path)
         if try !folder.rename(path, to: address.payload, replacing: false) {
-            if let present = try folder.digest(address.payload), present.sha256 == Hexadecimal.bytes(address.hash) { return .wasThere }
+            if let present = try folder.digest(address.payload), present.sha256 == Hexadecimal.bytes(address.hash) {
+                // Whoever moved it there may not have come to this.
+                try folder.syncFolder(address.folder)
+                return .wasThere
+            }
             _ = try folder.rename(address.payload, to: address.payload + ".damaged", replacing: true)
             _ = try folder.rename(path, to: address.payload, replacing: true)
         }
         try folder.syncFolder(address.folder)
         return .moved
+    }
+
+    /// What ``store(staged:as:)`` did.
+    package struct Stored: Hashable, Sendable {
+        package var added: Added
+        package var facts: FileFacts
+    }
+
+    /// Stores a staged file whose bytes the caller has just seen to have this digest, and sees that it is there: by its name's inode where
+    /// it was moved, by its bytes where it was there.
+    package func store(staged path: String, as address: ContentAddress) throws(StoreFolderError) -> Stored {
+        guard let before = try folder.facts(path) else {
+            // Moved by an attempt that ended before it could say so; that one's bytes are looked at like anybody's.
+            guard try verify(address), let facts = try facts(address) else {
+                throw StoreFolderError(operation: "read", path: path, reason: "it is gone, and the store does not have it")
+            }
+            // That attempt may have ended before the name was durable.
+            try folder.syncFolder(address.folder)
+            return Stored(added: .wasThere, facts: facts)
+        }
+        let added = try add(staged: path, as: address)
+        guard let after = try facts(address), added == .wasThere || (after.identity == before.identity && after.bytes == before.bytes) else {
+            throw StoreFolderError(operation: "verify", path: address.payload, reason: "it is not the file that was moved there")
+        }
+        return Stored(added: added, facts: after)
     }
 
     /// Nil: there is none.

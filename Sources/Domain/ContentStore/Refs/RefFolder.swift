@@ -60,6 +60,7 @@ package struct RefFolder: Sendable {
         guard try folder.facts(place.folder) != nil else { return }
         // The ref first: a ref without `meta.json` would be one that nobody can check.
         try folder.remove(place.ref)
+        try folder.syncFolder(place.folder)
         try folder.remove(place.meta)
         try folder.remove(place.pending)
         try folder.syncFolder(place.folder)

@@ -1,3 +1,4 @@
+internal import ContentStore
 internal import Foundation
 
 /// Places where a test kills the process: `SPINDLE_FAIL_AT=ingest.before-meta` ends it there at once, as a loss of power would.
@@ -12,6 +13,19 @@ enum FailPoint: String, CaseIterable, Sendable {
     case refWritten = "ref-written"
     case published = "published"
     case committed = "committed"
+
+    static func after(_ step: CommitStep) -> FailPoint? {
+        switch step {
+        case .claim, .removeStaged: nil
+        case .storePayload: .payloadStored
+        case .announce: .pendingWritten
+        case .audit: .auditWritten
+        case .writeMeta: .metaWritten
+        case .writeRef: .refWritten
+        case .publish: .published
+        case .record: .committed
+        }
+    }
 
     private static let wanted = ProcessInfo.processInfo.environment["SPINDLE_FAIL_AT"]
 

@@ -1,15 +1,15 @@
 package import ContentStore
 internal import Digests
-internal import Dispatch
 package import MCMS
 internal import SpindleText
-internal import Synchronization
 
 package enum FileIngestOutcome: Hashable, Sendable {
     case done(String)
     case retry(reason: String)
     /// What it needs is not there now; no fault of the file.
     case postpone(reason: String)
+    /// Somebody else is at it this moment.
+    case busy(reason: String)
     case refused(reason: String)
 }
 
@@ -17,10 +17,7 @@ package enum FileIngestOutcome: Hashable, Sendable {
 ///
 /// 1. The scanner looks at it.
 /// 2. The SHA-256 of each chunk and of the whole is computed again, and compared.
-/// 3. The payload is moved into the store, or found there, and verified.
-/// 4. `refs.pending` is written, then the audit, then `meta.json`, then the ref.
-/// 5. The file is published on the share.
-/// 6. Its state, history and events are committed.
+/// 3. It is committed: see ``CommitStep``.
 package struct FileIngestHandler: Sendable {
     package struct Configuration: Sendable {
         /// A file whose bytes are not what came is looked at again so often.
@@ -37,6 +34,7 @@ package struct FileIngestHandler: Sendable {
     private let folder: DiskFolder
     private let staging: StagingArea
     private let refs: RefFolder
+    private let repair: RefRepair
     private let payloads: any PayloadStore
     private let scan: ScanPolicy
     private let share: SharePublisher
@@ -50,16 +48,19 @@ package struct FileIngestHandler: Sendable {
         self.folder = folder
         staging = StagingArea(folder)
         refs = RefFolder(folder)
+        repair = RefRepair(files: files, refs: refs, store: payloads.name)
         self.payloads = payloads
         self.scan = scan
         self.share = share
         self.configuration = configuration
     }
 
-    package func handle(_ command: FileIngestCommand, attempt: Int) async throws -> FileIngestOutcome {
+    /// - Parameter message: the id of the message that brought the command: what it claimed, it finds again when it is redelivered.
+    package func handle(_ command: FileIngestCommand, message: String = "", attempt: Int) async throws -> FileIngestOutcome {
         let (file, upload): (RoutingFile, UploadRecord)
         switch try await files.start(command) {
-        case .settled(let why): return .done(why)
+        case .settled(let why):
+            return try await tidied(command.uploadSessionId, why)
         case .refused(let why): return .refused(reason: why)
         case .go(let found, let record): (file, upload) = (found, record)
         }
@@ -69,13 +70,13 @@ package struct FileIngestHandler: Sendable {
         }
         if let outcome = try await scan(file, source, attempt: attempt) { return outcome }
         try await files.mark(file.id, .ingesting)
-        let finding = try await Self.compare(source, command)
+        let finding = try await IngestFinding.compare(source, command)
         guard case .whole(let digests) = finding else {
             // A payload that is damaged is no fault of this upload: its bytes are asked for, and take the damaged ones' place.
             return try await report(upload.sameAs == nil ? finding : .missing(Array(0..<ChunkGrid(bytes: command.size).count)), file, command)
         }
         FailPoint.chunksVerified.pass()
-        return try await store(try await files.file(file.id), upload, address, digests)
+        return try await commit(try await files.file(file.id), upload, address, digests, message)
     }
 
     // MARK: Where its bytes are
@@ -153,45 +154,7 @@ package struct FileIngestHandler: Sendable {
         }
     }
 
-    // MARK: Comparing
-
-    private enum Finding: Sendable {
-        case whole([Int: [UInt8]])
-        case missing([Int])
-        case mismatch(String)
-    }
-
-    /// Reads the file once: each chunk's digest, and the whole one's.
-    private static func compare(_ source: StagedFile, _ command: FileIngestCommand) async throws -> Finding {
-        let grid = ChunkGrid(bytes: command.size)
-        return try await Blocking.run {
-            guard command.chunks.count == grid.count else {
-                return .mismatch("the command lists \(command.chunks.count) chunks, and \(command.size) bytes have \(grid.count)")
-            }
-            var whole = WholeDigest(try DigestStream(.sha256))
-            var (digests, missing): ([Int: [UInt8]], [Int]) = ([:], [])
-            var wrong: String?
-            let said = Dictionary(command.chunks.map { ($0.index, $0.hash.flatMap(Hexadecimal.bytes)) }) { first, _ in first }
-            for index in 0..<grid.count {
-                let digest = try whole.take(source, from: grid.offset(of: index), bytes: grid.bytes(of: index))
-                digests[index] = digest
-                guard let expected = said[index] ?? nil, expected != digest else { continue }
-                if try source.hasHole(from: grid.offset(of: index), bytes: grid.bytes(of: index)) {
-                    missing.append(index)
-                } else {
-                    wrong = wrong ?? "chunk \(index) of \(grid.count) has the SHA-256 \(Hexadecimal.text(digest)), and had \(Hexadecimal.text(expected)) when it came"
-                }
-            }
-            if let wrong { return .mismatch(wrong) }
-            if !missing.isEmpty { return .missing(missing) }
-            let digest = Hexadecimal.text(try whole.finish())
-            guard digest == command.casHash else { return .mismatch("its SHA-256 is \(digest), and was \(command.casHash) when it came") }
-            guard try source.facts().bytes == command.size else { return .mismatch("it has \(try source.facts().bytes) bytes, and had \(command.size)") }
-            return .whole(digests)
-        }
-    }
-
-    private func report(_ finding: Finding, _ file: RoutingFile, _ command: FileIngestCommand) async throws -> FileIngestOutcome {
+    private func report(_ finding: IngestFinding, _ file: RoutingFile, _ command: FileIngestCommand) async throws -> FileIngestOutcome {
         switch finding {
         case .whole: return .done("whole")
         case .missing(let indexes):
@@ -199,74 +162,51 @@ package struct FileIngestHandler: Sendable {
             let staging = staging
             _ = try await Blocking.run { try staging.make(file.id, bytes: command.size) }
             try await files.missing(file.id, indexes, command)
-            return .done("parts are missing")
+            // An attempt before this one may have written a ref to a payload that is no longer what it was.
+            return try await tidied(file.id, "parts are missing")
         case .mismatch(let detail):
             try await files.mismatch(file.id, detail: detail, chunkCount: command.chunks.count, retriesMax: configuration.retriesMax)
-            let now = try await files.file(file.id)
-            if now.retryCount > configuration.retriesMax { try await removeStaged(now) }
-            return .done("invalid")
+            return try await tidied(file.id, "invalid")
         }
     }
 
     // MARK: Storing
 
-    private func store(
-        _ file: RoutingFile, _ upload: UploadRecord, _ address: ContentAddress, _ digests: [Int: [UInt8]]
+    private func commit(
+        _ file: RoutingFile, _ upload: UploadRecord, _ address: ContentAddress, _ digests: [Int: [UInt8]], _ message: String
     ) async throws -> FileIngestOutcome {
-        guard try await files.pin(address.hash, for: file.id) else { return .retry(reason: "its payload is being removed this moment") }
-        let bytes = file.size ?? 0
-        let receipt: StoreReceipt
-        if upload.sameAs != nil {
-            // Its bytes were read in the step before. From the pin on it stays; before, it may have been collected.
-            guard try await payloads.bytes(of: address) == bytes else { return .retry(reason: "its payload was removed meanwhile") }
-            receipt = StoreReceipt(wasThere: true, answer: "size=\(bytes) sha256=\(address.hash)")
-        } else {
-            receipt = try await payloads.put(upload: file.id, as: address, bytes: bytes)
+        var stores = IngestCommit(
+            file, upload, address, digests, message: message, files: files, payloads: payloads, refs: refs, staging: staging,
+            share: share)
+        var commit = FileCommit()
+        while let step = commit.next {
+            let outcome = try await commit.advance(&stores)
+            FailPoint.after(step)?.pass()
+            switch outcome {
+            case nil: continue
+            case .committed: return .done("committed")
+            case .retry(let reason): return .retry(reason: reason)
+            case .busy(let reason): return .busy(reason: reason)
+            case .postpone(let reason):
+                try await files.mark(file.id, .ingesting, reason: reason)
+                return .postpone(reason: reason)
+            }
         }
-        FailPoint.payloadStored.pass()
-        try await refer(file, upload, address, receipt, digests)
-        guard let payload = try await payloads.open(address) else { return .retry(reason: "the payload can't be read back") }
-        let before = try await files.published(before: file)
-        let shared: SharePublisher.Outcome
-        do {
-            shared = try await share.publish(
-                payload, bytes: bytes, sha256: address.hash, at: file.logicalPath, file: file.id,
-                replaceable: before)
-        } catch let error as SharePublisher.Unavailable {
-            try await files.mark(file.id, .ingesting, reason: error.description)
-            return .postpone(reason: error.description)
-        }
-        FailPoint.published.pass()
-        try await files.commit(file.id, digests, share: shared)
-        FailPoint.committed.pass()
-        try await removeStaged(file)
         return .done("committed")
     }
 
-    private func refer(
-        _ file: RoutingFile, _ upload: UploadRecord, _ address: ContentAddress, _ receipt: StoreReceipt, _ digests: [Int: [UInt8]]
-    ) async throws {
-        let refs = refs
-        let place = RefPlace(routing: file.routingId, revision: file.revision, logicalName: file.logicalName)
-        let ref = try MCMSJSON.encode(FileRef(file, address))
-        let meta = try MCMSJSON.encode(FileMeta(file, upload, address, receipt, store: payloads.name, chunkCount: digests.count))
-        try await Blocking.run { try refs.announce(place, ref) }
-        FailPoint.pendingWritten.pass()
-        try await files.audit(file, upload, chunkCount: digests.count, answer: receipt.answer, .committed)
-        FailPoint.auditWritten.pass()
-        try await Blocking.run { try refs.writeMeta(place, meta) }
-        FailPoint.metaWritten.pass()
-        try await Blocking.run { try refs.commit(place, ref) }
-        FailPoint.refWritten.pass()
+    /// Takes away what an attempt left of a file that has ended: staged bytes, and a ref that nobody recorded.
+    /// - Returns: false: it must be tried again; see ``RefRepair/mend(afterEndOf:)``.
+    private func tidy(_ id: String) async throws -> Bool {
+        if try await !files.isOpen(upload: id) {
+            let staging = staging
+            try await Blocking.run { try staging.remove(id) }
+        }
+        return try await repair.mend(afterEndOf: id)
     }
 
-    private func removeStaged(_ file: RoutingFile) async throws {
-        let (staging, refs) = (staging, refs)
-        let place = RefPlace(routing: file.routingId, revision: file.revision, logicalName: file.logicalName)
-        try await Blocking.run {
-            try staging.remove(file.id)
-            try refs.withdraw(place)
-        }
+    private func tidied(_ id: String, _ what: String) async throws -> FileIngestOutcome {
+        try await tidy(id) ? .done(what) : .busy(reason: PlaceTaken().description)
     }
 
     /// A message died: if it was an ingest's, the file can't be stored, and its uploader is told.
@@ -276,91 +216,16 @@ package struct FileIngestHandler: Sendable {
             let command = try? MCMSJSON.decode(DeadIngest.self, from: letter.body).payload
         else { return false }
         // A stranger's message with somebody's id ends nothing.
-        guard case .go = try await files.start(command) else { return true }
-        guard try await files.fail(command.uploadSessionId, reason: message.explanation) else { return true }
-        try await removeStaged(try await files.file(command.uploadSessionId))
+        if case .refused = try await files.start(command) { return true }
+        try await files.fail(command.uploadSessionId, reason: message.explanation)
+        guard try await tidy(command.uploadSessionId) else {
+            throw PlaceTaken()
+        }
         return true
     }
 }
 
-/// The digests of a file and of each chunk, from reading each chunk once more on a second core.
-private struct WholeDigest: ~Copyable {
-    private var whole: DigestStream
-
-    init(_ whole: consuming DigestStream) { self.whole = whole }
-
-    /// Returns the chunk's own digest.
-    mutating func take(_ source: StagedFile, from offset: Int64, bytes: Int64) throws -> [UInt8] {
-        let chunk = Mutex<Result<[UInt8], any Error>?>(nil)
-        let group = DispatchGroup()
-        DispatchQueue.global().async(group: group) {
-            let digest = Result { try source.digest(from: offset, bytes: bytes) }
-            chunk.withLock { $0 = digest }
-        }
-        defer { group.wait() }
-        try source.read(from: offset, bytes: bytes) { try whole.update($0) }
-        group.wait()
-        return try chunk.withLock { $0 }?.get() ?? []
-    }
-
-    consuming func finish() throws -> [UInt8] { try whole.finish() }
-}
-
-/// `refs/<routing>/<revision>/<name>.json`.
-struct FileRef: Codable, Hashable {
-    var fileId: String
-    var routingId: String
-    var revision: Int
-    var logicalName: String
-    var logicalPath: String
-    var algorithm: String
-    var hash: String
-    /// Below the store's root.
-    var payload: String
-    var size: Int64
-
-    init(_ file: RoutingFile, _ address: ContentAddress) {
-        fileId = file.id
-        routingId = file.routingId
-        revision = file.revision
-        logicalName = file.logicalName
-        logicalPath = file.logicalPath
-        algorithm = ContentAddress.algorithm
-        hash = address.hash
-        payload = address.payload
-        size = file.size ?? 0
-    }
-}
-
-/// `refs/<routing>/<revision>/<name>.meta.json`: what was known of the file when it was committed.
-struct FileMeta: Codable, Hashable {
-    var cas: String
-    var payload: String
-    var size: Int64
-    var sha256: String
-    var md5: String
-    var chunkBytes: Int64
-    var chunkCount: Int
-    var store: String
-    var storeAnswer: String
-    var uploader: String
-    var uploadSessionId: String
-    var scan: ScanVerdict?
-    var stagedAt: Timestamp?
-
-    init(_ file: RoutingFile, _ upload: UploadRecord, _ address: ContentAddress, _ receipt: StoreReceipt, store: String, chunkCount: Int) {
-        cas = address.description
-        payload = address.payload
-        size = file.size ?? 0
-        sha256 = address.hash
-        md5 = file.md5 ?? ""
-        chunkBytes = ChunkGrid.chunkBytes
-        self.chunkCount = chunkCount
-        self.store = store
-        storeAnswer = receipt.answer
-        uploader = file.uploader
-        uploadSessionId = upload.id
-        scan = file.verdict
-        stagedAt = file.stagedAt
-    }
+/// Told of a dead message again, when the other file is done.
+private struct PlaceTaken: Error, CustomStringConvertible {
+    var description: String { "another file of that name is being stored this moment" }
 }

@@ -7,6 +7,8 @@ package import SpindleWorker
 package struct FileTasks: Sendable {
     /// What is not there now is looked for again after so long.
     static let postponement = Duration.seconds(15)
+    /// What somebody else is at is looked at again after so long.
+    static let busyPostponement = Duration.seconds(1)
 
     private let ingest: FileIngestHandler
     private let garbage: GarbageCollector
@@ -25,12 +27,13 @@ package struct FileTasks: Sendable {
             case .success(let decoded): command = decoded
             case .failure(let error): return .dead(reason: error.reason)
             }
-            let outcome = try await ingest.handle(command, attempt: context.attempt)
+            let outcome = try await ingest.handle(command, message: "\(context.queue)/\(context.messageID)", attempt: context.attempt)
             context.logger.info("file ingest", metadata: ["fileId": "\(command.uploadSessionId)", "outcome": "\(outcome)"])
             switch outcome {
             case .done: return .done
             case .retry(let reason): return .retry(reason: reason)
             case .postpone(let reason): return .postpone(for: Self.postponement, reason: reason)
+            case .busy(let reason): return .postpone(for: Self.busyPostponement, reason: reason)
             case .refused(let reason): return .dead(reason: reason)
             }
         }

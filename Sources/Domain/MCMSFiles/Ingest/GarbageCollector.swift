@@ -19,33 +19,21 @@ package struct GarbageCollector: Sendable {
 
     private let files: FilesStore
     private let payloads: any PayloadStore
-    private let refs: RefFolder
+    private let repair: RefRepair
     private let graceMilliseconds: Int64
-    /// A ref whose fate hangs on an ingest is looked at again after so long.
-    private static let undecidedMilliseconds: Int64 = 15_000
+    /// A ref that an ingest is writing is looked at again after so long.
+    private static let takenMilliseconds: Int64 = 15_000
 
     package init(files: FilesStore, payloads: any PayloadStore, refs: RefFolder, graceMilliseconds: Int64) {
         self.files = files
         self.payloads = payloads
-        self.refs = refs
+        repair = RefRepair(files: files, refs: refs, store: payloads.name)
         self.graceMilliseconds = graceMilliseconds
     }
 
     /// Removes a deleted file's ref, and the payload that nothing refers to any more.
     package func collect(_ command: CasGarbageCommand) async throws -> Outcome {
-        if let id = command.fileId {
-            switch try await files.ref(ofDeleted: id) {
-            case nil: break
-            case .undecided: return .notYet(Self.undecidedMilliseconds)
-            case .stale(let place):
-                let refs = refs
-                try await Blocking.run {
-                    // A newer file of that name has a ref of its own there.
-                    guard let bytes = try refs.ref(place), try MCMSJSON.decode(FileRef.self, from: bytes).fileId == id else { return }
-                    try refs.remove(place)
-                }
-            }
-        }
+        if let id = command.fileId, try await !repair.mend(afterEndOf: id) { return .notYet(Self.takenMilliseconds) }
         return try await collect(command.hash)
     }
 
@@ -79,15 +67,23 @@ package struct GarbageCollector: Sendable {
             report.removed.append(hash)
             report.bytes += bytes
         }
-        for address in try await payloads.all() where try await !files.isKnown(payload: address.hash) {
-            guard let file = try await payloads.open(address), now - (try file.facts().modifiedAt) >= graceMilliseconds else { continue }
-            report.strays.append(address.hash)
-            report.bytes += try file.facts().bytes
-            guard !isDry, try await files.beginRemoval(ofStray: address.hash, bytes: try file.facts().bytes) else { continue }
-            try await payloads.remove(address)
-            try await files.endRemoval(of: address.hash)
+        for stray in try await strays(now: now) {
+            report.strays.append(stray.address.hash)
+            report.bytes += stray.bytes
+            if !isDry, try await files.adopt(stray: stray.address.hash, bytes: stray.bytes, graceMilliseconds: graceMilliseconds) {
+                _ = try await collect(stray.address.hash)
+            }
         }
         return report
+    }
+
+    private func strays(now: Int64) async throws -> [(address: ContentAddress, bytes: Int64)] {
+        var found: [(ContentAddress, Int64)] = []
+        for address in try await payloads.all() where try await !files.isKnown(payload: address.hash) {
+            guard let file = try await payloads.open(address), now - (try file.facts().modifiedAt) >= graceMilliseconds else { continue }
+            found.append((address, try file.facts().bytes))
+        }
+        return found
     }
 }
 
@@ -96,28 +92,32 @@ extension FilesStore {
         let clock = store.clock
         return try await store.database.write { db in
             guard let row = try db.row("SELECT state, orphanedAt FROM casPayload WHERE hash = $1", [hash]) else { return .unknown }
-            // An attempt before this one ended early.
-            if try row.value("state", as: String.self) == "removing" { return .removed }
-            guard try Self.references(db, to: hash) == 0, try !db.exists("SELECT 1 FROM casPin WHERE hash = $1", [hash]),
-                let orphanedAt = try row.optional("orphanedAt", as: Int64.self)
-            else { return .inUse }
-            let left = orphanedAt + graceMilliseconds - clock().milliseconds
-            guard left <= 0 else { return .notYet(left) }
-            try db.execute("UPDATE casPayload SET state = 'removing' WHERE hash = $1", [hash])
-            return .removed
+            let facts = RemovalRule.Facts(
+                isBeingRemoved: try row.value("state", as: String.self) == "removing", references: try Self.references(db, to: hash),
+                claims: try db.value("SELECT count(*) FROM casPin WHERE hash = $1", [hash], as: Int.self) ?? 0,
+                orphanedAt: try row.optional("orphanedAt"))
+            switch RemovalRule.verdict(facts, now: clock().milliseconds, graceMilliseconds: graceMilliseconds) {
+            case .inUse: return .inUse
+            case .notYet(let left): return .notYet(left)
+            case .remove:
+                try db.execute("UPDATE casPayload SET state = 'removing' WHERE hash = $1", [hash])
+                return .removed
+            }
         }
     }
 
-    /// The same for a payload that the database does not know: from here on no ingest relies on it.
-    func beginRemoval(ofStray hash: String, bytes: Int64) async throws -> Bool {
-        let clock = store.clock
-        return try await store.database.write { db in
+    /// Makes a payload that the database does not know one that nobody refers to, and asks to collect it. False: it is known now.
+    func adopt(stray hash: String, bytes: Int64, graceMilliseconds: Int64) async throws -> Bool {
+        try await store.transaction(by: Caller(actor: "worker", correlationID: TimeOrderedID.make(at: store.clock()))) { transaction in
+            let db = transaction.db
             guard try !db.exists("SELECT 1 FROM casPayload WHERE hash = $1", [hash]), try !db.exists("SELECT 1 FROM casPin WHERE hash = $1", [hash])
             else { return false }
             try db.execute(
                 """
-                INSERT INTO casPayload (hash, size, md5, chunkList, state, storedAt, orphanedAt) VALUES ($1, $2, '', '', 'removing', $3, $3)
-                """, [hash, bytes, clock()])
+                INSERT INTO casPayload (hash, size, md5, chunkList, state, storedAt, orphanedAt) VALUES ($1, $2, '', '', 'present', $3, $4)
+                """, [hash, bytes, transaction.now, transaction.now.milliseconds - graceMilliseconds])
+            try transaction.command(
+                FileQueues.garbageTask, taskID: hash, to: FileQueues.garbage, routing: hash, CasGarbageCommand(hash: hash, fileId: nil))
             return true
         }
     }

@@ -8,11 +8,25 @@ package import SQLStore
 ///                    └────────────── n integrityAudit   append-only
 /// casPayload 1 ─── n casChunk        what is in the store; a chunk is found there by its digest
 ///      └──────────── n casPin        files whose ingest uses a payload: it is not collected
+/// refClaim                            files whose ingest writes the ref of a name: no other file of that name does
 /// ```
 package enum FilesSchema {
     package static func add(to migrations: inout SQLMigrations) {
         migrations.add("files.1") { db in
             for statement in tables { try db.execute(statement) }
+        }
+        migrations.add("files.2") { db in
+            try db.execute(
+                """
+                CREATE TABLE refClaim (
+                    place TEXT NOT NULL PRIMARY KEY,
+                    fileId TEXT NOT NULL,
+                    message TEXT NOT NULL,
+                    attempt BIGINT NOT NULL,
+                    claimedAt BIGINT NOT NULL
+                )
+                """)
+            try db.execute("CREATE INDEX refClaimByFile ON refClaim (fileId)")
         }
     }
 

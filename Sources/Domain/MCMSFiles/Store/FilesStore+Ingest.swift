@@ -33,14 +33,14 @@ extension FilesStore {
         }
     }
 
-    private func change(
-        _ id: String, by actor: String? = nil, _ body: @escaping @Sendable (MCMSTransaction, inout RoutingFile) throws -> Void
-    ) async throws {
+    private func change<Value: Sendable>(
+        _ id: String, by actor: String? = nil, _ body: @escaping @Sendable (MCMSTransaction, inout RoutingFile) throws -> Value
+    ) async throws -> Value {
         let file = try await file(id)
         let caller = Caller(actor: actor ?? file.uploader, correlationID: file.correlationId)
-        try await store.transaction(by: caller) { transaction in
+        return try await store.transaction(by: caller) { transaction in
             guard var file = try Self.find(transaction.db, id) else { throw FileError.noSuchFile(id) }
-            try body(transaction, &file)
+            return try body(transaction, &file)
         }
     }
 
@@ -85,18 +85,7 @@ extension FilesStore {
         }
     }
 
-    // MARK: Payloads
-
-    /// Keeps a payload from being collected while it is used. False: it is being removed this moment.
-    func pin(_ hash: String, for id: String) async throws -> Bool {
-        try await store.database.write { db in
-            if try db.value("SELECT state FROM casPayload WHERE hash = $1", [hash], as: String.self) == "removing" { return false }
-            try db.execute("INSERT INTO casPin (hash, fileId) VALUES ($1, $2) ON CONFLICT (hash, fileId) DO NOTHING", [hash, id])
-            return true
-        }
-    }
-
-    static func unpin(_ db: any SQLConnection, file: String) throws { try db.execute("DELETE FROM casPin WHERE fileId = $1", [file]) }
+    // MARK: Committing
 
     func audit(
         _ file: RoutingFile, _ upload: UploadRecord, chunkCount: Int, answer: String, _ verdict: IntegrityAudit.Verdict, detail: String? = nil
@@ -148,10 +137,11 @@ extension FilesStore {
     }
 
     /// The end of an ingest: what refers to the payload, its history, the alert, and what is forgotten, in one transaction.
-    func commit(_ id: String, _ digests: [Int: [UInt8]], share: SharePublisher.Outcome) async throws {
+    /// - Returns: false: the attempt has lost its claim, and nothing was changed.
+    func commit(_ id: String, attempt: Int, _ digests: [Int: [UInt8]], share: SharePublisher.Outcome) async throws -> Bool {
         try await change(id) { transaction, file in
             let db = transaction.db
-            guard file.status != .committed, let hash = file.sha256 else { return }
+            guard file.status != .committed, let hash = file.sha256, try Self.holds(db, attempt, file: id) else { return false }
             file.committedAt = transaction.now
             file.sharePath = share == .occupied ? nil : file.logicalPath
             let grid = ChunkGrid(bytes: file.size ?? 0)
@@ -173,7 +163,7 @@ extension FilesStore {
             try Self.move(
                 transaction, &file, to: .committed,
                 reason: share == .occupied ? "another file lies at \(file.logicalPath) on the share; it was left alone" : nil)
-            try Self.unpin(db, file: id)
+            try Self.endClaims(db, of: id)
             try Self.endUpload(transaction, id)
             try transaction.history(
                 .fileCommitted, routing: file.routingId, message: "\(file.logicalName), \(file.size ?? 0) bytes, sha256 \(hash)")
@@ -183,6 +173,7 @@ extension FilesStore {
                 message: share == .occupied
                     ? "\(file.logicalName) is stored and can be downloaded; what lies on the share was left alone" : "\(file.size ?? 0) bytes, stored and verified",
                 severity: share == .occupied ? .warning : .info)
+            return true
         }
     }
 
@@ -197,25 +188,6 @@ extension FilesStore {
         try transaction.command(
             FileQueues.garbageTask, taskID: hash, to: FileQueues.garbage, routing: file.routingId,
             CasGarbageCommand(hash: hash, fileId: isDeleted ? file.id : nil))
-    }
-
-    enum RefState: Equatable {
-        /// A newer file of that name is on its way, and will replace the ref or leave it.
-        case undecided
-        case stale(RefPlace)
-    }
-
-    /// Where a deleted file's ref is; nil: there is no such deleted file.
-    func ref(ofDeleted id: String) async throws -> RefState? {
-        try await store.database.read { db in
-            guard try Self.find(db, id) == nil, let file = try Self.find(db, id, deletedToo: true) else { return nil }
-            let isUnderWay = try db.exists(
-                """
-                SELECT 1 FROM routingFile WHERE routingId = $1 AND revision = $2 AND deletedAt IS NULL AND status IN ('staged', 'scanning', 'ingesting')
-                    AND nameKey = (SELECT nameKey FROM routingFile WHERE id = $3)
-                """, [file.routingId, file.revision, id])
-            return isUnderWay ? .undecided : .stale(RefPlace(routing: file.routingId, revision: file.revision, logicalName: file.logicalName))
-        }
     }
 
     static func references(_ db: any SQLConnection, to hash: String) throws -> Int {
@@ -244,7 +216,6 @@ extension FilesStore {
             }
             try Self.audit(
                 transaction, file, upload, chunkCount: grid.count, answer: "-", .missing, detail: "chunks \(Self.list(indexes)) are missing")
-            try Self.unpin(transaction.db, file: id)
             try Self.move(transaction, &file, to: .uploading, reason: "chunks \(Self.list(indexes)) are missing, and asked for again")
             try transaction.command(
                 FileQueues.missingTask, taskID: "\(id)/\(file.retryCount)", to: FileQueues.missing, routing: file.routingId,
@@ -266,6 +237,7 @@ extension FilesStore {
                 return try Self.giveUp(transaction, &file, detail)
             }
             try Self.move(transaction, &file, to: .invalid, reason: detail)
+            try Self.freeClaim(transaction.db, of: id)
             try transaction.history(.fileInvalid, routing: file.routingId, message: "\(file.logicalName): \(detail)")
             if isFirst {
                 try Self.alert(
@@ -278,7 +250,6 @@ extension FilesStore {
     /// The file can't be stored: its uploader is asked to send it again.
     static func giveUp(_ transaction: MCMSTransaction, _ file: inout RoutingFile, _ reason: String) throws {
         try move(transaction, &file, to: .invalid, reason: reason)
-        try unpin(transaction.db, file: file.id)
         try forgetUpload(transaction.db, file.id)
         try transaction.history(.storageCommitFailed, routing: file.routingId, message: "\(file.logicalName): \(reason)")
         try alert(
@@ -286,16 +257,15 @@ extension FilesStore {
             message: "It could not be stored: \(reason)", severity: .error)
     }
 
-    /// The ingest's message died. Returns false where the file has ended already.
-    package func fail(_ id: String, reason: String) async throws -> Bool {
-        guard let file = try await store.database.read({ db in try Self.find(db, id) }), ![.committed, .quarantined].contains(file.status) else {
-            return false
-        }
-        try await change(id, by: "broker") { transaction, file in
-            guard ![.committed, .quarantined].contains(file.status) else { return }
+    /// The ingest's message died. Does nothing where the file has ended already.
+    package func fail(_ id: String, reason: String) async throws {
+        guard let known = try await whoever(id) else { return }
+        try await store.transaction(by: Caller(actor: "broker", correlationID: known.correlationId)) { transaction in
+            guard var file = try Self.find(transaction.db, id), Self.isIngestible(file.status),
+                try Self.upload(transaction.db, id) != nil
+            else { return }
             try Self.giveUp(transaction, &file, reason)
         }
-        return true
     }
 
     static func list(_ indexes: [Int]) -> String {

@@ -62,9 +62,11 @@ extension FilesStore {
             try transaction.history(
                 .fileDeleted, routing: file.routingId, message: "\(file.logicalName), sha256 \(file.sha256 ?? "not known")")
             try Self.tell(transaction, file)
-            try Self.unpin(db, file: id)
             try Self.forgetUpload(db, id)
-            if wasCommitted { try Self.orphan(transaction, file, isDeleted: true) }
+            if wasCommitted {
+                try Self.keepPayload(db, of: file)
+                try Self.orphan(transaction, file, isDeleted: true)
+            }
             return !wasCommitted
         }
     }

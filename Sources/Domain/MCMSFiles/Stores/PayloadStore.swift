@@ -38,21 +38,15 @@ package struct LocalPayloadStore: PayloadStore {
     package var name: String { "local" }
 
     package func put(upload: String, as address: ContentAddress, bytes: Int64) async throws -> StoreReceipt {
-        let (folder, payloads) = (folder, payloads)
+        let payloads = payloads
         return try await Blocking.run {
-            let staged = StagingArea.path(of: upload)
-            // Moved by an attempt that ended before it could say so; that one's bytes are looked at like anybody's.
-            guard let before = try folder.facts(staged) else {
-                guard try payloads.verify(address) else {
-                    throw StoreFolderError(operation: "read", path: staged, reason: "it is gone, and the store does not have it")
-                }
-                return StoreReceipt(wasThere: true, answer: "size=\(bytes) sha256=\(address.hash)")
+            let stored = try payloads.store(staged: StagingArea.path(of: upload), as: address)
+            guard stored.facts.bytes == bytes else {
+                throw StoreFolderError(
+                    operation: "verify", path: address.payload, reason: "it has \(stored.facts.bytes) bytes, expected \(bytes)")
             }
-            let added = try payloads.add(staged: staged, as: address)
-            guard let after = try payloads.facts(address), after.bytes == bytes, added == .wasThere || after.identity == before.identity else {
-                throw StoreFolderError(operation: "verify", path: address.payload, reason: "it is not the file that was moved there")
-            }
-            return StoreReceipt(wasThere: added == .wasThere, answer: "size=\(after.bytes) inode=\(after.identity) sha256=\(address.hash)")
+            let inode = stored.added == .moved ? " inode=\(stored.facts.identity)" : ""
+            return StoreReceipt(wasThere: stored.added == .wasThere, answer: "size=\(bytes)\(inode) sha256=\(address.hash)")
         }
     }
 
