@@ -5,8 +5,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <linux/fs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,7 +24,7 @@ static inline int spindle_rename_new(int from_folder, const char *from, int to_f
     return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 1u /* RENAME_NOREPLACE */);
 }
 
-/// copy_file_range(2).
+/// copy_file_range(2). File systems that can do it share the blocks.
 static inline ssize_t spindle_copy_range(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t bytes) {
     return syscall(SYS_copy_file_range, from, from_offset, to, to_offset, bytes, 0u);
 }
@@ -35,5 +33,7 @@ static inline ssize_t spindle_copy_range(int from, int64_t *from_offset, int to,
 static const int spindle_name_only = 010000000 /* O_PATH */;
 static const int spindle_seek_hole = 4 /* SEEK_HOLE */;
 
-/// ioctl(FICLONE): the target shares the source's blocks, where the file system can do that.
-static inline int spindle_clone_file(int target, int source) { return ioctl(target, FICLONE, source); }
+/// sync_file_range(2): begins to write a range to the disk, and does not wait for it. It is no promise, and may fail.
+static inline int spindle_start_writing(int file, int64_t offset, int64_t bytes) {
+    return (int)syscall(SYS_sync_file_range, file, offset, bytes, 2u /* SYNC_FILE_RANGE_WRITE */);
+}

@@ -8,7 +8,7 @@ package struct DiskFolder: StoreFolder {
     static let fileMode: UInt32 = 0o600
     static let folderMode: mode_t = 0o750
     /// Read so much at once: what is in memory for one file, however large it is.
-    static let bufferBytes = 1 << 20
+    static let bufferBytes = 256 << 10
 
     package let path: String
     private let root: OpenFile
@@ -65,7 +65,7 @@ package struct DiskFolder: StoreFolder {
             made += (made.isEmpty ? "" : "/") + part
             let parent = try open(above, O_RDONLY | O_DIRECTORY, "open")
             if mkdirat(parent.descriptor, String(part), Self.folderMode) == 0 {
-                _ = try SystemCall.retrying("sync", above) { fsync(parent.descriptor) }
+                try syncFolder(above)
             } else if errno != EEXIST {
                 throw SystemCall.failure("make the folder", made, errno)
             }
@@ -121,9 +121,29 @@ package struct DiskFolder: StoreFolder {
                     replacing ? renameat(source, name, destination, newName) : spindle_rename_new(source, name, destination, newName)
                 if result == 0 { return true }
                 if !replacing, errno == EEXIST { return false }
+                if !replacing, [EINVAL, ENOSYS, EOPNOTSUPP].contains(errno) {
+                    return try Self.renameWhereFree(source, name, destination, newName, target)
+                }
                 throw SystemCall.failure("rename \(path) to", target, errno)
             }
         }
+    }
+
+    /// Renames on file systems that cannot refuse to replace, such as NFS and shares through FUSE: by a second name where there are such, else by a
+    /// look before. Between that look and the renaming, a file that comes there is replaced.
+    private static func renameWhereFree(
+        _ source: Int32, _ name: String, _ destination: Int32, _ newName: String, _ target: String
+    ) throws(StoreFolderError) -> Bool {
+        if linkat(source, name, destination, newName, 0) == 0 {
+            _ = try SystemCall.retrying("remove", name) { unlinkat(source, name, 0) }
+            return true
+        }
+        if errno == EEXIST { return false }
+        var status = stat()
+        if fstatat(destination, newName, &status, AT_SYMLINK_NOFOLLOW) == 0 { return false }
+        guard errno == ENOENT else { throw SystemCall.failure("look at", target, errno) }
+        _ = try SystemCall.retrying("rename to", target) { renameat(source, name, destination, newName) }
+        return true
     }
 
     package func remove(_ path: String) throws(StoreFolderError) {
@@ -141,7 +161,14 @@ package struct DiskFolder: StoreFolder {
 
     package func syncFolder(_ path: String) throws(StoreFolderError) {
         let folder = try open(path, O_RDONLY | O_DIRECTORY, "sync")
-        _ = try SystemCall.retrying("sync", path) { fsync(folder.descriptor) }
+        while fsync(folder.descriptor) != 0 {
+            switch errno {
+            case EINTR: continue
+            // A share whose folders are its server's: it has nothing to sync here.
+            case EINVAL, ENOSYS, EOPNOTSUPP: return
+            case let code: throw SystemCall.failure("sync", path, code)
+            }
+        }
     }
 
     package func protect(_ path: String) throws(StoreFolderError) {

@@ -1,3 +1,4 @@
+internal import CBeneath
 internal import Glibc
 
 /// An open file or folder, closed when nobody uses it any more.
@@ -29,8 +30,14 @@ enum SystemCall {
     static func failure(_ operation: String, _ path: String, _ code: Int32) -> StoreFolderError {
         StoreFolderError(
             operation: operation, path: path, reason: String(cString: strerror(code)),
-            isFull: code == ENOSPC || code == EDQUOT, isRefused: code == ELOOP || code == EXDEV || code == ENOTDIR)
+            isFull: code == ENOSPC || code == EDQUOT, isRefused: code == ELOOP || code == EXDEV || code == ENOTDIR,
+            isBusy: busy.contains(code))
     }
+
+    /// What a file that a program holds open answers (CIFS says EACCES or EBUSY for a sharing violation), and a mounted server that is away.
+    private static let busy: Set<Int32> = [
+        EBUSY, ETXTBSY, EACCES, EPERM, EAGAIN, ESTALE, EIO, ETIMEDOUT, ENOTCONN, ECONNABORTED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH,
+    ]
 
     static func facts(of descriptor: Int32, _ path: String) throws(StoreFolderError) -> FileFacts {
         var status = stat()

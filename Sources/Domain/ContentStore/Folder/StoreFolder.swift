@@ -25,13 +25,16 @@ package struct StoreFolderError: Error, Hashable, CustomStringConvertible {
     package var isFull = false
     /// The path leads over a symbolic link or out of the folder.
     package var isRefused = false
+    /// Somebody else holds the file, or the server of a mounted folder does not answer: later it may work.
+    package var isBusy = false
 
-    package init(operation: String, path: String, reason: String, isFull: Bool = false, isRefused: Bool = false) {
+    package init(operation: String, path: String, reason: String, isFull: Bool = false, isRefused: Bool = false, isBusy: Bool = false) {
         self.operation = operation
         self.path = path
         self.reason = reason
         self.isFull = isFull
         self.isRefused = isRefused
+        self.isBusy = isBusy
     }
 
     package var description: String { "cannot \(operation) \(path): \(reason)" }

@@ -40,6 +40,8 @@ package struct DiskRoom: Sendable {
         var status = statvfs()
         // A share that is away is waited for when the file is published.
         guard statvfs(folder, &status) == 0 else { return }
+        // Some servers of shares do not say how large they are.
+        guard status.f_blocks > 0 else { return }
         let available = Int64(status.f_bavail) * Int64(status.f_frsize) - reserve
         guard available >= needed else { throw FileError.noRoom(needed: needed, available: max(0, available), folder: folder) }
     }
