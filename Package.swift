@@ -202,7 +202,7 @@ let package = Package(
             "ContentStore", "DataFixtures", "Digests", "MCMS", "MCMSFiles", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
             "SQLStore", .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
-        tests("MCMSFilesTests", ["PythonTools", "MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .logging]),
+        tests("MCMSFilesTests", ["PythonTools", "MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .logging, .nioCore]),
         tests("SpindleIntegrationTests", ["DataFixtures", "PythonTools", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
     ]
 )

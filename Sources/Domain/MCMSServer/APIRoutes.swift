@@ -1,9 +1,10 @@
 internal import Foundation
 internal import HTTPTypes
-internal import Hummingbird
+package import Hummingbird
 internal import Logging
 internal import MCMS
 internal import MCMSFiles
+package import NIOCore
 
 /// One request to the API, after its caller is known and allowed to make it.
 struct APIRequest: Sendable {
@@ -15,6 +16,8 @@ struct APIRequest: Sendable {
     let principal: WebPrincipal
     let correlationID: String
     let bodyBytesMax: Int
+    /// Where the connection's writes happen; nil where the server does not say.
+    let loop: (any EventLoop)?
 
     /// - Parameter actor: as the body names it. Only a server with pages of its own may: it has proven who the person is.
     func caller(actor: String? = nil) throws -> Caller {
@@ -72,6 +75,11 @@ struct APIRequest: Sendable {
     }
 }
 
+/// The context of a request whose connection's loop is known.
+package protocol ConnectionContext: RequestContext {
+    var eventLoop: any EventLoop { get }
+}
+
 /// The paths of the API: which methods each has, and proper answers for all others.
 struct APIRoutes {
     static let bodyBytesMax = 64 * 1024
@@ -122,7 +130,7 @@ struct APIRoutes {
                 if let endpoint = own ?? (isHead ? endpoints.first { $0.method == .get } : nil) {
                     router.on(RouterPath(path), method: method) { request, context in
                         let names = (id: context.parameters.get("id") ?? "", index: context.parameters.get("index") ?? "")
-                        let response = await respond(request, names, endpoint)
+                        let response = await respond(request, names, endpoint, (context as? any ConnectionContext)?.eventLoop)
                         return isHead ? response.createHeadResponse() : response
                     }
                 } else {
@@ -141,7 +149,9 @@ struct APIRoutes {
         }
     }
 
-    private func respond(_ request: Request, _ names: (id: String, index: String), _ endpoint: Endpoint) async -> Response {
+    private func respond(
+        _ request: Request, _ names: (id: String, index: String), _ endpoint: Endpoint, _ loop: (any EventLoop)?
+    ) async -> Response {
         await answer(request) { correlationID in
             let principal: WebPrincipal
             if let permission = endpoint.permission {
@@ -157,7 +167,7 @@ struct APIRoutes {
             return try await endpoint.handler(
                 APIRequest(
                     request: request, id: names.id, index: names.index, principal: principal, correlationID: correlationID,
-                    bodyBytesMax: endpoint.bodyBytesMax))
+                    bodyBytesMax: endpoint.bodyBytesMax, loop: loop))
         }
     }
 

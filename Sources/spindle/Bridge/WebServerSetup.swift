@@ -89,12 +89,14 @@ struct WebServerSetup {
 }
 
 /// A request's context that knows where the connection comes from.
-struct WebContext: RequestContext, RemoteAddressRequestContext {
+struct WebContext: RemoteAddressRequestContext, ConnectionContext {
     var coreContext: CoreRequestContextStorage
     let remoteAddress: SocketAddress?
+    let eventLoop: any EventLoop
 
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
         remoteAddress = source.channel.remoteAddress
+        eventLoop = source.channel.eventLoop
     }
 }

@@ -1,7 +1,7 @@
 internal import AsyncHTTPClient
 package import ContentStore
 internal import Foundation
-package import NIOCore
+internal import NIOCore
 internal import NIOHTTP1
 internal import Synchronization
 
@@ -211,43 +211,4 @@ private struct SentPieces: AsyncSequence, Sendable {
         progress.begin()
         return AsyncIterator(pieces: pieces.makeAsyncIterator(), progress: progress)
     }
-}
-
-/// A file as pieces that are read one after another.
-package struct FilePieces: AsyncSequence, Sendable {
-    package typealias Element = ByteBuffer
-
-    let file: StagedFile
-    var from: Int64 = 0
-    let bytes: Int64
-    static let pieceBytes: Int64 = 1 << 20
-
-    package init(file: StagedFile, from: Int64 = 0, bytes: Int64) {
-        self.file = file
-        self.from = from
-        self.bytes = bytes
-    }
-
-    package struct AsyncIterator: AsyncIteratorProtocol {
-        let file: StagedFile
-        var offset: Int64
-        let end: Int64
-
-        package mutating func next() async throws -> ByteBuffer? {
-            guard offset < end else { return nil }
-            let (file, at, count) = (file, offset, Swift.min(FilePieces.pieceBytes, end - offset))
-            let piece = try await Blocking.run { () -> ByteBuffer in
-                var buffer = ByteBufferAllocator().buffer(capacity: Int(count))
-                try file.read(from: at, bytes: count) { buffer.writeBytes($0) }
-                return buffer
-            }
-            guard piece.readableBytes == Int(count) else {
-                throw StoreFolderError(operation: "read", path: file.path, reason: "it ends at byte \(at + Int64(piece.readableBytes))")
-            }
-            offset += count
-            return piece
-        }
-    }
-
-    package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(file: file, offset: from, end: from + bytes) }
 }
