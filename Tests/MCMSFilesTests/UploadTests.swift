@@ -347,4 +347,35 @@ import Testing
             guard case .invalid("filename", _) = error else { return #expect(Bool(false), "\(error)") }
         }
     }
+
+    // MARK: Limits
+
+    /// A client that begins uploads and never ends them takes nobody else's place, and no memory without end.
+    @Test func onePrincipalHasSoManyUploadsUnderWay() async throws {
+        let test = try TestFiles { $0.openMax = 2 }
+        defer { test.remove() }
+        let routing = try await test.routing()
+        let first = try await test.uploads.create(try test.new("1", 3, routing: routing), by: test.caller)
+        _ = try await test.uploads.create(try test.new("2", nil, routing: routing, way: .tus), by: test.caller)
+        await #expect(throws: FileError.tooManyUploads(max: 2)) {
+            _ = try await test.uploads.create(try test.new("3", 3, routing: routing), by: test.caller)
+        }
+        await #expect(throws: FileError.tooManyUploads(max: 2)) {
+            _ = try await test.uploads.createPartial(size: 3, metadata: "", by: test.caller)
+        }
+        // Somebody else may, and so may whoever has finished one.
+        _ = try await test.uploads.create(try test.new("4", 3, routing: routing), by: Caller(actor: "other", principal: "other", correlationID: "c"))
+        try await test.send([1, 2, 3], part: 0, of: first.id)
+        _ = try await test.uploads.create(try test.new("5", 3, routing: routing), by: test.caller)
+    }
+
+    /// An upload that is resumed is none more.
+    @Test func anUploadThatGoesOnIsNotCountedAgain() async throws {
+        let test = try TestFiles { $0.openMax = 1 }
+        defer { test.remove() }
+        let routing = try await test.routing()
+        let hashes = [try DigestStream.digest(of: [1, 2, 3])]
+        let first = try await test.uploads.create(try test.new("A.nc", 3, routing: routing, hashes: hashes), by: test.caller)
+        #expect(try await test.uploads.create(try test.new("A.nc", 3, routing: routing, hashes: hashes), by: test.caller).id == first.id)
+    }
 }

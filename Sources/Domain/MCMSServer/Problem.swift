@@ -22,6 +22,7 @@ package struct Problem: Error, Sendable {
         case wrongVersion = "wrong-version"
         case signInAgain = "sign-in-again"
         case busy
+        case tooMany = "too-many"
         case internalError = "internal-error"
 
         var title: String {
@@ -42,6 +43,7 @@ package struct Problem: Error, Sendable {
             case .wrongVersion: "Another version of tus"
             case .signInAgain: "Sign in, then go on"
             case .busy: "Busy"
+            case .tooMany: "Too many at once"
             case .internalError: "Something went wrong"
             }
         }
@@ -66,6 +68,7 @@ package struct Problem: Error, Sendable {
             // 401 would make a tus client forget its upload and begin again; 423 makes it try again.
             case .signInAgain: .init(code: 423, reasonPhrase: "Locked")
             case .busy: .serviceUnavailable
+            case .tooMany: .tooManyRequests
             case .internalError: .internalServerError
             }
         }

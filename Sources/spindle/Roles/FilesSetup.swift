@@ -36,6 +36,7 @@ struct FilesSetup {
         var limits = UploadService.Limits()
         limits.bytesMax = Int64(files.uploadMax)
         limits.expiry = files.uploadExpiry
+        limits.openMax = files.uploadsOpenMax
         limits.windowsRoots = files.windowsRoots
         return UploadService(store: store, folder: folder, room: room, limits: limits, logger: logger)
     }

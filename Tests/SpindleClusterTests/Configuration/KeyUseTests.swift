@@ -136,6 +136,7 @@ import Testing
         Use("files.uploadMax", "uploadMax: 20 GiB", "uploadMax: 1 GiB", reads: "files.uploadMax", in: files),
         Use("files.keepFree", "  keepFree: 1 GiB", "  keepFree: 2 GiB", reads: "files.keepFree", in: files),
         Use("files.uploadExpiry", "uploadExpiry: 7d", "uploadExpiry: 1d", reads: "files.uploadExpiry", in: files),
+        Use("files.uploadsOpenMax", "uploadsOpenMax: 1000", "uploadsOpenMax: 999", reads: "files.uploadsOpenMax", in: files),
         Use("files.garbageGrace", "garbageGrace: 1d", "garbageGrace: 2d", reads: "files.garbageGrace", in: files),
         Use("files.retriesMax", "retriesMax: 5", "retriesMax: 6", reads: "files.retriesMax", in: files),
         Use("files.scanner", "  scanner: {", "  scanner: none #", reads: "files.scanner", in: files),

@@ -108,6 +108,8 @@ package enum FileError: Error, Hashable, CustomStringConvertible {
     case tooLarge(bytes: Int64, max: Int64)
     /// Bytes that the upload needs and the disk does not have.
     case noRoom(needed: Int64, available: Int64, folder: String)
+    /// The principal has so many uploads under way that more are not taken.
+    case tooManyUploads(max: Int)
     case offsetConflict(offset: Int64)
     case digestMismatch(detail: String)
     /// Another request writes this upload now.
@@ -123,6 +125,7 @@ package enum FileError: Error, Hashable, CustomStringConvertible {
         case .tooLarge(let bytes, let max): "The file has \(bytes) bytes, and \(max) is the most."
         case .noRoom(let needed, let available, let folder):
             "The file needs \(needed) bytes in \(folder), and \(available) are free there beside what other uploads will take."
+        case .tooManyUploads(let max): "This login has \(max) uploads that are not complete, and more are not taken."
         case .offsetConflict(let offset): "The upload goes on at byte \(offset)."
         case .digestMismatch(let detail): detail
         case .superseded: "Another request has taken this upload over."

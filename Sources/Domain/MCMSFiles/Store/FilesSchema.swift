@@ -28,6 +28,10 @@ package enum FilesSchema {
                 """)
             try db.execute("CREATE INDEX refClaimByFile ON refClaim (fileId)")
         }
+        // Each creation asks what is spoken for, and how much its principal has under way; most uploads have ended.
+        migrations.add("files.3") { db in
+            try db.execute("CREATE INDEX fileUploadOpen ON fileUpload (principal) WHERE endedAt IS NULL")
+        }
     }
 
     private static let tables = [

@@ -78,13 +78,16 @@ extension UploadRecord {
 extension FilesStore {
     /// Makes the upload and, but for a partial one, the file that it becomes.
     package func create(
-        _ new: NewUpload, expiry: Duration, by caller: Caller, checkRoom: @escaping @Sendable (SpokenFor) throws -> Void
+        _ new: NewUpload, expiry: Duration, openMax: Int = .max, by caller: Caller, checkRoom: @escaping @Sendable (SpokenFor) throws -> Void
     ) async throws -> UploadRecord {
         try await store.transaction(by: caller) { transaction in
             let db = transaction.db
             let id = TimeOrderedID.make(at: transaction.now)
             let routing = try Routing.find(db, id: new.routing)
-            if let begun = try Self.begun(new, revision: new.revision ?? routing.camRevision, db, caller) { return begun }
+            let revision = new.revision ?? routing.camRevision
+            let spelled = try Self.spelling(db, new, revision)
+            if let begun = try Self.begun(new, revision: revision, path: spelled.path, db, caller) { return begun }
+            try Self.checkOpen(db, caller, max: openMax)
             let same = try new.chunkHashes.flatMap { try Self.payload(db, chunks: $0, bytes: new.size) }
             // What others will still write is spoken for. The check is part of the transaction, so that two uploads don't take one room.
             if let size = new.size { try checkRoom(try Self.spokenFor(db).adding(store: same == nil ? size : 0, share: size)) }
@@ -101,7 +104,6 @@ extension FilesStore {
                     new.metadata, new.concatenation, caller.principal ?? caller.actor, transaction.now, expires,
                 ])
             if new.way != .partial {
-                let revision = new.revision ?? routing.camRevision
                 try db.execute(
                     """
                     INSERT INTO routingFile (id, routingId, revision, logicalName, nameKey, logicalPath, size, status, uploader, principal,
@@ -109,7 +111,7 @@ extension FilesStore {
                     VALUES ($1, $2, $3, $4, $5, $6, $7, 'uploading', $8, $9, $10, $11, $11)
                     """,
                     [
-                        id, new.routing, revision, try Self.spelling(db, new, revision), new.names.key, new.names.logicalPath, new.size,
+                        id, new.routing, revision, spelled.name, new.names.key, spelled.path, new.size,
                         caller.actor, caller.principal, caller.correlationID, transaction.now,
                     ])
                 if let file = try Self.find(db, id) { try Self.tell(transaction, file) }
@@ -121,10 +123,11 @@ extension FilesStore {
 
     /// Makes an upload that becomes a piece of another one, and no file by itself.
     package func createPartial(
-        size: Int64?, metadata: String, expiry: Duration, by caller: Caller, checkRoom: @escaping @Sendable (SpokenFor) throws -> Void
+        size: Int64?, metadata: String, expiry: Duration, openMax: Int = .max, by caller: Caller, checkRoom: @escaping @Sendable (SpokenFor) throws -> Void
     ) async throws -> UploadRecord {
         try await store.transaction(by: caller) { transaction in
             let id = TimeOrderedID.make(at: transaction.now)
+            try Self.checkOpen(transaction.db, caller, max: openMax)
             if let size { try checkRoom(try Self.spokenFor(transaction.db).adding(store: size, share: 0)) }
             try transaction.db.execute(
                 """
@@ -140,8 +143,19 @@ extension FilesStore {
         }
     }
 
+    /// - Throws: ``FileError/tooManyUploads(max:)`` where the principal's uploads that lack bytes are as many as it may have.
+    private static func checkOpen(_ db: any SQLConnection, _ caller: Caller, max: Int) throws {
+        guard max < .max else { return }
+        let open = try db.value(
+            """
+            SELECT count(*) FROM fileUpload
+            WHERE principal = $1 AND endedAt IS NULL AND (size IS NULL OR receivedBytes < size)
+            """, [caller.principal ?? caller.actor], as: Int.self) ?? 0
+        guard open < max else { throw FileError.tooManyUploads(max: max) }
+    }
+
     /// The same upload, begun before by the same principal: the client goes on with it. Only where the hashes say that it is the same.
-    private static func begun(_ new: NewUpload, revision: Int, _ db: any SQLConnection, _ caller: Caller) throws -> UploadRecord? {
+    private static func begun(_ new: NewUpload, revision: Int, path: String, _ db: any SQLConnection, _ caller: Caller) throws -> UploadRecord? {
         guard new.way == .parts, let hashes = new.chunkHashes, !hashes.isEmpty else { return nil }
         return try db.row(
             """
@@ -151,18 +165,25 @@ extension FilesStore {
             ORDER BY u.id LIMIT 1
             """,
             [
-                new.routing, revision, new.names.key, new.names.logicalPath, new.size, hashes.flatMap { $0 }, caller.principal ?? caller.actor,
+                new.routing, revision, new.names.key, path, new.size, hashes.flatMap { $0 }, caller.principal ?? caller.actor,
             ]
         ).map { try UploadRecord($0) }
     }
 
-    /// A new version is spelled as the first one was: Windows takes both for one name.
-    private static func spelling(_ db: any SQLConnection, _ new: NewUpload, _ revision: Int) throws -> String {
-        try db.value(
+    /// A new version is spelled as the first one was, and so is its place where it is the same: Windows takes both spellings for one, and a
+    /// Linux file system would keep two files, of which a share shows one.
+    private static func spelling(_ db: any SQLConnection, _ new: NewUpload, _ revision: Int) throws -> (name: String, path: String) {
+        let before = try db.rows(
             """
-            SELECT logicalName FROM routingFile WHERE routingId = $1 AND revision = $2 AND nameKey = $3 AND deletedAt IS NULL
-            ORDER BY id LIMIT 1
-            """, [new.routing, revision, new.names.key], as: String.self) ?? new.names.logicalName
+            SELECT logicalName, logicalPath FROM routingFile WHERE routingId = $1 AND revision = $2 AND nameKey = $3 AND deletedAt IS NULL
+            ORDER BY id LIMIT 100
+            """, [new.routing, revision, new.names.key]
+        ).map { (name: try $0.value("logicalName", as: String.self), path: try $0.value("logicalPath", as: String.self)) }
+        let place = LogicalPath.folded(new.names.logicalPath)
+        return (
+            before.first?.name ?? new.names.logicalName,
+            before.first { LogicalPath.folded($0.path) == place }?.path ?? new.names.logicalPath
+        )
     }
 
     package func upload(_ id: String) async throws -> UploadRecord {

@@ -11,6 +11,8 @@ package final class UploadService: Sendable {
         /// 20 GiB.
         package var bytesMax: Int64 = 20 << 30
         package var expiry: Duration = .seconds(7 * 24 * 3_600)
+        /// Uploads of one principal that lack bytes.
+        package var openMax = 1_000
         package var windowsRoots = [LogicalPath.rootDefault]
 
         package init() {}
@@ -57,7 +59,7 @@ package final class UploadService: Sendable {
             }
         }
         let room = room
-        let upload = try await store.create(new, expiry: limits.expiry, by: caller) { try room.check($0) }
+        let upload = try await store.create(new, expiry: limits.expiry, openMax: limits.openMax, by: caller) { try room.check($0) }
         if upload.sameAs == nil {
             let staging = staging
             _ = try await Blocking.run { try staging.make(upload.id, bytes: upload.size) }
@@ -71,7 +73,9 @@ package final class UploadService: Sendable {
     package func createPartial(size: Int64?, metadata: String, by caller: Caller) async throws -> UploadRecord {
         if let size, size > limits.bytesMax { throw FileError.tooLarge(bytes: size, max: limits.bytesMax) }
         let room = room
-        let upload = try await store.createPartial(size: size, metadata: metadata, expiry: limits.expiry, by: caller) { try room.check($0) }
+        let upload = try await store.createPartial(
+            size: size, metadata: metadata, expiry: limits.expiry, openMax: limits.openMax, by: caller
+        ) { try room.check($0) }
         let staging = staging
         _ = try await Blocking.run { try staging.make(upload.id, bytes: size) }
         return upload
@@ -379,40 +383,5 @@ package final class UploadService: Sendable {
         } catch {
             logger.error("audit.error", metadata: ["what": "expired uploads can't be removed", "error": "\(error)"])
         }
-    }
-}
-
-/// Writes what arrives in pieces of a size that is worth a call.
-struct PieceWriter: Sendable {
-    let file: StagedFile
-    /// Where the next byte that arrives will be.
-    private(set) var offset: Int64
-    private let end: Int64
-    private var piece: [UInt8] = []
-    private static let pieceBytes = 1 << 20
-
-    /// Up to here the file has it, if not the disk.
-    var written: Int64 { offset - Int64(piece.count) }
-
-    init(file: StagedFile, offset: Int64, end: Int64) {
-        self.file = file
-        self.offset = offset
-        self.end = end
-    }
-
-    mutating func take(_ bytes: [UInt8]) async throws {
-        guard offset + Int64(bytes.count) <= end else {
-            throw FileError.invalid(field: "body", problem: "has more bytes than the upload still needs (\(end - offset))")
-        }
-        piece += bytes
-        offset += Int64(bytes.count)
-        if piece.count >= Self.pieceBytes { try await flush() }
-    }
-
-    mutating func flush() async throws {
-        guard !piece.isEmpty else { return }
-        let (bytes, at, file) = (piece, written, file)
-        try await Blocking.run { try bytes.withUnsafeBytes { try file.write($0, at: at) } }
-        piece.removeAll(keepingCapacity: true)
     }
 }

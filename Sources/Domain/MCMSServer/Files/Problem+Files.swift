@@ -9,6 +9,9 @@ extension Problem {
         case .invalid(let field, _): self.init(.invalidField, text, action: "Correct it and send the request again.", field: field)
         case .tooLarge: self.init(.tooLarge, text, action: "Split the file, or ask the operator to raise `uploadMax`.", field: "size")
         case .noRoom: self.init(.noRoom, text, action: "Ask the operator for room on this disk, or try again when other uploads are done.")
+        case .tooManyUploads:
+            self.init(.tooMany, text, action: "Finish some of them, or give them up: DELETE /api/upload/ID. `uploadsOpenMax` in the description is the limit.")
+            headers[.retryAfter] = "60"
         case .offsetConflict(let offset):
             self.init(.conflict, text, action: "Ask with HEAD where to go on.")
             headers[TusHeader.uploadOffset] = "\(offset)"

@@ -192,6 +192,7 @@ extension ClusterConfiguration {
           uploadMax: 20 GiB
           keepFree: 1 GiB
           uploadExpiry: 7d
+          uploadsOpenMax: 1000
           garbageGrace: 1d
           retriesMax: 5
           # For this trial only: nobody looks for viruses. See docs/files.md for clamd and others.

@@ -193,6 +193,8 @@ package struct FilesConfiguration: Sendable, Equatable {
     package var keepFree = 1 << 30
     /// An upload that stands still for so long is given up.
     package var uploadExpiry = Duration.seconds(7 * 24 * 3_600)
+    /// Uploads of one principal that lack bytes.
+    package var uploadsOpenMax = 1_000
     /// A payload that nothing refers to is kept for so long.
     package var garbageGrace = Duration.seconds(24 * 3_600)
     /// A file whose bytes are not what came is looked at again so often.

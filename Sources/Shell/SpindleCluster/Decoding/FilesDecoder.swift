@@ -7,6 +7,7 @@ enum FilesDecoder {
         files.uploadMax = reader.optional("uploadMax", .bytes(sizes)) ?? files.uploadMax
         files.keepFree = reader.optional("keepFree", .bytes(sizes)) ?? files.keepFree
         files.uploadExpiry = reader.optional("uploadExpiry", .duration(.seconds(60)...Units.durationMax)) ?? files.uploadExpiry
+        files.uploadsOpenMax = reader.optional("uploadsOpenMax", .number(1...1_000_000)) ?? files.uploadsOpenMax
         files.garbageGrace = reader.optional("garbageGrace", .duration(.seconds(1)...Units.durationMax)) ?? files.garbageGrace
         files.retriesMax = reader.optional("retriesMax", .number(0...1_000)) ?? files.retriesMax
         switch reader.wordOrMapping("scanner", word: "none", shape: "scanner") {
