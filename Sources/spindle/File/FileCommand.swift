@@ -99,26 +99,12 @@ struct FileListCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Cluster") var web: WebOptions
 
-    private struct List: Decodable {
-        let items: [RemoteFile]
-        let nextCursor: String?
-    }
-
     func run() async throws {
         try await web.withClient { client in
             var rows: [[String]] = []
-            var cursor: String?
-            repeat {
-                var path = "/api/files?limit=500"
-                if let routing { path += "&routingId=\(routing.urlEncoded)" }
-                if let cursor { path += "&cursor=\(cursor)" }
-                let page: List
-                do { page = try await client.call(.GET, path) } catch { throw client.explain(error) }
-                for file in page.items {
-                    if json { try Output.json(RemoteFileView(file)) } else { rows.append(Self.row(file)) }
-                }
-                cursor = page.nextCursor
-            } while cursor != nil
+            try await client.eachFile(of: routing, patience: .zero) { file in
+                if json { try Output.json(RemoteFileView(file)) } else { rows.append(Self.row(file)) }
+            }
             if !json { Output.table(["ID", "STATUS", "BYTES", "NAME", "REASON"], rows) }
         }
     }

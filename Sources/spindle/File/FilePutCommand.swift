@@ -11,7 +11,8 @@ struct FilePutCommand: AsyncParsableCommand {
         commandName: "put", abstract: "Upload files and folders to a routing, and wait until they are stored.",
         discussion: """
             The file is hashed first, so that nothing is sent that the store has already; then only what is missing is sent, in parts of
-            10 MiB, several at once. Interrupted, run the same command again: it goes on where it stopped.
+            10 MiB, several at once. Interrupted, run the same command again: it goes on where it stopped. Of a folder, what is stored
+            already is not sent again.
 
             Example:
               spindle file put part.nc --routing 01a2…
@@ -49,7 +50,12 @@ struct FilePutCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...64).contains(parallel) else { throw ValidationError("--parallel is from 1 to 64.") }
-        if resumeToken != nil, paths.count > 1 { throw ValidationError("--resume-token goes with one file.") }
+        if resumeToken != nil, paths.count > 1 || Self.isFolder(paths[0]) { throw ValidationError("--resume-token goes with one file.") }
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 
     private struct Line: Encodable {
@@ -65,25 +71,40 @@ struct FilePutCommand: AsyncParsableCommand {
     func run() async throws {
         let sources = try UploadSource.find(paths)
         try await web.withClient { client in
-            var failed = 0
-            for source in sources {
-                let uploader = Uploader(
-                    client: client, routing: routing, revision: revision, parallel: parallel, patience: patience.duration,
-                    bar: json ? nil : ProgressBar(source.name))
-                let file: RemoteFile
-                do {
-                    file = try await uploader.put(source, as: target(of: source, isOnly: sources.count == 1), resumeToken: resumeToken, waits: !noWait)
-                } catch let error as CommandFailure where sources.count > 1 {
-                    // The others need not suffer.
-                    failed += 1
-                    Output.error("Error: \(source.name): \(error)")
-                    continue
-                }
-                try show(file, source)
-                if !noWait, file.status != "committed" { failed += 1 }
+            if sources.count == 1 {
+                let bar = json ? nil : ProgressBar(sources[0].name)
+                let file = try await uploader(client, bar).put(sources[0], as: target(of: sources[0], isOnly: true), resumeToken: resumeToken, waits: !noWait)
+                try show(SentFile(file), sources[0])
+                if !noWait, file.status != "committed" { throw ExitCode.failure }
+            } else {
+                try await putAll(sources, client)
             }
-            if failed > 0 { throw ExitCode.failure }
         }
+    }
+
+    private func uploader(_ client: WebClient, _ bar: ProgressBar?) -> Uploader {
+        Uploader(client: client, routing: routing, revision: revision, parallel: parallel, patience: patience.duration, bar: bar)
+    }
+
+    /// Exits with 1 where one of them was not stored; the others need not suffer.
+    private func putAll(_ sources: [UploadSource], _ client: WebClient) async throws {
+        var failed = 0
+        let batch = UploadBatch(
+            uploader: uploader(client, nil), stored: try await StoredFiles(of: routing, revision: revision, client: client, patience: patience.duration),
+            waits: !noWait, bar: json ? nil : ProgressBar(paths.count == 1 ? paths[0] : "upload"))
+        try await batch.run(sources, as: { target(of: $0, isOnly: false) }) { outcome in
+            switch outcome.result {
+            case .success(let file):
+                try show(file, outcome.source)
+                if !noWait, file.status != "committed" { failed += 1 }
+            case .failure(let failure):
+                failed += 1
+                Output.error("Error: \(outcome.source.name): \(failure)")
+            }
+        }
+        guard failed > 0 else { return }
+        Output.error("\(failed) of \(sources.count) files were not stored. Run the same command again: it sends only these.")
+        throw ExitCode.failure
     }
 
     private func target(of source: UploadSource, isOnly: Bool) -> String? {
@@ -91,13 +112,12 @@ struct FilePutCommand: AsyncParsableCommand {
         return isOnly && !source.isInFolder ? logicalPath : logicalPath + "/" + source.name
     }
 
-    private func show(_ file: RemoteFile, _ source: UploadSource) throws {
+    private func show(_ file: SentFile, _ source: UploadSource) throws {
         if json {
             return try Output.json(
-                Line(
-                    id: file.id, name: file.logicalName, size: source.bytes, sha256: file.sha256, md5: file.md5, status: file.status, reason: file.reason))
+                Line(id: file.id, name: file.name, size: source.bytes, sha256: file.sha256, md5: file.md5, status: file.status, reason: file.reason))
         }
-        Output.line("\(file.id)  \(file.sha256 ?? "-")  \(file.status)  \(file.logicalName)" + (file.reason.map { "  (\($0))" } ?? ""))
+        Output.line("\(file.id)  \(file.sha256 ?? "-")  \(file.status)  \(file.name)" + (file.reason.map { "  (\($0))" } ?? ""))
     }
 }
 

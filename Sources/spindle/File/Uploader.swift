@@ -32,6 +32,8 @@ struct Uploader: Sendable {
     let parallel: Int
     let patience: Duration
     let bar: ProgressBar?
+    /// Called when all parts but the last are on the server's disk; for demonstrations.
+    var beforeLastPart: (@Sendable (Upload) async throws -> Void)?
 
     func put(_ source: UploadSource, as target: String?, resumeToken: String?, waits: Bool) async throws -> RemoteFile {
         let file = try LocalFile(path: source.path)
@@ -53,7 +55,11 @@ struct Uploader: Sendable {
             let missing = lacking.missing.flatMap { Array($0[0]...$0[1]) }
             let grid = ChunkGrid(bytes: source.bytes)
             bar?.begin("sending", bytes: missing.reduce(0) { $0 + grid.bytes(of: $1) })
-            try await send(missing, of: file, grid, hashes, upload)
+            if let beforeLastPart {
+                try await send(missing.dropLast(), of: file, grid, hashes, upload)
+                try await beforeLastPart(upload)
+            }
+            try await send(beforeLastPart == nil ? missing : missing.suffix(1), of: file, grid, hashes, upload)
             bar?.begin("storing", bytes: 0)
             switch try await wait(for: upload.id, untilFinal: waits) {
             case .ended(let file): return file
@@ -61,6 +67,15 @@ struct Uploader: Sendable {
             case .lacks(let again): lacking = again
             }
         }
+    }
+
+    /// Sends what the server lacks of an upload. Returns the parts' numbers.
+    func sendAgain(_ id: String, _ source: UploadSource) async throws -> [Int] {
+        let file = try LocalFile(path: source.path)
+        let upload: Upload = try await client.persistently(patience: patience) { try await client.call(.GET, "/api/upload/\(id)") }
+        let missing = upload.missing.flatMap { Array($0[0]...$0[1]) }
+        try await send(missing, of: file, ChunkGrid(bytes: source.bytes), try await hashes(of: file, bytes: source.bytes), upload)
+        return missing
     }
 
     private enum Waiting {

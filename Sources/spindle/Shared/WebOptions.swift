@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOSSL
 import SpindleCluster
+import Synchronization
 
 /// What every command that talks to the web server takes.
 struct WebOptions: ParsableArguments {
@@ -31,16 +32,17 @@ struct WebOptions: ParsableArguments {
         }
     }
 
-    private var directory: DataDirectory { DataDirectory(option: data) }
+    var directory: DataDirectory { DataDirectory(option: data) }
 
     /// Runs `body` with a client, and closes it.
     func withClient<Value>(_ body: (WebClient) async throws -> Value) async throws -> Value {
-        let token = try directory.token(of: principal)
+        let (directory, principal) = (directory, principal)
+        let login = try WebLogin { try directory.token(of: principal) }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         configuration.timeout = .init(connect: .seconds(5), read: .seconds(120))
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         let result: Result<Value, any Error>
-        do { result = .success(try await body(WebClient(client: client, base: base, token: token))) } catch { result = .failure(error) }
+        do { result = .success(try await body(WebClient(client: client, base: base, login: login))) } catch { result = .failure(error) }
         try? await client.shutdown()
         return try result.get()
     }
@@ -56,6 +58,26 @@ struct WebOptions: ParsableArguments {
         var configuration = NIOSSL.TLSConfiguration.makeClientConfiguration()
         if let ca = ca ?? (FileManager.default.fileExists(atPath: own) ? own : nil) { configuration.trustRoots = .file(ca) }
         return configuration
+    }
+}
+
+/// A token, and where it is read again: an operator may change it while an upload of hours is under way.
+final class WebLogin: Sendable {
+    private let read: @Sendable () throws -> String
+    private let current: Mutex<String>
+
+    init(_ read: @escaping @Sendable () throws -> String) throws {
+        self.read = read
+        current = Mutex(try read())
+    }
+
+    var token: String { current.withLock { $0 } }
+
+    /// Returns whether there is another token than the one that was refused.
+    func renew(refused: String) -> Bool {
+        guard let fresh = try? read() else { return false }
+        current.withLock { $0 = fresh }
+        return fresh != refused
     }
 }
 
@@ -82,7 +104,9 @@ struct WebClient: Sendable {
     let client: HTTPClient
     /// `http://HOST:PORT`
     let base: String
-    let token: String
+    let login: WebLogin
+
+    var token: String { login.token }
 
     func request(_ method: HTTPMethod, _ path: String) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: base + path)
@@ -93,7 +117,13 @@ struct WebClient: Sendable {
 
     /// - Throws: ``Refusal``, or what the connection throws.
     func send(_ request: HTTPClientRequest, timeout: TimeAmount = .minutes(10)) async throws -> HTTPClientResponse {
-        let response = try await client.execute(request, timeout: timeout)
+        let used = token
+        var response = try await client.execute(request, timeout: timeout)
+        if response.status == .unauthorized, login.renew(refused: used) {
+            var request = request
+            request.headers.replaceOrAdd(name: "authorization", value: "Bearer \(token)")
+            response = try await client.execute(request, timeout: timeout)
+        }
         guard !(200..<300).contains(response.status.code) else { return response }
         let data = Data(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
         let problem = try? JSONDecoder().decode(Problem.self, from: data)
@@ -128,6 +158,17 @@ struct WebClient: Sendable {
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(5))
             }
+        }
+    }
+
+    /// - Throws: ``CommandFailure`` where nobody answers; a refusal is an answer.
+    func checkAnswers() async throws {
+        do {
+            _ = try await send(request(.GET, "/readyz"), timeout: .seconds(30)).body.collect(upTo: Self.answerBytesMax)
+        } catch is Refusal {
+            return
+        } catch {
+            throw explain(error)
         }
     }
 
