@@ -183,6 +183,7 @@ class Problem extends Error {
   constructor(status, document) {
     super(document?.detail ?? document?.title ?? text("unreachable"));
     this.status = status;
+    this.correlationID = document?.correlationId ?? null;
   }
 }
 

@@ -2,6 +2,9 @@
 // The files of a routing: sends them by parts (protocol/upload.md), goes on after a break, and shows how each one stands.
 
 const PARTS_AT_ONCE = 3; // of the six connections that a browser opens to one server; two of them are event streams
+// Refusals after which the same request may succeed: bytes that were damaged on their way, a login that has ended, too many at once.
+const PASSING_REFUSALS = new Set([408, 409, 422, 423, 429, 460]);
+const RESUME_PAUSE = 10000; // after a failure without an answer: until somebody answers again
 const RETRY_PAUSES = [500, 1000, 2000, 4000, 8000];
 const FILE_TONES = {uploading: "run", staged: "wait", scanning: "wait", ingesting: "run", committed: "ok", quarantined: "bad", invalid: "bad"};
 
@@ -10,7 +13,7 @@ const files = {routing: null, known: new Map(), uploads: new Map(), open: new Se
 // One file on its way. It lives as long as the page; after a reload the same file, chosen again, goes on where it stopped.
 class Upload {
   constructor(file, id) {
-    Object.assign(this, {file, id, missing: [], sent: 0, inFlight: new Map(), paused: false, error: null, began: 0});
+    Object.assign(this, {file, id, missing: [], sent: 0, inFlight: new Map(), paused: false, error: null, failure: null, began: 0});
   }
 
   get bytesSent() { return this.sent + [...this.inFlight.values()].reduce((sum, part) => sum + part.loaded, 0); }
@@ -18,7 +21,7 @@ class Upload {
 
   async start() {
     this.paused = false;
-    this.error = null;
+    this.error = this.failure = null;
     try {
       const view = await call("GET", `/api/upload/${encodeURIComponent(this.id)}`);
       if (view.size !== this.file.size) throw new Problem(0, {detail: text("anotherFile", this.file.name)});
@@ -27,6 +30,7 @@ class Upload {
       this.sent = view.receivedBytes;
       this.began = performance.now();
       this.sentBefore = this.sent;
+      this.isTold = false;
     } catch (problem) {
       // All of it is here, and its upload is over.
       if (problem.status === 404) return refreshFile(this.id);
@@ -62,8 +66,11 @@ class Upload {
         this.sent += piece.size;
         return;
       } catch (problem) {
-        const isFinal = this.paused || attempt >= RETRY_PAUSES.length || (problem.status >= 400 && problem.status < 500 && problem.status !== 423);
-        if (isFinal) throw problem;
+        const isFinal = this.paused || attempt >= RETRY_PAUSES.length || (problem.status >= 400 && problem.status < 500 && !PASSING_REFUSALS.has(problem.status));
+        if (isFinal) {
+          problem.part ??= index;
+          throw problem;
+        }
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSES[attempt]));
       }
     }
@@ -97,9 +104,17 @@ class Upload {
 
   fail(problem) {
     this.error = problem.message;
+    this.failure = problem;
     for (const {request} of [...this.inFlight.values()]) request.abort();
-    toast(text("uploadFailed", this.file.name), problem.message, "bad");
+    if (!this.isTold) toast(text("uploadFailed", this.file.name), problem.message, "bad");
+    this.isTold = problem.status === 0;
+    if (problem.status === 0) setTimeout(() => this.resume(problem), RESUME_PAUSE);
     renderFiles();
+  }
+
+  // Goes on after a failure without an answer, unless something else has become of it.
+  resume(problem = this.failure) {
+    if (problem?.status === 0 && this.failure === problem && files.uploads.get(this.id) === this) this.start();
   }
 
   get timeLeft() {
@@ -240,9 +255,15 @@ function fileDetails(one, upload) {
     ["detail.parts", one.status === "uploading" ? `${parts - missing} / ${parts}` : String(parts)], ["detail.path", one.logicalPath],
     ["detail.uploader", one.uploader], ["SHA-256", one.sha256], ["MD5", one.md5],
     ["detail.scan", one.verdict ? [text("scan." + one.verdict.outcome), one.verdict.detail].filter(Boolean).join(": ") : null],
-    ["detail.correlation", one.correlationId],
+    ["detail.correlation", one.correlationId], ["detail.failure", upload?.failure ? failureText(upload.failure) : null],
   ].filter(([, value]) => value);
   return make("dl", {className: "details"}, ...rows.flatMap(([key, value]) => [make("dt", {}, text(key)), make("dd", {}, value)]));
+}
+
+// Which part, which HTTP status, and what the server's log has of it.
+function failureText(problem) {
+  return [problem.part == null ? null : text("failedPart", problem.part + 1), problem.status ? `HTTP ${problem.status}` : text("noAnswer"),
+    problem.message, problem.correlationID].filter(Boolean).join(" · ");
 }
 
 async function fileChange(one, work) {
@@ -268,3 +289,5 @@ drop.ondrop = (event) => { event.preventDefault(); delete drop.dataset.over; add
 // A file that is dropped beside the field would replace the page.
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
 addEventListener("beforeunload", (event) => { if ([...files.uploads.values()].some((one) => !one.paused && !one.error)) event.preventDefault(); });
+// The network is there again: what failed without an answer goes on.
+addEventListener("online", () => { for (const one of files.uploads.values()) one.resume(); });
