@@ -62,6 +62,10 @@ soak() {
         soak_one $file StandstillTests SPINDLE_LONG_OUTAGE_SECONDS=17
         soak_one $file 'FullDiskTests|ReadOnlyDiskTests'
         soak_one $file 'FileFlowTests/theWebServerIsKilled' SPINDLE_UPLOAD_KILLS=200
+        soak_one $file 'FileClientTests/tuspy' SPINDLE_TUSPY_KILLS=200
+        soak_one $file 'FileClientTests/curlResumes' SPINDLE_DOWNLOAD_KILLS=200
+        soak_one $file 'FilePowerLossTests/whatAnOffset' SPINDLE_UPLOAD_POWER_CUTS=60
+        soak_one $file 'FileSizeTests/aFolder' SPINDLE_SMALL_FILES=5000
         soak_one $file LargeScanTests SPINDLE_LARGE_SCANS=1
         soak_simulation $file 200
     done

@@ -81,4 +81,60 @@ import Testing
         try await browser.close()
         try await roles.stop()
     }
+
+    /// What goes wrong on the way is said where the file is, and goes on: by itself where that may help, else by a button.
+    @Test func anUploadThatFailsSaysWhyAndGoesOn() async throws {
+        guard WebDriver.isInstalled else {
+            print("skipped: there is no \(WebDriver.driver); `apt-get install chromium chromium-driver`")
+            return
+        }
+        let roles = try RunningRoles()
+        try await roles.startAll(["broker", "bridge", "files"])
+        _ = try await FileTools.routing(roles)
+        let (port, fault) = (try FreePorts.base(), roles.directory.path + "/fault")
+        let relay = try ForeignProcess.python(FileRelay.python, ["\(port)", "\(roles.base + 2)", try roles.token("web"), fault])
+        defer { relay.kill() }
+        try await roles.waitUntil("the relay answers") { try await Curl.send("GET", "http://127.0.0.1:\(port)/healthz").status == 200 }
+        let browser = try await WebDriver()
+        try await browser.open("http://127.0.0.1:\(port)/")
+        try await roles.waitUntil("files can be chosen") { try await browser.evaluate("!document.getElementById('files-drop').hidden") == "true" }
+        func item(_ name: String) -> String { "[...document.querySelectorAll('#files-list > li')].find((one) => one.innerText.includes('\(name)'))" }
+        @Sendable func text(_ name: String) async throws -> String {
+            try await browser.evaluate("[...document.querySelectorAll('#files-list > li')].find((one) => one.innerText.includes('\(name)'))?.innerText ?? ''")
+        }
+        func choose(_ name: String) async throws {
+            try FileTools.write(10 << 20 | 5, to: "\(roles.directory.path)/\(name)")
+            try await browser.choose("\(roles.directory.path)/\(name)", in: "#files-input")
+        }
+        // Passing: the page tries again by itself.
+        for status in ["503", "460"] {
+            try status.write(toFile: fault, atomically: true, encoding: .utf8)
+            try await choose("by-itself-\(status)")
+            try await roles.waitUntil("\(status): it is under way") { try await text("by-itself-\(status)").contains("Pause") }
+            try FileManager.default.removeItem(atPath: fault)
+            try await roles.waitUntil("\(status): it is stored") { try await text("by-itself-\(status)").contains("Stored") }
+        }
+        // Lasting: it says which part, which status, which correlation id, and a button goes on.
+        try "413".write(toFile: fault, atomically: true, encoding: .utf8)
+        try await choose("by-hand")
+        try await roles.waitUntil("there is a button") { try await text("by-hand").contains("Retry") }
+        #expect(try await browser.evaluate("document.body.innerText").contains("Uploading by-hand failed"), "a toast says it")
+        _ = try await browser.evaluate("\(item("by-hand")).querySelector('[data-action=details]').click()")
+        let details = try await text("by-hand")
+        #expect(details.contains("HTTP 413") && details.contains("fault-1") && details.contains("part 1") || details.contains("part 2"), "\(details)")
+        try FileManager.default.removeItem(atPath: fault)
+        _ = try await browser.evaluate("\(item("by-hand")).querySelector('[data-action=retry]').click()")
+        try await roles.waitUntil("it goes on") { try await text("by-hand").contains("Stored") }
+        // Away: it fails when the page has tried often enough, and goes on when the network is there again.
+        try "503".write(toFile: fault, atomically: true, encoding: .utf8)
+        try await choose("offline")
+        try await roles.waitUntil("it is under way") { try await text("offline").contains("Pause") }
+        try await browser.setOffline(true)
+        try FileManager.default.removeItem(atPath: fault)
+        try await roles.waitUntil("it has failed") { try await text("offline").contains("Retry") }
+        try await browser.setOffline(false)
+        try await roles.waitUntil("it goes on by itself") { try await text("offline").contains("Stored") }
+        try await browser.close()
+        try await roles.stop()
+    }
 }

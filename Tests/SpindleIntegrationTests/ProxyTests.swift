@@ -142,4 +142,15 @@ import Testing
         }
         try await roles.stop()
     }
+
+    /// A part of 10 MiB is more than nginx takes by itself.
+    @Test(.enabled(if: Nginx.isInstalled, needsNginx)) func filesGoThroughNginxByPartsAndTusAndComeBackInRanges() async throws {
+        let roles = try RunningRoles()
+        try await roles.startAll(FileTools.roles)
+        let proxy = try Nginx(at: try FreePorts.base(), before: roles.base + 2)
+        try await waitUntilItAnswers(proxy, roles)
+        let login = try FileTools.login(roles)
+        try await FileRelay.sendAndFetch(roles, proxy.url, proxy.options + login, name: "nginx")
+        try await roles.stop()
+    }
 }

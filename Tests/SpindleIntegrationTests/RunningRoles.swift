@@ -51,10 +51,12 @@ actor RunningRoles {
         try await waitUntil("the web server is ready") { try await self.http("GET", "/readyz").status == 200 }
     }
 
-    /// `name`: of a second process of the role.
-    func start(_ role: String, as name: String? = nil, environment: [String: String] = [:]) throws {
-        processes[name ?? role] = try SpindleProcess(try #require(commands[role]), environment: environment)
+    /// `name`: of a second process of the role. `prefix`: a command that runs the role in its own place.
+    func start(_ role: String, as name: String? = nil, environment: [String: String] = [:], prefix: [String] = []) throws {
+        processes[name ?? role] = try SpindleProcess(try #require(commands[role]), environment: environment, prefix: prefix)
     }
+
+    func identifier(of name: String) throws -> Int32 { try #require(processes[name]).identifier }
 
     /// Waits for a process to end by itself. Its exit code, or 128 and the number of the signal that ended it.
     func end(of name: String) async throws -> Int32 {

@@ -50,6 +50,12 @@ final class WebDriver: Sendable {
         return value as? String ?? ""
     }
 
+    /// The switch of the developer tools.
+    func setOffline(_ isOffline: Bool) async throws {
+        let conditions: [String: Any] = ["offline": isOffline, "latency": 0, "download_throughput": -1, "upload_throughput": -1]
+        _ = try await Self.post("\(base)/session/\(session)/chromium/network_conditions", ["network_conditions": conditions])
+    }
+
     /// Chooses a file of this machine in the page's field, as a person does in the dialog.
     func choose(_ path: String, in selector: String) async throws {
         let element = try await Self.post("\(base)/session/\(session)/element", ["using": "css selector", "value": selector])
