@@ -57,6 +57,21 @@ package struct FileIngestHandler: Sendable {
 
     /// - Parameter message: the id of the message that brought the command: what it claimed, it finds again when it is redelivered.
     package func handle(_ command: FileIngestCommand, message: String = "", attempt: Int) async throws -> FileIngestOutcome {
+        do {
+            return try await ingest(command, message: message, attempt: attempt)
+        } catch let error as StoreFolderError where error.isFull {
+            // No fault of the file: attempts that count would end with asking for it again, and a full disk would not take it then either.
+            let reason = "the store's disk is full: \(error)"
+            try await files.note(command.uploadSessionId, reason: reason)
+            return .postpone(reason: reason)
+        } catch {
+            // Whoever waits for the file sees why. The first failure is the one that matters.
+            try? await files.note(command.uploadSessionId, reason: "it is tried again: \(error)")
+            throw error
+        }
+    }
+
+    private func ingest(_ command: FileIngestCommand, message: String, attempt: Int) async throws -> FileIngestOutcome {
         let (file, upload): (RoutingFile, UploadRecord)
         switch try await files.start(command) {
         case .settled(let why):

@@ -53,6 +53,14 @@ extension FilesStore {
         }
     }
 
+    /// Says what a file that is under way waits for; its status stays.
+    func note(_ id: String, reason: String) async throws {
+        try await change(id) { transaction, file in
+            guard [.staged, .scanning, .ingesting].contains(file.status), file.reason != reason else { return }
+            try Self.move(transaction, &file, to: file.status, reason: reason)
+        }
+    }
+
     func record(_ verdict: ScanVerdict, of id: String) async throws {
         try await change(id, by: "scanner") { transaction, file in
             file.verdict = verdict
