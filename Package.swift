@@ -120,9 +120,10 @@ let package = Package(
         library("Outbox", in: .domain, ["SpindleClient", "SQLStore", .logging, .lifecycle]),
         library("Digests", in: .domain, ["CLibcrypto"]),
         library("ContentStore", in: .domain, ["CBeneath", "Digests"]),
+        library("S3", in: .domain, ["CCRC32C", "Digests", .httpClient, .nioCore, .nioHTTP1, .nioSSL, .crypto]),
         library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "Digests", "SQLStore", .logging]),
         library("MCMSFiles", in: .domain, [
-            "SpindleText", "SpindleWorker", "Digests", "ContentStore", "SQLStore", "MCMS", .nioCore, .nioHTTP1, .httpClient, .logging, .lifecycle,
+            "SpindleText", "SpindleWorker", "Digests", "ContentStore", "S3", "SQLStore", "MCMS", .nioCore, .nioHTTP1, .httpClient, .logging, .lifecycle,
         ]),
         library("MCMSServer", in: .domain, ["MCMS", "MCMSFiles", "ContentStore", "Digests", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
 
@@ -169,6 +170,9 @@ let package = Package(
         // Programs and modules from the Python Package Index that tests call.
         .target(name: "PythonTools", path: "Tests/PythonTools", swiftSettings: settings + spans),
 
+        // A real object store, and a proxy that lies about it.
+        .target(name: "ObjectStoreRig", dependencies: ["PythonTools"], path: "Tests/ObjectStoreRig", swiftSettings: settings + spans),
+
         // Fast tests first.
         tests("HouseStyleTests", []),
         tests("SpindleWireTests", ["SpindleWire", "WireDecoders", "CCRC32C"]),
@@ -202,8 +206,9 @@ let package = Package(
             "ContentStore", "DataFixtures", "Digests", "MCMS", "MCMSFiles", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
             "SQLStore", .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
-        tests("MCMSFilesTests", ["PythonTools", "MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .logging, .nioCore]),
-        tests("SpindleIntegrationTests", ["DataFixtures", "PythonTools", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
+        tests("S3Tests", ["ObjectStoreRig", "S3", "Digests", .nioCore]),
+        tests("MCMSFilesTests", ["ObjectStoreRig", "PythonTools", "S3", "MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .nioCore, .logging]),
+        tests("SpindleIntegrationTests", ["DataFixtures", "ObjectStoreRig", "PythonTools", "SpindleClient", "SpindleCluster", "SpindleDisk", .nioPosix, .httpClient]),
     ]
 )
 
