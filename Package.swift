@@ -137,7 +137,7 @@ let package = Package(
             dependencies: [
                 "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
                 "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "StoreSimulator", "SpindleText", "SpindleWire",
-                "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "CMalloc",
+                "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "S3", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],

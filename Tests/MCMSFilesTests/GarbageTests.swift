@@ -78,9 +78,9 @@ import Testing
         let now = Int64(Date().timeIntervalSince1970 * 1_000)
         #expect(try await collector(test, grace: 3_600_000).collectAll(isDry: false, now: now).strays == [])
         #expect(try await collector(test, grace: 3_600_000).collectAll(isDry: true, now: now + 7_200_000).strays == [address.hash])
-        #expect(try await test.payloads.bytes(of: address) == 1)
+        #expect(try await test.payloads.facts(of: address)?.bytes == 1)
         #expect(try await collector(test, grace: 3_600_000).collectAll(isDry: false, now: now + 7_200_000).strays == [address.hash])
-        #expect(try await test.payloads.bytes(of: address) == nil)
+        #expect(try await test.payloads.facts(of: address) == nil)
     }
 
     /// The last reference goes while the same bytes come in: what is referred to is there.

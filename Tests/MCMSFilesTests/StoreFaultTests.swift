@@ -20,11 +20,11 @@ import Testing
             return try await store.put(upload: upload, as: address, bytes: bytes)
         }
 
-        func bytes(of address: ContentAddress) async throws -> Int64? { try await store.bytes(of: address) }
+        func facts(of address: ContentAddress) async throws -> PayloadFacts? { try await store.facts(of: address) }
         func verify(_ address: ContentAddress) async throws -> Bool { try await store.verify(address) }
         func remove(_ address: ContentAddress) async throws { try await store.remove(address) }
         func all() async throws -> [ContentAddress] { try await store.all() }
-        func open(_ address: ContentAddress) async throws -> StagedFile? { try await store.open(address) }
+        func open(_ address: ContentAddress) async throws -> (any PayloadBytes)? { try await store.open(address) }
     }
 
     @Test func aFullDiskIsWaitedForHoweverOften() async throws {

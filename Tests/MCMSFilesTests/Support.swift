@@ -48,14 +48,14 @@ struct TestFiles: Sendable {
         var limits = UploadService.Limits()
         change(&limits)
         uploads = UploadService(
-            store: store, folder: folder, room: DiskRoom(store: folder.path, share: share.path, reserve: reserve), limits: limits, logger: quiet)
+            store: store, folder: folder, payloads: payloads, room: DiskRoom(store: folder.path, share: share.path, reserve: reserve), limits: limits, logger: quiet)
     }
 
     func remove() { try? FileManager.default.removeItem(at: root) }
 
     /// The same store, as another process that starts has it.
     func anotherService() -> UploadService {
-        UploadService(store: store, folder: folder, room: DiskRoom(store: folder.path, share: share.path, reserve: 0), logger: quiet)
+        UploadService(store: store, folder: folder, payloads: payloads, room: DiskRoom(store: folder.path, share: share.path, reserve: 0), logger: quiet)
     }
 
     func routing() async throws -> String { try await mcms.createRouting(name: "브래킷", by: caller).id }
@@ -68,12 +68,14 @@ struct TestFiles: Sendable {
     }
 
     func handler(
-        _ scan: ScanPolicy = .off, retriesMax: Int = 2, payloads: (any PayloadStore)? = nil, alertAfter: Int64 = 600_000
+        _ scan: ScanPolicy = .off, retriesMax: Int = 2, payloads: (any PayloadStore)? = nil, alertAfter: Int64 = 600_000,
+        storeAlertAfter: Int64 = 600_000
     ) -> FileIngestHandler {
         var configuration = FileIngestHandler.Configuration()
         configuration.retriesMax = retriesMax
         configuration.scanAttemptsMax = 2
         configuration.scannerAlertAfterMilliseconds = alertAfter
+        configuration.storeAlertAfterMilliseconds = storeAlertAfter
         return FileIngestHandler(
             files: store, folder: folder, payloads: payloads ?? self.payloads, scan: scan, share: SharePublisher(root: share.path),
             configuration: configuration)
@@ -192,7 +194,7 @@ final class FakeScanner: FileScanner {
 
     func probe() async throws(ScanError) -> String? { try probed.withLock { $0 }.get() }
 
-    func scan(_ file: StagedFile, bytes: Int64) async throws(ScanError) -> ScanFinding {
+    func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding {
         asked.withLock { $0 += 1 }
         return try answer.withLock { $0 }.get()
     }

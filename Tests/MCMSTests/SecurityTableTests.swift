@@ -91,7 +91,7 @@ import Testing
                 directory: test.folder.path, roles: WebRole.allCases.map { .init(principal: "cell-\($0.rawValue)", role: $0) })
             let files = FilesStore(test.store)
             let folder = try DiskFolder(path: test.folder.appendingPathComponent("files").path)
-            let uploads = UploadService(store: files, folder: folder, room: DiskRoom(store: folder.path, share: folder.path, reserve: 0), logger: quiet)
+            let uploads = UploadService(store: files, folder: folder, payloads: LocalPayloadStore(folder), room: DiskRoom(store: folder.path, share: folder.path, reserve: 0), logger: quiet)
             let services = FileServices(store: files, uploads: uploads, payloads: LocalPayloadStore(folder), scanning: "none")
             let server = try MCMSServer(store: test.store, files: services, authenticator: tokens, logger: quiet)
             let hub = EventHub(

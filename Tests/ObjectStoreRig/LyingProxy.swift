@@ -80,8 +80,9 @@ package final class LyingProxy: Sendable {
         switch lie {
         case .answer(let status, let more, let body):
             Self.body(client, rest, length) { _, _ in true }
-            let fields = more.map { "\($0.key): \($0.value)\r\n" }.joined()
-            client.write(Array("HTTP/1.1 \(status) X\r\n\(fields)Content-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n\(body)".utf8))
+            let length = ["Content-Length": "\(body.utf8.count)"]
+            let fields = length.merging(more) { $1 }.map { "\($0.key): \($0.value)\r\n" }.joined()
+            client.write(Array("HTTP/1.1 \(status) X\r\n\(fields)Connection: close\r\n\r\n\(body)".utf8))
         case .hangUp(let count):
             Self.body(client, rest, min(count, length)) { _, _ in true }
         case .silence:

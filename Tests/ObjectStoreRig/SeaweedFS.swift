@@ -16,16 +16,20 @@ package final class SeaweedFS: Sendable {
     private let process = Mutex<Process?>(nil)
 
     package var port: Int { ports[6] }
+    /// Where it was given a certificate.
+    package var secureEndpoint: String { "https://127.0.0.1:\(ports[8])" }
     package var endpoint: String { "http://127.0.0.1:\(port)" }
     /// As the description's `accessKeyFile:` names it.
     package var accessKeyFile: String { folder.appendingPathComponent("access-key").path }
 
     /// Starts it and makes a bucket.
-    /// - Parameter options: more of `weed server`, such as `-s3.domainName=s3.test`.
-    package init(bucket: String = "mcms-files", options: [String] = []) async throws {
+    /// - Parameters:
+    ///   - certificate: PEM files.
+    ///   - options: more of `weed server`, such as `-s3.domainName=s3.test`.
+    package init(bucket: String = "mcms-files", certificate: (chain: String, key: String)? = nil, options: [String] = []) async throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("weed-\(UUID().uuidString.prefix(8))")
         self.bucket = bucket
-        ports = try LoopbackSocket.freePorts(8)
+        ports = try LoopbackSocket.freePorts(9)
         try FileManager.default.createDirectory(at: folder.appendingPathComponent("data"), withIntermediateDirectories: true)
         try """
             {"identities": [{"name": "spindle", "credentials": [{"accessKey": "\(Self.accessKey)", "secretKey": "\(Self.secretKey)"}],
@@ -34,7 +38,8 @@ package final class SeaweedFS: Sendable {
         try "[default]\naws_access_key_id = \(Self.accessKey)\naws_secret_access_key = \(Self.secretKey)\n"
             .write(toFile: accessKeyFile, atomically: true, encoding: .utf8)
         chmod(accessKeyFile, 0o600)
-        try start(options)
+        let secure = certificate.map { ["-s3.port.https=\(ports[8])", "-s3.cert.file=\($0.chain)", "-s3.key.file=\($0.key)"] } ?? []
+        try start(options + secure)
         try await boto("client.create_bucket(Bucket=bucket)")
     }
 

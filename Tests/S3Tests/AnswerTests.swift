@@ -25,6 +25,31 @@ import Testing
         #expect(throws: XMLNode.Malformed.self) { try read(text) }
     }
 
+    /// Whatever a stranger sends is read, or refused; it stops nobody.
+    @Test func answersThatWereMutatedStopNothing() {
+        let texts = [
+            "<?xml version=\"1.0\"?><ListBucketResult xmlns='x'><Contents><Key>a&amp;b&#x41;</Key></Contents><!-- c --><IsTruncated>true</IsTruncated></ListBucketResult>",
+            "<Error><Code>SlowDown</Code><Message>a &lt; b</Message><Nested><A/><B c=\"d\"></B></Nested></Error>",
+        ].map { Array($0.utf8) }
+        var random = SystemRandomNumberGenerator()
+        let special = Array("<>&;/!?\"'-#x ".utf8)
+        var refused = 0
+        for round in 0..<20_000 {
+            var bytes = texts[round % texts.count]
+            for _ in 0...Int.random(in: 0..<4, using: &random) {
+                let at = Int.random(in: 0..<bytes.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0: bytes[at] = special[Int.random(in: 0..<special.count, using: &random)]
+                case 1: bytes[at] = UInt8.random(in: 0...255, using: &random)
+                case 2: bytes.remove(at: at)
+                default: bytes = Array(bytes[..<(at + 1)]) + bytes[at...]
+                }
+            }
+            if (try? XMLNode(bytes)) == nil { refused += 1 }
+        }
+        #expect((1_000..<20_000).contains(refused))
+    }
+
     @Test(arguments: [
         (403, "AccessDenied", S3Error.Kind.unfit, "rights"), (404, "NoSuchBucket", .unfit, "bucket:"), (404, "NoSuchKey", .notFound, ""),
         (404, "", .notFound, ""), (403, "", .unfit, "rights"), (403, "InvalidAccessKeyId", .unfit, "accessKeyFile"),

@@ -137,6 +137,28 @@ func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
         for error in [wrong, stranger, bucket, late] { #expect(error?.description.contains(SeaweedFS.secretKey) == false) }
     }
 
+    @Test func aServerIsTrustedByTheAuthorityThatIsNamed() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (chain, key) = (folder.path + "/cert.pem", folder.path + "/key.pem")
+        let openssl = Process()
+        openssl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        openssl.arguments =
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", chain, "-days", "2"]
+            + ["-subj", "/CN=s3.test", "-addext", "subjectAltName=DNS:s3.test,IP:127.0.0.1"]
+        openssl.standardError = FileHandle.nullDevice
+        try openssl.run()
+        openssl.waitUntilExit()
+        let store = try await SeaweedFS(certificate: (chain, key))
+        let trusting = client(store.secureEndpoint, store) { $0.caFile = chain }
+        _ = try await trusting.put("key", try S3Body([1, 2, 3]))
+        #expect(try await trusting.head("key")?.bytes == 3)
+        let strange = client(store.secureEndpoint, store) { $0.attemptsMax = 1 }
+        let error = await #expect(throws: S3Error.self) { try await strange.head("key") }
+        #expect(error?.kind == .unavailable && error?.description.contains("caFile") == true, "\(String(describing: error))")
+    }
+
     @Test func a200WhoseBodyIsAnErrorIsNone() async throws {
         let store = try await SeaweedFS()
         let error = "<?xml version=\"1.0\"?>\n   <Error><Code>InternalError</Code><Message>try again</Message></Error>"

@@ -217,6 +217,9 @@ struct APIRoutes {
         case let problem as Problem: return problem
         case let error as MCMSError: return Problem(error)
         case let error as FileError: return Problem(error)
+        case let error as PayloadStoreUnavailable:
+            logger.error("audit.error", metadata: ["what": "\(error)"])
+            return Problem(error)
         case let error as MalformedJSON: return Problem(error)
         default: break
         }

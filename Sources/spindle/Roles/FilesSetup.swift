@@ -13,6 +13,7 @@ struct FilesSetup {
     let files: FilesConfiguration
     let store: FilesStore
     let folder: DiskFolder
+    let payloads: any PayloadStore
 
     init(_ cluster: ClusterConfiguration, _ store: MCMSStore) throws {
         guard let files = cluster.files else {
@@ -26,9 +27,17 @@ struct FilesSetup {
         } catch {
             throw CommandFailure("the folder of files can't be used: \(error)", advice: "Correct `store:` under `files:` in the description.")
         }
+        if let bucket = files.objectStore {
+            payloads = try ObjectStoreSetup(cluster, bucket).payloads(StagingArea(folder))
+        } else {
+            payloads = LocalPayloadStore(folder)
+        }
     }
 
-    var payloads: any PayloadStore { LocalPayloadStore(folder) }
+    /// What looks after the store, where it needs that.
+    func upkeep(logger: Logger) -> [ObjectStoreUpkeep] {
+        (payloads as? S3PayloadStore).map { [ObjectStoreUpkeep($0, logger: logger)] } ?? []
+    }
 
     var room: DiskRoom { DiskRoom(store: folder.path, share: cluster.resolve(files.share), reserve: Int64(files.keepFree)) }
 
@@ -38,7 +47,7 @@ struct FilesSetup {
         limits.expiry = files.uploadExpiry
         limits.openMax = files.uploadsOpenMax
         limits.windowsRoots = files.windowsRoots
-        return UploadService(store: store, folder: folder, room: room, limits: limits, logger: logger)
+        return UploadService(store: store, folder: folder, payloads: payloads, room: room, limits: limits, logger: logger)
     }
 
     func services(logger: Logger) -> FileServices {
@@ -58,6 +67,7 @@ struct FilesSetup {
     func ingest(_ scanner: ProbedScanner?) throws -> FileIngestHandler {
         var configuration = FileIngestHandler.Configuration()
         configuration.retriesMax = files.retriesMax
+        if let bucket = files.objectStore { configuration.storeAlertAfterMilliseconds = Int64(bucket.alertAfter / .milliseconds(1)) }
         switch files.scanner {
         case nil, .off: break
         case .clamd(_, let retry), .http(_, let retry):

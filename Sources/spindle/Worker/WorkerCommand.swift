@@ -63,7 +63,8 @@ struct WorkerRunCommand: AsyncParsableCommand {
         let ingest = try setup.ingest(scanner)
         // Where no files are ingested, nobody waits for the scanner.
         let scans = groups.contains { !Set($0.queues).isDisjoint(with: [FileQueues.ingest, FileQueues.retry]) }
-        let probing: [any Service] = if scans, let scanner { [scanner] } else { [] }
+        var probing: [any Service] = []
+        if scans { probing = (scanner.map { [$0] } ?? []) + setup.upkeep(logger: process.logger) }
         FileTasks(ingest: ingest, garbage: setup.garbage, files: setup.store).register(with: worker)
         process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
         try await process.run([

@@ -45,9 +45,14 @@ import Testing
         .replacing("    listen: 127.0.0.1\n", with: "    listen: 127.0.0.1\n    allowPlaintext: false\n    tls: {certificate: w.pem, key: w.key}\n")
         .replacing("    signInVisitors: true\n", with: "    signInVisitors: false\n    origins: [https://a.example]\n")
         .replacing("  database: mcms/mcms.sqlite\n", with: "  database: mcms/mcms.sqlite\n  approval: anyone\n")
-        .replacing("  scanner: none\n", with: "  scanner: {\(clamd), attemptsMax: 3, alertAfter: 10m}\n")
+        .replacing("  scanner: none\n", with: "  scanner: {\(clamd), attemptsMax: 3, alertAfter: 10m}\n  s3: {\(bucket)}\n")
 
     private static let clamd = "clamd: {address: '127.0.0.1:3310', window: 1 GiB, overlap: 1 MiB, timeout: 2m}"
+
+    private static let bucket = """
+        endpoint: 'https://s3.example', bucket: mcms, accessKeyFile: s3.key, prefix: a, region: kr, addressing: path, caFile: s3.pem, \
+        multipartAbove: 1 GiB, partSize: 32 MiB, timeout: 20s, alertAfter: 7m
+        """
 
     /// A row for a key of the other kind of scanner.
     private static func http(_ key: String, _ value: String) -> Use {
@@ -59,6 +64,7 @@ import Testing
     private static let worker = "Worker/WorkerCommand.swift"
     private static let addin = "Addin/AddinCommand.swift"
     private static let files = "Roles/FilesSetup.swift"
+    private static let bucketSetup = "Roles/ObjectStoreSetup.swift"
     private static let link = "Roles/BrokerLink.swift"
     /// Below the folder of the executable's sources.
     private static let plan = "../Shell/SpindleCluster/Configuration/ClusterPlan.swift"
@@ -148,6 +154,17 @@ import Testing
         Use("clamd.timeout", "timeout: 2m", "timeout: 3m", reads: "clamd.timeout", in: files),
         http("url", ""), http("clean", "ok"), http("infected", "bad"), http("tokenFile", "t"), http("tokenHeader", "X-Key"), http("timeout", "1m"),
         http("bytesMax", "1 GiB"),
+        Use("s3.endpoint", "'https://s3.example'", "'http://s3.example:9000'", reads: "store.endpoint", in: bucketSetup),
+        Use("s3.bucket", "bucket: mcms", "bucket: other", reads: "store.bucket", in: bucketSetup),
+        Use("s3.accessKeyFile", "accessKeyFile: s3.key", "accessKeyFile: s3-2.key", reads: "cluster.resolve(store.accessKeyFile)", in: bucketSetup),
+        Use("s3.prefix", "prefix: a", "prefix: b", reads: "store.prefix", in: bucketSetup),
+        Use("s3.region", "region: kr", "region: us", reads: "store.region", in: bucketSetup),
+        Use("s3.addressing", "addressing: path", "addressing: virtualHost", reads: "store.addressing", in: bucketSetup),
+        Use("s3.caFile", "caFile: s3.pem", "caFile: other.pem", reads: "store.caFile", in: bucketSetup),
+        Use("s3.multipartAbove", "multipartAbove: 1 GiB", "multipartAbove: 2 GiB", reads: "store.multipartAbove", in: bucketSetup),
+        Use("s3.partSize", "partSize: 32 MiB", "partSize: 33 MiB", reads: "store.partSize", in: bucketSetup),
+        Use("s3.timeout", "timeout: 20s", "timeout: 21s", reads: "store.timeout", in: bucketSetup),
+        Use("s3.alertAfter", "alertAfter: 7m", "alertAfter: 8m", reads: "bucket.alertAfter", in: files),
         Use("web.name", "  - name: web\n    host", "  - name: page\n    host", reads: "process = RoleProcess(name: web.name", in: bridge),
         Use("web.host", "    host: local\n    principal: web\n", "    host: further\n    principal: web\n", reads: "host: web.host", in: bridge),
         Use("web.principal", "    principal: web\n    port", "    principal: admin\n    port", reads: "principal: web.principal", in: bridge),

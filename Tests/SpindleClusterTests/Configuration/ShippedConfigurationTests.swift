@@ -101,10 +101,10 @@ import Yams
         let definitions = try Self.schemaDefinitions()
         var shapes: [String: [String: Bool]] = [:]
         for file in Self.files {
-            // The shipped files leave out three shapes: a topic's own retention, quotas, and a scanner that is asked over HTTP.
+            // The shipped files leave out four shapes: a topic's own retention, quotas, a scanner that is asked over HTTP, and a bucket.
             let text = try Repository.text(file).replacing("- pattern: notification.alert", with: "- pattern: notification.alert\n    retention: {age: 30d}")
                 .replacing("    role: viewer", with: "    role: viewer\n    quotas: {waits: 100}")
-                .replacing("scanner: none", with: "scanner: {http: {url: http://127.0.0.1:8080}}")
+                .replacing("scanner: none", with: "scanner: {http: {url: http://127.0.0.1:8080}}\n  s3: {endpoint: 'http://127.0.0.1', bucket: mcms, accessKeyFile: k}")
             let asked = try ClusterConfiguration.decode(yaml: text, fileName: file).shapes
             shapes.merge(asked) { $0.merging($1) { first, _ in first } }
         }

@@ -26,6 +26,8 @@ package struct FileIngestHandler: Sendable {
         package var scanAttemptsMax = 3
         /// A scanner that does not answer is told of after so long.
         package var scannerAlertAfterMilliseconds: Int64 = 600_000
+        /// A store that can't be used is told of after so long.
+        package var storeAlertAfterMilliseconds: Int64 = 600_000
 
         package init() {}
     }
@@ -59,16 +61,27 @@ package struct FileIngestHandler: Sendable {
     package func handle(_ command: FileIngestCommand, message: String = "", attempt: Int) async throws -> FileIngestOutcome {
         do {
             return try await ingest(command, message: message, attempt: attempt)
+        } catch let error as PayloadStoreUnavailable {
+            return try await wait(command, for: error.description)
         } catch let error as StoreFolderError where error.isFull {
             // No fault of the file: attempts that count would end with asking for it again, and a full disk would not take it then either.
-            let reason = "the store's disk is full: \(error)"
-            try await files.note(command.uploadSessionId, reason: reason)
-            return .postpone(reason: reason)
+            return try await wait(command, for: "the store's disk is full: \(error)")
         } catch {
             // Whoever waits for the file sees why. The first failure is the one that matters.
             try? await files.note(command.uploadSessionId, reason: "it is tried again: \(error)")
             throw error
         }
+    }
+
+    /// What is away or full is no fault of the file: its message comes again, however long it takes.
+    private func wait(_ command: FileIngestCommand, for reason: String) async throws -> FileIngestOutcome {
+        let file = try await files.file(command.uploadSessionId)
+        // One that has ended meanwhile stays as it is.
+        if [.staged, .scanning, .ingesting].contains(file.status) { try await files.mark(file.id, .ingesting, reason: reason) }
+        if let since = file.stagedAt, Timestamp.now().milliseconds - since.milliseconds >= configuration.storeAlertAfterMilliseconds {
+            try await files.alertOfStore(file.id, reason: reason)
+        }
+        return .postpone(reason: reason)
     }
 
     private func ingest(_ command: FileIngestCommand, message: String, attempt: Int) async throws -> FileIngestOutcome {
@@ -96,7 +109,7 @@ package struct FileIngestHandler: Sendable {
 
     // MARK: Where its bytes are
 
-    private func source(_ file: RoutingFile, _ upload: UploadRecord, _ address: ContentAddress) async throws -> StagedFile? {
+    private func source(_ file: RoutingFile, _ upload: UploadRecord, _ address: ContentAddress) async throws -> (any PayloadBytes)? {
         let staging = staging
         if upload.sameAs == nil, let staged = try await Blocking.run({ try staging.open(file.id, forWriting: false) }) { return staged }
         // The store has it already, or an attempt that ended early has moved it there.
@@ -106,7 +119,7 @@ package struct FileIngestHandler: Sendable {
     // MARK: Scanning
 
     /// Nil: the file may go on.
-    private func scan(_ file: RoutingFile, _ source: StagedFile, attempt: Int) async throws -> FileIngestOutcome? {
+    private func scan(_ file: RoutingFile, _ source: any PayloadBytes, attempt: Int) async throws -> FileIngestOutcome? {
         if let verdict = file.verdict, [.clean, .released, .notScanned].contains(verdict.outcome) { return nil }
         let bytes = file.size ?? 0
         switch scan {
@@ -119,11 +132,15 @@ package struct FileIngestHandler: Sendable {
             return nil
         case .by(let scanner):
             try await files.mark(file.id, .scanning)
-            return try await judge(file, await Self.ask(scanner, source, bytes), bytes, attempt: attempt)
+            // A store that is away while the scanner reads is no fault of the scanner.
+            let watched = source is StagedFile ? nil : WatchedBytes(source)
+            let answer = await Self.ask(scanner, watched ?? source, bytes)
+            if case .failure = answer, let away = watched?.unavailable { throw away }
+            return try await judge(file, answer, bytes, attempt: attempt)
         }
     }
 
-    private static func ask(_ scanner: any FileScanner, _ source: StagedFile, _ bytes: Int64) async -> Result<ScanFinding, ScanError> {
+    private static func ask(_ scanner: any FileScanner, _ source: any PayloadBytes, _ bytes: Int64) async -> Result<ScanFinding, ScanError> {
         do throws(ScanError) {
             return .success(try await scanner.scan(source, bytes: bytes))
         } catch {

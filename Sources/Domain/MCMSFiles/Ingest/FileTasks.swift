@@ -48,7 +48,13 @@ package struct FileTasks: Sendable {
         worker.on(FileQueues.garbageTask) { context in
             switch Self.payload(CasGarbageCommand.self, of: context) {
             case .success(let command):
-                switch try await garbage.collect(command) {
+                let outcome: GarbageCollector.Outcome
+                do {
+                    outcome = try await garbage.collect(command)
+                } catch let error as PayloadStoreUnavailable {
+                    return .postpone(for: Self.postponement, reason: error.description)
+                }
+                switch outcome {
                 case .notYet(let milliseconds): return .postpone(for: .milliseconds(milliseconds), reason: "its grace is not over, or an ingest is under way")
                 case .removed, .inUse, .unknown: return .done
                 }

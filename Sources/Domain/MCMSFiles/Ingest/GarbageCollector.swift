@@ -80,8 +80,8 @@ package struct GarbageCollector: Sendable {
     private func strays(now: Int64) async throws -> [(address: ContentAddress, bytes: Int64)] {
         var found: [(ContentAddress, Int64)] = []
         for address in try await payloads.all() where try await !files.isKnown(payload: address.hash) {
-            guard let file = try await payloads.open(address), now - (try file.facts().modifiedAt) >= graceMilliseconds else { continue }
-            found.append((address, try file.facts().bytes))
+            guard let facts = try await payloads.facts(of: address), let storedAt = facts.storedAt, now - storedAt >= graceMilliseconds else { continue }
+            found.append((address, facts.bytes))
         }
         return found
     }

@@ -43,7 +43,7 @@ struct IngestCommit: CommitStores {
     mutating func storePayload() async throws -> CommitAnswer {
         if upload.sameAs != nil {
             // Its bytes were read in the step before. From the claim on it stays; before, it may have been collected.
-            guard try await payloads.bytes(of: address) == bytes else { return .retry(reason: "its payload was removed meanwhile") }
+            guard try await payloads.facts(of: address)?.bytes == bytes else { return .retry(reason: "its payload was removed meanwhile") }
             receipt = StoreReceipt(wasThere: true, answer: "size=\(bytes) sha256=\(address.hash)")
         } else {
             receipt = try await payloads.put(upload: file.id, as: address, bytes: bytes)
@@ -72,7 +72,7 @@ struct IngestCommit: CommitStores {
     }
 
     mutating func publish() async throws -> CommitAnswer {
-        guard let payload = try await payloads.open(address) else { return .retry(reason: "the payload can't be read back") }
+        guard let payload = try await nearest() else { return .retry(reason: "the payload can't be read back") }
         do {
             shared = try await share.publish(
                 payload, bytes: bytes, sha256: address.hash, at: file.logicalPath, file: file.id,
@@ -81,6 +81,13 @@ struct IngestCommit: CommitStores {
         } catch let error as SharePublisher.Unavailable {
             return .postpone(reason: error.description)
         }
+    }
+
+    /// The staged file, where the store has not taken it away: its bytes have just been compared. Else the payload.
+    private func nearest() async throws -> (any PayloadBytes)? {
+        let (staging, id) = (staging, file.id)
+        if upload.sameAs == nil, let staged = try await Blocking.run({ try staging.open(id, forWriting: false) }) { return staged }
+        return try await payloads.open(address)
     }
 
     func record(_ attempt: Int) async throws -> Bool {

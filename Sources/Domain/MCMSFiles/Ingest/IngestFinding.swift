@@ -10,7 +10,8 @@ enum IngestFinding: Sendable {
     case mismatch(String)
 
     /// Reads the file once: each chunk's digest, and the whole one's.
-    static func compare(_ source: StagedFile, _ command: FileIngestCommand) async throws -> IngestFinding {
+    static func compare(_ source: any PayloadBytes, _ command: FileIngestCommand) async throws -> IngestFinding {
+        let bytes = try await source.size()
         let grid = ChunkGrid(bytes: command.size)
         return try await Blocking.run {
             guard command.chunks.count == grid.count else {
@@ -24,7 +25,7 @@ enum IngestFinding: Sendable {
                 let digest = try whole.take(source, from: grid.offset(of: index), bytes: grid.bytes(of: index))
                 digests[index] = digest
                 guard let expected = said[index] ?? nil, expected != digest else { continue }
-                if try source.hasHole(from: grid.offset(of: index), bytes: grid.bytes(of: index)) {
+                if let source = source as? StagedFile, try source.hasHole(from: grid.offset(of: index), bytes: grid.bytes(of: index)) {
                     missing.append(index)
                 } else {
                     wrong = wrong ?? "chunk \(index) of \(grid.count) has the SHA-256 \(Hexadecimal.text(digest)), and had \(Hexadecimal.text(expected)) when it came"
@@ -34,7 +35,7 @@ enum IngestFinding: Sendable {
             if !missing.isEmpty { return .missing(missing) }
             let digest = Hexadecimal.text(try whole.finish())
             guard digest == command.casHash else { return .mismatch("its SHA-256 is \(digest), and was \(command.casHash) when it came") }
-            guard try source.facts().bytes == command.size else { return .mismatch("it has \(try source.facts().bytes) bytes, and had \(command.size)") }
+            guard bytes == command.size else { return .mismatch("it has \(bytes) bytes, and had \(command.size)") }
             return .whole(digests)
         }
     }
@@ -47,7 +48,8 @@ private struct WholeDigest: ~Copyable {
     init(_ whole: consuming DigestStream) { self.whole = whole }
 
     /// Returns the chunk's own digest.
-    mutating func take(_ source: StagedFile, from offset: Int64, bytes: Int64) throws -> [UInt8] {
+    mutating func take(_ source: any PayloadBytes, from offset: Int64, bytes: Int64) throws -> [UInt8] {
+        guard let source = source as? StagedFile else { return try takeOnce(source, from: offset, bytes: bytes) }
         let chunk = Mutex<Result<[UInt8], any Error>?>(nil)
         let group = DispatchGroup()
         DispatchQueue.global().async(group: group) {
@@ -58,6 +60,16 @@ private struct WholeDigest: ~Copyable {
         try source.read(from: offset, bytes: bytes) { try whole.update($0) }
         group.wait()
         return try chunk.withLock { $0 }?.get() ?? []
+    }
+
+    /// What lies elsewhere is fetched once.
+    private mutating func takeOnce(_ source: any PayloadBytes, from offset: Int64, bytes: Int64) throws -> [UInt8] {
+        var chunk = try DigestStream(.sha256)
+        try BlockingRead.pieces(of: source, from: offset, bytes: bytes) { piece in
+            try chunk.update(piece)
+            try whole.update(piece)
+        }
+        return try chunk.finish()
     }
 
     consuming func finish() throws -> [UInt8] { try whole.finish() }

@@ -1,5 +1,3 @@
-package import ContentStore
-
 /// ClamAV's daemon, by INSTREAM.
 ///
 /// clamd says `OK` for what exceeds its limits: a signature at byte 10 of 2.2 GB is `stream: OK`, and 2 GiB less 3 bytes is the most that it
@@ -35,13 +33,13 @@ package struct ClamdScanner: FileScanner {
         return try await ClamdProbe(client: client, windowBytes: configuration.windowBytes).run()
     }
 
-    package func scan(_ file: StagedFile, bytes: Int64) async throws(ScanError) -> ScanFinding {
+    package func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding {
         let engine = try await client.version()
         let step = configuration.windowBytes - configuration.overlapBytes
         var start: Int64 = 0
         while true {
             let (from, window) = (start, min(configuration.windowBytes, bytes - start))
-            switch try await client.scan({ send in try file.read(from: from, bytes: window, send) }) {
+            switch try await client.scan({ send in try BlockingRead.pieces(of: file, from: from, bytes: window, send) }) {
             case .clean: break
             case .found(let signature):
                 return ScanFinding(.infected, detail: signature, engine: engine, scannedBytes: from + window)

@@ -1,12 +1,10 @@
-package import ContentStore
-
 /// Looks for viruses in a file.
 package protocol FileScanner: Sendable {
     /// For verdicts and logs, such as `clamd 127.0.0.1:3310`.
     var name: String { get }
     /// Asked before any file. Throws if it does not answer or can't be relied on; returns what could not be told, nil if there is no doubt.
     func probe() async throws(ScanError) -> String?
-    func scan(_ file: StagedFile, bytes: Int64) async throws(ScanError) -> ScanFinding
+    func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding
 }
 
 /// What a scanner found, and in how much.

@@ -1,5 +1,5 @@
 internal import AsyncHTTPClient
-package import ContentStore
+internal import ContentStore
 internal import Foundation
 internal import NIOCore
 internal import NIOHTTP1
@@ -64,7 +64,7 @@ package final class HTTPScanner: FileScanner {
         }
     }
 
-    package func scan(_ file: StagedFile, bytes: Int64) async throws(ScanError) -> ScanFinding {
+    package func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding {
         guard bytes <= configuration.bytesMax else {
             return ScanFinding(.notScannable, detail: "it has \(bytes) bytes, and the scanner takes \(configuration.bytesMax)", engine: name, scannedBytes: 0)
         }

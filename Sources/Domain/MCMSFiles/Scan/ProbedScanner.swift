@@ -1,4 +1,3 @@
-package import ContentStore
 package import Logging
 internal import ServiceLifecycle
 internal import Synchronization
@@ -41,7 +40,7 @@ package final class ProbedScanner: FileScanner, Service {
         }
     }
 
-    package func scan(_ file: StagedFile, bytes: Int64) async throws(ScanError) -> ScanFinding {
+    package func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding {
         switch state.withLock({ $0 }) {
         case .unprobed: throw .unreachable("\(name) is being probed")
         case .refused(let error): throw error

@@ -93,6 +93,18 @@ extension FilesStore {
         }
     }
 
+    /// Tells operators once that files have waited for the store for long.
+    func alertOfStore(_ id: String, reason: String) async throws {
+        try await change(id, by: "store") { transaction, file in
+            let key = "store-alert/\(file.id)"
+            guard try !MCMSTransaction.isHandled(transaction.db, key) else { return }
+            try transaction.markHandled(key)
+            try Self.alert(
+                transaction, file, type: "file.storeUnavailable", title: "Files wait for the store",
+                message: "\(file.logicalName) waits: \(reason)", severity: .warning)
+        }
+    }
+
     // MARK: Committing
 
     func audit(

@@ -1,4 +1,4 @@
-package import ContentStore
+internal import ContentStore
 package import NIOCore
 internal import Synchronization
 
@@ -9,14 +9,14 @@ internal import Synchronization
 package struct FilePieces: AsyncSequence, Sendable {
     package typealias Element = ByteBuffer
 
-    let file: StagedFile
+    let file: any PayloadBytes
     var from: Int64 = 0
     let bytes: Int64
     private static let pieceBytes: Int64 = 256 << 10
     /// One that is sent, one that waits to be, one that is read.
     private static let buffers = 3
 
-    package init(file: StagedFile, from: Int64 = 0, bytes: Int64) {
+    package init(file: any PayloadBytes, from: Int64 = 0, bytes: Int64) {
         self.file = file
         self.from = from
         self.bytes = bytes
@@ -49,13 +49,13 @@ package struct FilePieces: AsyncSequence, Sendable {
     }
 
     package struct AsyncIterator: AsyncIteratorProtocol {
-        private let file: StagedFile
+        private let file: any PayloadBytes
         private var offset: Int64
         private let end: Int64
         private var turn = 0
         private let buffers = (0..<FilePieces.buffers).map { _ in PieceBuffer() }
 
-        init(file: StagedFile, offset: Int64, end: Int64) {
+        init(file: any PayloadBytes, offset: Int64, end: Int64) {
             self.file = file
             self.offset = offset
             self.end = end
@@ -63,7 +63,12 @@ package struct FilePieces: AsyncSequence, Sendable {
 
         package mutating func next() async throws -> ByteBuffer? {
             guard offset < end else { return nil }
-            let (file, at, count, buffer) = (file, offset, Int(Swift.min(FilePieces.pieceBytes, end - offset)), buffers[turn])
+            guard let file = file as? StagedFile else {
+                let piece = try await file.read(from: offset, bytes: Int(Swift.min(Int64(file.readsAtOnce), end - offset)))
+                offset += Int64(piece.readableBytes)
+                return piece
+            }
+            let (at, count, buffer) = (offset, Int(Swift.min(FilePieces.pieceBytes, end - offset)), buffers[turn])
             turn = (turn + 1) % buffers.count
             let piece = try await Blocking.run { try buffer.read(file, at: at, bytes: count) }
             guard piece.readableBytes == count else {

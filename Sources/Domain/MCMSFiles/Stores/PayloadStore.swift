@@ -16,13 +16,33 @@ package protocol PayloadStore: Sendable {
     /// Stores the staged file of an upload, whose bytes the caller has just seen to have this digest, and sees that it is whole there.
     func put(upload: String, as address: ContentAddress, bytes: Int64) async throws -> StoreReceipt
     /// Nil: there is none.
-    func bytes(of address: ContentAddress) async throws -> Int64?
+    func facts(of address: ContentAddress) async throws -> PayloadFacts?
     /// Reads all of it. False: it is not there, or its bytes are others.
     func verify(_ address: ContentAddress) async throws -> Bool
     func remove(_ address: ContentAddress) async throws
     func all() async throws -> [ContentAddress]
-    /// A file of this machine that can be read; nil where the payload is not on this machine's disks, or not there.
-    func open(_ address: ContentAddress) async throws -> StagedFile?
+    /// Nil: there is none.
+    func open(_ address: ContentAddress) async throws -> (any PayloadBytes)?
+}
+
+/// What a store knows of a payload without reading it.
+package struct PayloadFacts: Hashable, Sendable {
+    package var bytes: Int64
+    /// Milliseconds since 1970; nil where the store does not say it.
+    package var storedAt: Int64?
+
+    package init(bytes: Int64, storedAt: Int64?) {
+        self.bytes = bytes
+        self.storedAt = storedAt
+    }
+}
+
+/// The store does not answer, or refuses everything as it is set up, or is full: no fault of any file. What needs it waits.
+package struct PayloadStoreUnavailable: Error, Hashable, CustomStringConvertible {
+    package let reason: String
+    package var description: String { "the store can't be used: \(reason)" }
+
+    package init(reason: String) { self.reason = reason }
 }
 
 /// A store that keeps its hands on a folder.
@@ -50,9 +70,9 @@ package struct LocalPayloadStore: PayloadStore {
         }
     }
 
-    package func bytes(of address: ContentAddress) async throws -> Int64? {
+    package func facts(of address: ContentAddress) async throws -> PayloadFacts? {
         let payloads = payloads
-        return try await Blocking.run { try payloads.facts(address)?.bytes }
+        return try await Blocking.run { try payloads.facts(address) }.map { PayloadFacts(bytes: $0.bytes, storedAt: $0.modifiedAt) }
     }
 
     package func verify(_ address: ContentAddress) async throws -> Bool {
@@ -70,7 +90,7 @@ package struct LocalPayloadStore: PayloadStore {
         return try await Blocking.run { try payloads.all() }
     }
 
-    package func open(_ address: ContentAddress) async throws -> StagedFile? {
+    package func open(_ address: ContentAddress) async throws -> (any PayloadBytes)? {
         let folder = folder
         return try await Blocking.run { try StagedFile.open(payload: address, in: folder) }
     }

@@ -2,6 +2,7 @@ package import ContentStore
 package import Digests
 package import Logging
 package import MCMS
+internal import NIOCore
 internal import SpindleText
 internal import Synchronization
 
@@ -20,19 +21,23 @@ package final class UploadService: Sendable {
 
     /// Parts within so many chunks of the lowest missing one are hashed as they arrive; others are taken too, and hashed later.
     package static let window = 64
+    /// Chunks are fetched from a store over a network for so long.
+    private static let copyingMax = Duration.seconds(20)
     package let store: FilesStore
     package let limits: Limits
-    private let folder: DiskFolder
     private let staging: StagingArea
+    private let payloads: any PayloadStore
     private let room: DiskRoom
     private let logger: Logger
     private let writers = UploadWriters()
     private let lines = Mutex<[String: DigestLine]>([:])
 
-    package init(store: FilesStore, folder: DiskFolder, room: DiskRoom, limits: Limits = .init(), logger: Logger) {
+    package init(
+        store: FilesStore, folder: DiskFolder, payloads: any PayloadStore, room: DiskRoom, limits: Limits = .init(), logger: Logger
+    ) {
         self.store = store
-        self.folder = folder
         staging = StagingArea(folder)
+        self.payloads = payloads
         self.room = room
         self.limits = limits
         self.logger = logger
@@ -113,17 +118,24 @@ package final class UploadService: Sendable {
 
     /// Takes chunks that the store has from there.
     private func copyKnown(_ upload: UploadRecord, _ hashes: [[UInt8]], _ grid: ChunkGrid) async throws {
+        let staging = staging
+        guard let target = try await Blocking.run({ try staging.open(upload.id, forWriting: true) }) else { return }
+        let end = ContinuousClock.now + Self.copyingMax
+        var opened: (address: ContentAddress, payload: any PayloadBytes)?
         for (index, hash) in hashes.enumerated() {
             guard let known = try await store.chunk(sha256: hash) else { continue }
-            let (folder, staging) = (folder, staging)
-            let copied = try await Blocking.run { () -> Bool in
-                guard let source = try StagedFile.open(payload: known.hash, in: folder), let target = try staging.open(upload.id, forWriting: true)
-                else { return false }
-                try target.copy(from: source, at: ChunkGrid.chunkBytes * Int64(known.index), to: grid.offset(of: index), bytes: grid.bytes(of: index))
-                try target.sync()
-                return try target.digest(from: grid.offset(of: index), bytes: grid.bytes(of: index)) == hash
+            let (offset, bytes) = (grid.offset(of: index), grid.bytes(of: index))
+            do {
+                if opened?.address != known.hash { opened = try await payloads.open(known.hash).map { (known.hash, $0) } }
+                guard let source = opened?.payload else { continue }
+                // The client waits for the answer, and can send the rest itself.
+                if !(source is StagedFile), ContinuousClock.now > end { return }
+                try await target.take(source, from: ChunkGrid.chunkBytes * Int64(known.index), at: offset, bytes: bytes)
+            } catch let error as PayloadStoreUnavailable {
+                logger.warning("chunks that the store has can't be taken from there", metadata: ["fileId": "\(upload.id)", "what": "\(error)"])
+                return
             }
-            if copied {
+            if try await Self.seal(target, from: offset, bytes: bytes) == hash {
                 _ = try await store.record(upload.id, writer: nil, chunks: [index: hash], offset: nil, expiry: limits.expiry)
             }
         }
@@ -355,8 +367,12 @@ package final class UploadService: Sendable {
     }
 
     /// The SHA-256 of a part of a file.
-    package func digest(of file: StagedFile, _ range: Range<Int64>) async throws -> [UInt8] {
-        try await Blocking.run { try file.digest(from: range.lowerBound, bytes: Int64(range.count)) }
+    package func digest(of file: any PayloadBytes, _ range: Range<Int64>) async throws -> [UInt8] {
+        var digest = try DigestStream(.sha256)
+        for try await piece in FilePieces(file: file, from: range.lowerBound, bytes: Int64(range.count)) {
+            try piece.withUnsafeReadableBytes { try digest.update($0) }
+        }
+        return try digest.finish()
     }
 
     /// Gives an upload up, and its room back.

@@ -73,7 +73,7 @@ extension APIRoutes {
         guard file.status == .committed, let hash = file.sha256, let address = ContentAddress(hash: hash), let size = file.size else {
             throw FileError.wrongState(status: file.status, problem: file.reason ?? "it can be downloaded when it is committed")
         }
-        guard let payload = try await files.payloads.open(address), try payload.facts().bytes == size else {
+        guard let payload = try await files.payloads.open(address), try await payload.size() == size else {
             throw Problem(.internalError, "The store does not have this file's bytes.", action: "Tell the operator: spindle cas verify says more.")
         }
         let tag = "\"sha256-\(hash)\""
@@ -96,9 +96,13 @@ extension APIRoutes {
         // HEAD hands nothing out.
         if call.request.method == .get { try await files.store.noteDownload(file, by: try call.caller()) }
         guard let range else {
-            return Response(
-                status: .ok, headers: headers,
-                body: pieces(FilePieces(file: payload, bytes: size), count: Int(size), call.loop))
+            let whole = FilePieces(file: payload, bytes: size)
+            // What comes over a network may have changed on the way: then the answer ends early, and no client takes it for whole.
+            let body =
+                payload is StagedFile
+                ? pieces(whole, count: Int(size), call.loop)
+                : pieces(VerifiedPieces(whole, sha256: Hexadecimal.bytes(hash) ?? []), count: Int(size), call.loop)
+            return Response(status: .ok, headers: headers, body: body)
         }
         headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
         if range.count <= ByteRange.digestedBytesMax, let name = HTTPField.Name("Content-Digest") {
@@ -112,7 +116,9 @@ extension APIRoutes {
 
     /// The connection takes a piece at once, and says on its loop whether it wants more: without a look there, pieces are read that nobody takes
     /// for long, by the hundred megabytes where a few clients download.
-    private static func pieces(_ pieces: FilePieces, count: Int, _ loop: (any EventLoop)?) -> ResponseBody {
+    private static func pieces<Pieces: AsyncSequence & Sendable>(
+        _ pieces: Pieces, count: Int, _ loop: (any EventLoop)?
+    ) -> ResponseBody where Pieces.Element == ByteBuffer {
         ResponseBody(contentLength: count) { writer in
             for try await piece in pieces {
                 try await writer.write(piece)

@@ -2,6 +2,13 @@ internal import HTTPTypes
 internal import MCMSFiles
 
 extension Problem {
+    private static let storeRetrySeconds = 15
+
+    init(_ error: PayloadStoreUnavailable) {
+        self.init(.busy, "The store of files can't be used now.", action: "Try again later; the operator finds the reason in the web server's log.")
+        headers[.retryAfter] = "\(Self.storeRetrySeconds)"
+    }
+
     init(_ error: FileError) {
         let text = error.description
         switch error {

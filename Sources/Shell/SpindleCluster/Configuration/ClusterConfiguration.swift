@@ -187,6 +187,8 @@ package struct FilesConfiguration: Sendable, Equatable {
     package var windowsRoots = [#"W:\"#]
     /// Where uploads are staged, and payloads and refs are kept.
     package var store = "files"
+    /// Where payloads are kept instead; nil: in ``store``.
+    package var objectStore: ObjectStoreConfiguration?
     /// The largest file that is taken, in bytes.
     package var uploadMax = 20 << 30
     /// Bytes of the store's disk that files never take: the broker's log and the databases may be on it too.

@@ -4,6 +4,7 @@ enum FilesDecoder {
 
     static func read(_ reader: MappingReader, into files: inout FilesConfiguration) {
         files.store = reader.optional("store", .path) ?? files.store
+        files.objectStore = reader.mapping("s3", shape: "s3", required: false).map(ObjectStoreDecoder.read)
         files.uploadMax = reader.optional("uploadMax", .bytes(sizes)) ?? files.uploadMax
         files.keepFree = reader.optional("keepFree", .bytes(sizes)) ?? files.keepFree
         files.uploadExpiry = reader.optional("uploadExpiry", .duration(.seconds(60)...Units.durationMax)) ?? files.uploadExpiry
