@@ -33,6 +33,7 @@ extension Target.Dependency {
     static let x509: Self = .product(name: "X509", package: "swift-certificates")
     static let asn1: Self = .product(name: "SwiftASN1", package: "swift-asn1")
     static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+    static let cryptoExtras: Self = .product(name: "CryptoExtras", package: "swift-crypto")
     static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
     static let histogram: Self = .product(name: "Histogram", package: "hdrhistogram-swift")
 }
@@ -121,7 +122,7 @@ let package = Package(
         library("Digests", in: .domain, ["CLibcrypto"]),
         library("ContentStore", in: .domain, ["CBeneath", "Digests"]),
         library("S3", in: .domain, ["CCRC32C", "Digests", .httpClient, .nioCore, .nioHTTP1, .nioSSL, .crypto]),
-        library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "Digests", "SQLStore", .logging]),
+        library("MCMS", in: .domain, ["SpindleText", "SpindleWorker", "Outbox", "Digests", "SQLStore", .crypto, .cryptoExtras, .logging]),
         library("MCMSFiles", in: .domain, [
             "SpindleText", "SpindleWorker", "Digests", "ContentStore", "S3", "SQLStore", "MCMS", .nioCore, .nioHTTP1, .httpClient, .logging, .lifecycle,
         ]),

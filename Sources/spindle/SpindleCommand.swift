@@ -17,6 +17,7 @@ struct SpindleCommand: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(name: "A cluster on this machine:", subcommands: [UpCommand.self, DownCommand.self, StatusCommand.self, DemoCommand.self]),
             CommandGroup(name: "Working with a running broker:", subcommands: [QueueCommand.self, MessageCommand.self, TopicCommand.self, OutboxCommand.self, BenchCommand.self]),
+            CommandGroup(name: "People:", subcommands: [UserCommand.self]),
             CommandGroup(name: "Files of routings:", subcommands: [FileCommand.self, CasCommand.self]),
             CommandGroup(name: "Proof:", subcommands: [SimulateCommand.self]),
             CommandGroup(name: "Files of a cluster:", subcommands: [ConfigCommand.self, CertificateCommand.self, BackupCommand.self, RestoreCommand.self, LogCommand.self]),

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
+import Logging
 import MCMS
 import MCMSServer
 import NIOCore
@@ -21,7 +22,13 @@ struct TestAPI {
         .init(principal: "addin", role: .addin), .init(principal: "pages", role: .bff),
     ]
 
-    init(_ access: WebAccess.Configuration = .init(), approval: ApprovalRule = .anyone) throws {
+    /// Passwords that cost next to nothing, so that tests are quick.
+    static let cheap = PasswordHash.Cost(log2Rounds: 1, blockSize: 1, parallelism: 1)
+
+    init(
+        _ access: WebAccess.Configuration = .init(), approval: ApprovalRule = .anyone, hasher: PasswordHasher = PasswordHasher(cost: cheap),
+        logger: Logger = quiet
+    ) throws {
         test = try TestStore(approval: approval)
         let tokens = test.folder.appendingPathComponent("tokens")
         try FileManager.default.createDirectory(at: tokens, withIntermediateDirectories: true)
@@ -29,7 +36,8 @@ struct TestAPI {
             try (token + "\n").write(to: tokens.appendingPathComponent(name), atomically: false, encoding: .utf8)
         }
         let server = try MCMSServer(
-            store: test.store, authenticator: try TokenDirectoryAuthenticator(directory: tokens.path, roles: Self.roles), access: access, logger: quiet)
+            store: test.store, authenticator: try TokenDirectoryAuthenticator(directory: tokens.path, roles: Self.roles), access: access, hasher: hasher,
+            logger: logger)
         let router = Router()
         server.addRoutes(to: router)
         app = Application(router: router, logger: quiet)

@@ -14,7 +14,7 @@ import Testing
 
     @Test func whatThePageNamesIsServed() async throws {
         let names = try await file("/").matches(of: #/(?:src|href)="(\/[^"]+)"/#).map { String($0.1) }
-        #expect(Set(names) == ["/page/page.css", "/page/strings.js", "/page/events.js", "/page/files.js", "/page/app.js"])
+        #expect(Set(names) == ["/page/page.css", "/page/strings.js", "/page/events.js", "/page/files.js", "/page/people.js", "/page/app.js"])
         for name in names {
             let text = try await file(name)
             #expect(text.utf8.count > 1_000, "\(name)")
@@ -25,7 +25,7 @@ import Testing
         let page = try await file("/")
         #expect(!page.contains(#/<script(?![^>]*\ssrc=)/#))
         #expect(!page.contains(#/<style|\sstyle=|\son[a-z]+=/#))
-        for name in ["/", "/page/page.css", "/page/strings.js", "/page/events.js", "/page/files.js", "/page/app.js"] {
+        for name in ["/", "/page/page.css", "/page/strings.js", "/page/events.js", "/page/files.js", "/page/people.js", "/page/app.js"] {
             let text = try await file(name).replacing("http://www.w3.org/2000/svg", with: "") // a name, not an address
             #expect(!text.contains(#/https?:\/\/|url\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/#), "\(name)")
         }
@@ -54,11 +54,11 @@ import Testing
 
     @Test func everyTextThatIsUsedIsThere() async throws {
         let page = try await file("/")
-        let script = try await file("/page/app.js")
+        let script = try await file("/page/app.js") + file("/page/people.js")
         let used = page.matches(of: #/data-(?:text|placeholder|label)="([^"]+)"/#).map { String($0.1) }
             + script.matches(of: #/\btext\("([A-Za-z.\-]+)"[,)]/#).map { String($0.1) }
         let known = Set(try await strings()["en", default: [:]].keys)
-        #expect(used.count > 40)
+        #expect(used.count > 90)
         #expect(Set(used).subtracting(known).isEmpty)
     }
 }

@@ -13,16 +13,20 @@ import Testing
 
 /// Every path of the web server, by every kind of caller. What each may do is written out here once more, apart from the code.
 @Suite struct SecurityTableTests {
-    enum Right: String { case readRoutings, changeRoutings, readJobs, reportJobs, readFiles, uploadFiles, manageFiles, anyone, session }
+    enum Right: String {
+        case readRoutings, changeRoutings, readJobs, reportJobs, readFiles, uploadFiles, manageFiles, managePeople, readAudit, anyone, session
+    }
 
     /// A row of the table: a request, the right that it needs, and its answer to those who have it.
-    struct Row: Sendable, CustomTestStringConvertible {
+    struct Row: Sendable, CustomStringConvertible {
         let method: HTTPRequest.Method
         let path: String
         var body: String?
         let right: Right
         let status: Int
-        var testDescription: String { "\(method) \(path)" }
+        var description: String { "\(method) \(path)" }
+        /// Whether it ends the session in which it is asked.
+        var ends: Bool { method == .delete && path == "/api/session" }
 
         init(_ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, needs right: Right, _ status: Int) {
             self.method = method
@@ -50,6 +54,16 @@ import Testing
         Row(.post, "/api/addin/jobs/x/complete", #"{"resultStatus":"failed"}"#, needs: .reportJobs, 404),
         Row(.get, "/api/session", needs: .session, 200), Row(.delete, "/api/session", needs: .anyone, 204),
         Row(.post, "/api/session", #"{"token":"x"}"#, needs: .anyone, 401),
+        Row(.get, "/page/people.js", needs: .anyone, 200),
+        Row(.get, "/api/me", needs: .session, 200), Row(.get, "/api/sign-in", needs: .anyone, 200),
+        // A token has no password, and nobody's is “x”.
+        Row(.post, "/api/me/password", #"{"current":"x","password":"y"}"#, needs: .session, 403),
+        Row(.post, "/api/setup", #"{"link":"x","name":"kim","password":"y"}"#, needs: .anyone, 403),
+        Row(.get, "/api/people", needs: .readRoutings, 200),
+        Row(.get, "/api/users", needs: .managePeople, 200),
+        Row(.post, "/api/users", #"{"name":"NEW","role":"admin","password":"long enough, is it?"}"#, needs: .managePeople, 201),
+        Row(.get, "/api/users/x", needs: .managePeople, 404), Row(.patch, "/api/users/x", #"{"role":"viewer"}"#, needs: .managePeople, 404),
+        Row(.get, "/api/audit", needs: .readAudit, 200),
         Row(.get, "/api/files", needs: .readFiles, 200), Row(.get, "/api/files/x", needs: .readFiles, 404),
         Row(.get, "/api/files/x/audit", needs: .readFiles, 404), Row(.get, "/api/files/x/content", needs: .readFiles, 404),
         Row(.post, "/api/files/x/rescan", "{}", needs: .manageFiles, 404), Row(.post, "/api/files/x/release", #"{"reason":"a"}"#, needs: .manageFiles, 404),
@@ -69,13 +83,20 @@ import Testing
         .viewer: [.readRoutings, .readJobs, .readFiles],
         .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles],
         .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles],
-        .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles],
+        .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit],
         .addin: [.readJobs, .reportJobs, .readFiles, .uploadFiles],
         .bff: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles],
     ]
 
+    /// A server acts for a person; this one may do what the server may.
+    static func onBehalf(_ role: WebRole) throws -> HTTPFields {
+        role == .bff ? [try #require(HTTPField.Name("X-On-Behalf-Of")): "person-approver"] : [:]
+    }
+
     /// A principal of each role, none of them called as its role, and all paths on one router.
-    struct Site {
+    final class Site {
+        private var people: [AccountRole: HTTPFields] = [:]
+        private var sessions: [WebRole: HTTPFields] = [:]
         let test: TestStore
         let app: Application<RouterResponder<BasicRequestContext>>
         let router: Router<BasicRequestContext>
@@ -93,7 +114,9 @@ import Testing
             let folder = try DiskFolder(path: test.folder.appendingPathComponent("files").path)
             let uploads = UploadService(store: files, folder: folder, payloads: LocalPayloadStore(folder), room: DiskRoom(store: folder.path, share: folder.path, reserve: 0), logger: quiet)
             let services = FileServices(store: files, uploads: uploads, payloads: LocalPayloadStore(folder), scanning: "none")
-            let server = try MCMSServer(store: test.store, files: services, authenticator: tokens, logger: quiet)
+            for role in AccountRole.allCases { try await TestAPI.makeAccount("person-\(role.rawValue)", role, test.store) }
+            let server = try MCMSServer(
+                store: test.store, files: services, authenticator: tokens, hasher: PasswordHasher(cost: TestAPI.cheap), logger: quiet)
             let hub = EventHub(
                 configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["a"]), .init("alerts", topics: ["b"])]), source: NoTopics(),
                 logger: quiet)
@@ -114,18 +137,38 @@ import Testing
             var headers = headers
             if row.body != nil { headers[.contentType] = "application/json" }
             let fields = headers
+            let body = row.body.map { $0.replacing("NEW", with: "new-\(UInt32.random(in: 0...UInt32.max))") }
             return try await app.test(.router) { client in
-                try await client.execute(uri: row.path, method: row.method, headers: fields, body: row.body.map { ByteBuffer(string: $0) }) {
+                try await client.execute(uri: row.path, method: row.method, headers: fields, body: body.map { ByteBuffer(string: $0) }) {
                     ($0.status.code, $0.headers)
                 }
             }
         }
 
+        /// What the browser of a person sends who has signed in.
+        func person(_ role: AccountRole) async throws -> HTTPFields {
+            if let known = people[role] { return known }
+            let body = #"{"name":"person-\#(role.rawValue)","password":"\#(TestAPI.password)"}"#
+            let (code, headers) = try await status(Row(.post, "/api/session", body, needs: .anyone, 201), [:])
+            #expect(code == 201)
+            let fields: HTTPFields = [.cookie: String(try #require(headers[.setCookie]?.split(separator: ";").first)), .origin: "http://localhost"]
+            people[role] = fields
+            return fields
+        }
+
+        func forget() {
+            people = [:]
+            sessions = [:]
+        }
+
         /// What a browser sends that has traded the role's token for a session; nil where it can't.
         func session(_ role: WebRole) async throws -> HTTPFields? {
+            if let known = sessions[role] { return known }
             let (code, headers) = try await status(Row(.post, "/api/session", #"{"token":"\#(Site.token(role))"}"#, needs: .anyone, 201), [:])
             guard code == 201, let cookie = headers[.setCookie]?.split(separator: ";").first else { return nil }
-            return [.cookie: String(cookie), .origin: "http://localhost"]
+            let fields: HTTPFields = [.cookie: String(cookie), .origin: "http://localhost"]
+            sessions[role] = fields
+            return fields
         }
     }
 
@@ -152,20 +195,44 @@ import Testing
         #expect(registered.symmetricDifference(inTable) == [], "a path without a row, or a row without a path")
     }
 
-    @Test(arguments: rows) func eachPathByEachCaller(row: Row) async throws {
+    /// One site for all rows: to make one costs more than to ask it.
+    @Test func eachPathByEachCaller() async throws {
         let site = try await Site()
         defer { site.test.remove() }
-        #expect(try await site.status(row, [:]).code == expected(row, nil), "nobody")
-        #expect(try await site.status(row, [.authorization: "Bearer not-a-token-of-anybody"]).code == expected(row, nil), "a wrong token")
+        for row in Self.rows { try await check(row, on: site) }
+    }
+
+    private func check(_ row: Row, on site: Site) async throws {
+        #expect(try await site.status(row, [:]).code == expected(row, nil), "\(row): nobody")
+        #expect(try await site.status(row, [.authorization: "Bearer not-a-token-of-anybody"]).code == expected(row, nil), "\(row): a wrong token")
         for role in WebRole.allCases {
-            #expect(try await site.status(row, [.authorization: "Bearer \(Site.token(role))"]).code == expected(row, role), "bearer of \(role)")
+            var bearer = try Self.onBehalf(role)
+            bearer[.authorization] = "Bearer \(Site.token(role))"
+            #expect(try await site.status(row, bearer).code == expected(row, role), "\(row): bearer of \(role)")
             let session = try await site.session(role)
             #expect((session != nil) == (role != .none), "a session of \(role)")
-            guard let session else { continue }
+            guard var session else { continue }
+            session.append(contentsOf: try Self.onBehalf(role))
             let answer = try await site.status(row, session)
-            #expect(answer.code == expected(row, role), "session of \(role)")
+            #expect(answer.code == expected(row, role), "\(row): session of \(role)")
+            if row.ends { site.forget() }
             #expect(answer.headers[.strictTransportSecurity] == "max-age=31536000")
             #expect(answer.headers[.xContentTypeOptions] == "nosniff")
+            #expect(answer.headers[.contentSecurityPolicy]?.contains("frame-ancestors 'none'") == true, "\(row): no other page shows it in a frame")
+            #expect(answer.headers[try #require(HTTPField.Name("X-Frame-Options"))] == "DENY")
+        }
+        for role in AccountRole.allCases {
+            let person = try await site.person(role)
+            // The cookie alone changes nothing: another site's page may have sent it, or have the browser send it.
+            if row.right != .anyone, ![.get, .head].contains(row.method) {
+                for origin in [nil, "https://evil.example"] {
+                    var foreign: HTTPFields = [.cookie: try #require(person[.cookie])]
+                    if let origin { foreign[.origin] = origin }
+                    #expect(try await site.status(row, foreign).code == 403, "\(row): the person \(role) from \(origin ?? "nowhere")")
+                }
+            }
+            #expect(try await site.status(row, person).code == expected(row, WebRole(role)), "\(row): the person \(role)")
+            if row.ends { site.forget() }
         }
     }
 
@@ -173,7 +240,7 @@ import Testing
     @Test(arguments: WebRole.allCases) func theActorIsTakenFromABFFOnly(role: WebRole) async throws {
         let site = try await Site()
         defer { site.test.remove() }
-        let row = Row(.post, "/api/routings", #"{"name":"a","actor":"이영희"}"#, needs: .changeRoutings, 201)
+        let row = Row(.post, "/api/routings", #"{"name":"a","actor":"person-approver"}"#, needs: .changeRoutings, 201)
         let status = try await site.status(row, [.authorization: "Bearer \(Site.token(role))"]).code
         #expect(status == (role == .bff ? 201 : expected(row, role) == 201 ? 400 : expected(row, role)))
     }

@@ -82,7 +82,9 @@ import Testing
     @Test func visitorsGetASessionOnlyWhereThatIsWanted() async throws {
         let closed = try TestAPI()
         defer { closed.test.remove() }
-        #expect(try await closed.send(.get, "/", as: nil).headers[.setCookie] == nil)
+        let trial = #"{"trial":true}"#
+        #expect(try await closed.send(.post, "/api/session", trial, as: nil).status == 403)
+        #expect(try await closed.send(.get, "/api/sign-in", as: nil).body["ways"]?.list == ["token"])
 
         var access = WebAccess.Configuration()
         access.visitor = "web"
@@ -90,16 +92,28 @@ import Testing
         access.isOwnUser = { _ in true }
         let open = try TestAPI(access)
         defer { open.test.remove() }
-        let visit = try await open.send(.get, "/", as: nil)
-        #expect(visit.status == 200)
+        #expect(try await open.send(.get, "/", as: nil).headers[.setCookie] == nil, "one click, not none")
+        #expect(try await open.send(.get, "/api/sign-in", as: nil).body["ways"]?.list == ["token", "trial"])
+        for foreign in ["https://evil.example", "null", "http://localhost"] {
+            let refused = try await open.send(.post, "/api/session", trial, as: nil, headers: [.origin: foreign])
+            #expect(refused.status == 403 && refused.headers[.setCookie] == nil, "\(foreign)")
+        }
+        let visit = try await open.send(.post, "/api/session", trial, as: nil, headers: [.origin: "https://localhost"])
+        #expect(visit.status == 201)
         #expect(visit.headers[.setCookie]?.contains("Secure") == true)
         let session: HTTPFields = [.cookie: try cookie(visit)]
-        #expect(try await open.send(.get, "/api/session", as: nil, headers: session).body["principal"] == "web")
-        #expect(try await open.send(.get, "/", as: nil, headers: session).headers[.setCookie] == nil, "who has one gets no other")
+        let me = try await open.send(.get, "/api/me", as: nil, headers: session).body
+        #expect(me["principal"] == "web" && me["kind"] == "trial", "a trial is marked as one")
         for proxy in ["X-Forwarded-For", "Forwarded", "Via"] {
             let fields: HTTPFields = [try #require(HTTPField.Name(proxy)): "1.2.3.4"]
-            #expect(try await open.send(.get, "/", as: nil, headers: fields).headers[.setCookie] == nil)
+            #expect(try await open.send(.post, "/api/session", trial, as: nil, headers: fields).headers[.setCookie] == nil)
         }
+
+        // The first account ends the trial, also where it is under way.
+        try await open.account("kim", .viewer)
+        #expect(try await open.send(.get, "/api/me", as: nil, headers: session).status == 401)
+        #expect(try await open.send(.post, "/api/session", trial, as: nil).status == 403)
+        #expect(try await open.send(.get, "/api/sign-in", as: nil).body["ways"]?.list == ["password", "token"])
     }
 
     @Test(arguments: [
@@ -128,7 +142,7 @@ import Testing
         (.bff, [.readRoutings, .changeRoutings, .readJobs, .nameActor, .readFiles, .uploadFiles]),
         (.approver, [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]),
         (.operator, [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]),
-        (.admin, [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]),
+        (.admin, [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit]),
         (.addin, [.readJobs, .reportJobs, .readFiles, .uploadFiles]), (.none, nil),
     ] as [(WebRole, Set<WebPermission>?)])
     func rightsGoByTheRole(role: WebRole, rights: Set<WebPermission>?) throws {

@@ -11,7 +11,7 @@ import Testing
         let roles = try RunningRoles(addin: ["--slow", "500ms"])
         try await roles.startAll()
         let browser = try await WebDriver()
-        try await browser.open("http://127.0.0.1:\(roles.base + 2)/")
+        try await browser.openTrial(roles)
         try await roles.waitUntil("the page is live") { try await browser.evaluate("document.getElementById('link').dataset.state") == "connected" }
 
         let name = "플랜지 <b>1</b>"
@@ -44,7 +44,7 @@ import Testing
         let browser = try await WebDriver()
         let list = "document.getElementById('files-list').innerText"
         func openAndChoose() async throws {
-            try await browser.open("http://127.0.0.1:\(roles.base + 2)/")
+            try await browser.openTrial(roles)
             try await roles.waitUntil("files can be chosen") { try await browser.evaluate("!document.getElementById('files-drop').hidden") == "true" }
             try await browser.choose(path, in: "#files-input")
         }

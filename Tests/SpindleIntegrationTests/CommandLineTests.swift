@@ -12,7 +12,8 @@ import Testing
         ["topic", "publish"], ["topic", "subscribe"], ["topic", "declare"], ["worker", "run"], ["worker", "ls"], ["worker", "quiet"],
         ["worker", "resume"], ["worker", "terminate"],
         ["bench", "publish"], ["bench", "lease"], ["bench", "rtt"], ["bench", "delivery"], ["config", "check"], ["config", "show"],
-        ["cert", "init"], ["log", "inspect"], ["log", "verify"], ["broker"], ["bridge"], ["worker"], ["addin"],
+        ["cert", "init"], ["log", "inspect"], ["log", "verify"], ["user", "add"], ["user", "ls"], ["user", "role"], ["user", "passwd"], ["user", "disable"], ["user", "enable"],
+        ["user", "invite"], ["user", "audit"], ["broker"], ["bridge"], ["worker"], ["addin"],
     ]
 
     @Test(arguments: commands) func helpHasAnExample(_ command: [String]) async throws {
@@ -98,6 +99,9 @@ import Testing
         Refusal("bench", "publish", "--size", "100000", "--batch", "1000", says: "do not fit one request"),
         Refusal("topic", "subscribe", "*", "--from", "yesterday", says: "--from"),
         Refusal("demo", "--url", "localhost", says: "http://HOST:PORT"),
+        Refusal("user", "add", "kim", "--role", "king", says: "--role"),
+        Refusal("user", "role", "kim", "king", says: "role"),
+        Refusal("user", "audit", "--limit", "0", says: "--limit must be from 1"),
         Refusal("addin", "--die-after", "100", says: "--die-after must be from 0 to 99"),
     ]
 

@@ -68,6 +68,7 @@ import Testing
         }
     }
 
+    private static let trial = #"{"trial":true}"#
     private static let needsNginx: Comment = "nginx is not installed: apt-get install nginx-light"
 
     private func waitUntilItAnswers(_ nginx: Nginx, _ roles: RunningRoles) async throws {
@@ -96,8 +97,8 @@ import Testing
         let visit = try await proxy.send("GET", "/")
         #expect(visit.status == 200 && visit.cookie == nil)
         #expect(visit.field("strict-transport-security") == "max-age=31536000")
-        for trick in [[], ["-H", "Host: 127.0.0.1:\(roles.base + 2)"], ["-H", "X-Forwarded-For;"], ["-H", "Cookie: mcms_session=\(String(repeating: "0", count: 64))"]] {
-            #expect(try await proxy.send("GET", "/", trick).cookie == nil, "\(trick)")
+        for trick in [[], ["-H", "Host: 127.0.0.1:\(roles.base + 2)"], ["-H", "X-Forwarded-For;"], ["-H", "Cookie: __Host-mcms_session=\(String(repeating: "0", count: 64))"]] {
+            #expect(try await proxy.send("POST", "/api/session", trick, body: Self.trial).cookie == nil, "\(trick)")
             #expect(try await proxy.send("POST", "/api/routings/\(id)/approve", trick, body: "{}").status == 401, "\(trick)")
         }
 
@@ -129,16 +130,17 @@ import Testing
         try await waitUntilItAnswers(nginx, roles)
         // Without its headers nginx can only be told by the user as whom it runs, which is another one only where root starts it.
         if asDocumented || getuid() == 0 {
-            #expect(try await nginx.send("GET", "/").cookie == nil)
+            #expect(try await nginx.send("POST", "/api/session", body: Self.trial).cookie == nil)
         }
-        // On the PC itself the page opens.
-        let local = try await Curl.send("GET", "http://127.0.0.1:\(roles.base + 2)/")
+        // On the PC itself one click opens the page.
+        let local = try await Curl.send("POST", "http://127.0.0.1:\(roles.base + 2)/api/session", body: Self.trial)
         let session = ["-H", "Cookie: \(try #require(local.cookie))"]
         #expect(try await Curl.send("GET", "http://localhost:\(roles.base + 2)/api/session", session).status == 200)
         // And that session opens nothing through the proxy as documented.
         if asDocumented { #expect(try await nginx.send("GET", "/api/session", session).status == 401) }
         for host in ["mcms.example.lan", "10.0.0.5:\(roles.base + 2)", "127.0.0.1.evil.example"] {
-            #expect(try await Curl.send("GET", "http://127.0.0.1:\(roles.base + 2)/", ["-H", "Host: \(host)"]).cookie == nil, "\(host)")
+            let answer = try await Curl.send("POST", "http://127.0.0.1:\(roles.base + 2)/api/session", ["-H", "Host: \(host)"], body: Self.trial)
+            #expect(answer.cookie == nil, "\(host)")
         }
         try await roles.stop()
     }

@@ -19,7 +19,7 @@ import Testing
             return ["-H", "Cookie: \(try #require(answer.cookie))"]
         }
         let (mine, other) = (try await session("web"), try await session("admin"))
-        let visitor = try await Curl.send("GET", page + "/")
+        let visitor = try await Curl.send("POST", page + "/api/session", body: #"{"trial":true}"#)
         let visiting = ["-H", "Cookie: \(try #require(visitor.cookie))"]
         let before = try token("web")
         let stream = try Curl.Stream(page + "/events/alerts", mine)

@@ -44,6 +44,38 @@ final class WebDriver: Sendable {
 
     func open(_ url: String) async throws { _ = try await Self.post("\(base)/session/\(session)/url", ["url": url]) }
 
+    /// Opens the page of a cluster in which nobody has an account, and lets itself in by the one click.
+    func openTrial(_ roles: RunningRoles) async throws {
+        try await open("http://127.0.0.1:\(roles.base + 2)/")
+        let me = "!document.getElementById('me').hidden"
+        let trial = "document.getElementById('sign-in-trial')"
+        try await roles.waitUntil("the page offers the trial, or is in it") {
+            try await evaluate("\(me) || document.getElementById('sign-in').open && !\(trial).hidden") == "true"
+        }
+        if try await evaluate(me) == "true" { return }
+        _ = try await evaluate("\(trial).click()")
+        try await roles.waitUntil("the page knows who one is") { try await evaluate(me) == "true" }
+    }
+
+    /// Types into the page's field as the keyboard does, key by key.
+    func type(_ text: String, in selector: String) async throws {
+        let element = try await Self.post("\(base)/session/\(session)/element", ["using": "css selector", "value": selector])
+        guard let id = (element as? [String: Any])?.values.first as? String else { throw Refused(description: "the page has no \(selector)") }
+        _ = try await Self.post("\(base)/session/\(session)/element/\(id)/value", ["text": text])
+    }
+
+    /// Writes what the window shows, as PNG.
+    func screenshot(to path: String) async throws {
+        var request = HTTPClientRequest(url: "\(base)/session/\(session)/screenshot")
+        request.method = .GET
+        let response = try await HTTPClient.shared.execute(request, timeout: Self.timeout)
+        let data = Data(try await response.body.collect(upTo: 32 << 20).readableBytesView)
+        guard let text = (try JSONSerialization.jsonObject(with: data) as? [String: Any])?["value"] as? String, let image = Data(base64Encoded: text) else {
+            throw Refused(description: "there is no picture")
+        }
+        try image.write(to: URL(fileURLWithPath: path))
+    }
+
     /// What the expression is in the page.
     func evaluate(_ expression: String) async throws -> String {
         let value = try await Self.post("\(base)/session/\(session)/execute/sync", ["script": "return String(\(expression))", "args": [String]()])

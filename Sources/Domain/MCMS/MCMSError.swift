@@ -1,18 +1,29 @@
 /// A request that the domain refuses. It has changed nothing.
 package enum MCMSError: Error, Hashable, CustomStringConvertible {
-    package enum Kind: String, Sendable { case routing, addinJob = "add-in job" }
+    package enum Kind: String, Sendable { case routing, addinJob = "add-in job", account }
 
     case notFound(Kind, id: String)
     case illegalTransition(IllegalTransition)
     case invalid(field: String, problem: String)
     /// Two people must see each routing, and this one asks for the approval of their own.
     case ownApproval(actor: String)
+    case nameTaken(String)
+    /// The change would leave nobody who may manage accounts.
+    case lastAdministrator(String)
+    /// A link that makes an account: expired, used, or not known.
+    case linkUnusable
+    /// A server acts for somebody who has no account, or whose account may not do this.
+    case notAllowedFor(person: String)
 
     package var description: String {
         switch self {
         case .notFound(let kind, let id): "There is no \(kind.rawValue) with the id “\(id)”."
         case .illegalTransition(let error): error.description
         case .invalid(let field, let problem): "“\(field)” \(problem)."
+        case .nameTaken(let name): "There is an account “\(name)” already."
+        case .lastAdministrator(let name): "“\(name)” is the last administrator who can sign in."
+        case .linkUnusable: "This link has expired, was used already, or is not known."
+        case .notAllowedFor(let person): "“\(person)” has no account that may do this."
         case .ownApproval(let actor): "“\(actor)” created or submitted this routing, and somebody else must approve it."
         }
     }
@@ -25,11 +36,19 @@ package struct Caller: Hashable, Sendable {
     /// Whose token or session made the request; nil where it came as a message, whose sender is not proven.
     package let principal: String?
     package let correlationID: String
+    /// Where the request came from; nil where it came as a message.
+    package let address: String?
+    /// Where a server acts for the actor: the roles of accounts that may do this. Nil: the actor acts.
+    package let rolesOfActor: Set<AccountRole>?
 
-    package init(actor: String, principal: String? = nil, correlationID: String) {
+    package init(
+        actor: String, principal: String? = nil, correlationID: String, address: String? = nil, rolesOfActor: Set<AccountRole>? = nil
+    ) {
         self.actor = actor
         self.principal = principal
         self.correlationID = correlationID
+        self.address = address
+        self.rolesOfActor = rolesOfActor
     }
 }
 

@@ -5,6 +5,7 @@ internal import Logging
 internal import MCMS
 internal import MCMSFiles
 package import NIOCore
+internal import Synchronization
 
 /// One request to the API, after its caller is known and allowed to make it.
 struct APIRequest: Sendable {
@@ -15,19 +16,59 @@ struct APIRequest: Sendable {
     let index: String
     let principal: WebPrincipal
     let correlationID: String
-    let bodyBytesMax: Int
-    /// Where the connection's writes happen; nil where the server does not say.
-    let loop: (any EventLoop)?
+    let endpoint: APIRoutes.Endpoint
+    let origin: Origin
 
-    /// - Parameter actor: as the body names it. Only a server with pages of its own may: it has proven who the person is.
-    func caller(actor: String? = nil) throws -> Caller {
-        if let actor, !principal.permissions.contains(.nameActor) {
+    /// Where a request came from.
+    struct Origin: Sendable {
+        let peer: SocketAddress?
+        let address: String
+        /// Where the connection's writes happen; nil where the server does not say.
+        let loop: (any EventLoop)?
+        /// For whom a server acted, when it is known; the audit names them.
+        let actor = NamedActor()
+    }
+
+    var loop: (any EventLoop)? { origin.loop }
+
+    /// - Parameter actor: as the body names it. Only a server with pages of its own may, and it must: it has proven who the person is.
+    func caller(actor named: String? = nil) throws -> Caller {
+        let actor = named ?? onBehalfOf
+        guard principal.permissions.contains(.nameActor) else {
+            guard let actor else { return caller(by: principal.actor, as: nil) }
             throw Problem(
-                .invalidField, "“actor” is “\(actor.prefix(100))”, but “\(principal.name)” acts in its own name only.",
+                .invalidField, "“actor” is “\(actor.prefix(100))”, but “\(principal.actor)” acts in its own name only.",
                 action: "Leave “actor” out, or use the token of a principal with the role “bff”.", field: "actor")
         }
-        return Caller(actor: actor ?? principal.name, principal: principal.name, correlationID: correlationID)
+        if let actor {
+            origin.actor.name = actor
+            return caller(by: actor, as: endpoint.permission)
+        }
+        guard [.get, .head, .options].contains(request.method) else {
+            throw Problem(
+                .invalidField, "“\(principal.name)” acts for people, and the request does not say for whom.",
+                action: "Name the person in “actor”, or in the header X-On-Behalf-Of.", field: "actor")
+        }
+        return caller(by: principal.name, as: nil)
     }
+
+    /// The caller as who they are, whatever the body says.
+    var ownCaller: Caller { caller(by: principal.actor, as: nil) }
+
+    private func caller(by actor: String, as permission: WebPermission?) -> Caller {
+        let roles = permission.map { permission in Set(AccountRole.allCases.filter { WebRole($0).permissions.contains(permission) }) }
+        return Caller(
+            actor: actor, principal: principal.name, correlationID: correlationID, address: origin.address, rolesOfActor: roles)
+    }
+
+    /// For requests without a body of ours. Percent-encoded UTF-8, as a header holds it.
+    private var onBehalfOf: String? {
+        guard let name = Self.onBehalfOfHeader, let value = request.headers[name], !value.isEmpty else { return nil }
+        return value.removingPercentEncoding ?? value
+    }
+
+    private static let onBehalfOfHeader = HTTPField.Name("X-On-Behalf-Of")
+    private var bodyBytesMax: Int { endpoint.bodyBytesMax }
 
     /// The body as JSON. An empty body reads as `{}`, for actions whose fields are all optional.
     func body<Value: Decodable>(_ type: Value.Type) async throws -> Value {
@@ -80,6 +121,16 @@ package protocol ConnectionContext: RequestContext {
     var eventLoop: any EventLoop { get }
 }
 
+/// For whom a server acts, told by the handler to whoever writes the audit.
+final class NamedActor: Sendable {
+    private let value = Mutex<String?>(nil)
+
+    var name: String? {
+        get { value.withLock { $0 } }
+        set { value.withLock { $0 = newValue } }
+    }
+}
+
 /// The paths of the API: which methods each has, and proper answers for all others.
 struct APIRoutes {
     static let bodyBytesMax = 64 * 1024
@@ -93,25 +144,32 @@ struct APIRoutes {
         /// `nil`: no token or session needed.
         let permission: WebPermission?
         let bodyBytesMax: Int
+        let isAudited: Bool
         let handler: Handler
     }
 
     private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options]
 
     private let access: WebAccess
+    private let store: MCMSStore
     private let logger: Logger
     private var paths: [(path: String, endpoints: [Endpoint])] = []
 
-    init(access: WebAccess, logger: Logger) {
+    init(access: WebAccess, store: MCMSStore, logger: Logger) {
         self.access = access
+        self.store = store
         self.logger = logger
     }
 
+    /// - Parameter isAudited: a line of the audit tells each request. Nil: where it changes something, but for the parts of an upload, whose
+    ///   begin and end are told elsewhere. False: the handler writes its line itself.
     mutating func on(
         _ method: HTTPRequest.Method, _ path: String, _ permission: WebPermission?, bodyBytesMax: Int = APIRoutes.bodyBytesMax,
-        _ handler: @escaping Handler
+        isAudited: Bool? = nil, _ handler: @escaping Handler
     ) {
-        let endpoint = Endpoint(method: method, permission: permission, bodyBytesMax: bodyBytesMax, handler: handler)
+        let endpoint = Endpoint(
+            method: method, permission: permission, bodyBytesMax: bodyBytesMax, isAudited: isAudited ?? [.post, .delete].contains(method),
+            handler: handler)
         if let index = paths.firstIndex(where: { $0.path == path }) {
             paths[index].endpoints.append(endpoint)
         } else {
@@ -130,7 +188,10 @@ struct APIRoutes {
                 if let endpoint = own ?? (isHead ? endpoints.first { $0.method == .get } : nil) {
                     router.on(RouterPath(path), method: method) { request, context in
                         let names = (id: context.parameters.get("id") ?? "", index: context.parameters.get("index") ?? "")
-                        let response = await respond(request, names, endpoint, (context as? any ConnectionContext)?.eventLoop)
+                        let peer = (context as? any RemoteAddressRequestContext)?.remoteAddress
+                        let origin = APIRequest.Origin(
+                            peer: peer, address: ClientAddress.text(request, from: peer), loop: (context as? any ConnectionContext)?.eventLoop)
+                        let response = await respond(request, names, endpoint, at: path, origin)
                         return isHead ? response.createHeadResponse() : response
                     }
                 } else {
@@ -150,32 +211,42 @@ struct APIRoutes {
     }
 
     private func respond(
-        _ request: Request, _ names: (id: String, index: String), _ endpoint: Endpoint, _ loop: (any EventLoop)?
+        _ request: Request, _ names: (id: String, index: String), _ endpoint: Endpoint, at path: String, _ origin: APIRequest.Origin
     ) async -> Response {
-        await answer(request) { correlationID in
+        var known: WebPrincipal?
+        return await answer(request) { correlationID in
             let principal: WebPrincipal
             if let permission = endpoint.permission {
-                principal = try await caller(of: request)
+                principal = try await caller(of: request, permission)
+                known = principal
                 guard principal.permissions.contains(permission) else {
                     throw Problem(
-                        .notPermitted, "“\(principal.name)” may not do this: it needs “\(permission.rawValue)”.",
-                        action: "Use the token of a principal that may.")
+                        .notPermitted, "“\(principal.actor)” may not do this: it needs “\(permission.rawValue)”.",
+                        action: "Use the account or the token of somebody who may.")
                 }
             } else {
                 principal = WebPrincipal(name: "nobody", permissions: [])
             }
-            return try await endpoint.handler(
-                APIRequest(
-                    request: request, id: names.id, index: names.index, principal: principal, correlationID: correlationID,
-                    bodyBytesMax: endpoint.bodyBytesMax, loop: loop))
+            let call = APIRequest(
+                request: request, id: names.id, index: names.index, principal: principal, correlationID: correlationID, endpoint: endpoint, origin: origin)
+            guard endpoint.permission == .uploadFiles else { return try await endpoint.handler(call) }
+            return try await access.keepingSession(of: request) { try await endpoint.handler(call) }
+        } audit: { status, correlationID in
+            // Parts of an upload come by POST too, from clients whose proxies know nothing else.
+            let override = request.headers[TusHeader.methodOverride]?.uppercased()
+            guard endpoint.isAudited, let principal = known, override != "PATCH", override != "HEAD" else { return }
+            let by = Caller(
+                actor: origin.actor.name ?? principal.actor, principal: principal.name, correlationID: correlationID, address: origin.address)
+            try await store.audit("\(request.method.rawValue) /\(path)", subject: request.uri.path, status: status, by: by)
         }
     }
 
     /// Who makes the request. A tus client whose login has ended in the middle of an upload is told to try again: at 401 it would forget
     /// the upload, and begin 20 GB from the start.
-    private func caller(of request: Request) async throws -> WebPrincipal {
+    private func caller(of request: Request, _ permission: WebPermission) async throws -> WebPrincipal {
+        let isBackground = Self.backgroundHeader.flatMap { request.headers[$0] } != nil
         do {
-            return try await access.principal(for: request)
+            return try await access.principal(for: request, purpose: permission == .uploadFiles ? .upload : isBackground ? .background : .use)
         } catch var problem as Problem where problem.kind == .notAuthenticated && request.headers[TusHeader.tusResumable] != nil
             && [.head, .patch].contains(request.method)
         {
@@ -196,7 +267,10 @@ struct APIRoutes {
     }
 
     /// Runs `body`, turns whatever it throws into a problem document, and sets the headers that every answer has.
-    private func answer(_ request: Request, _ body: (String) async throws -> Response) async -> Response {
+    /// - Parameter audit: gets the answer's status. What it tells is done by then, so its failure changes no answer.
+    private func answer(
+        _ request: Request, _ body: (String) async throws -> Response, audit: (Int, String) async throws -> Void = { _, _ in }
+    ) async -> Response {
         let correlationID = Self.correlationID(of: request)
         var response: Response
         do {
@@ -205,6 +279,12 @@ struct APIRoutes {
             let problem = problem(for: error, request, correlationID)
             // Encoding plain text and numbers can't fail; if it does, the status still tells.
             response = (try? problem.response(instance: request.uri.path, correlationID: correlationID)) ?? Response(status: problem.kind.status)
+        }
+        do {
+            try await audit(response.status.code, correlationID)
+        } catch {
+            logger.error(
+                "audit.error", metadata: ["what": "a request can't be written into the audit", "correlationId": "\(correlationID)", "error": "\(error)"])
         }
         response.headers[.cacheControl] = "no-store"
         response.headers[.xContentTypeOptions] = "nosniff"
@@ -238,6 +318,8 @@ struct APIRoutes {
             action: "Try again; if it stays, ask the operator to look for correlationId \(correlationID) in the log.")
     }
 
+    /// Sent by a page that looks by itself: it keeps no session that nobody uses.
+    private static let backgroundHeader = HTTPField.Name("X-Background")
     private static let correlationHeader = HTTPField.Name("X-Correlation-ID")
     private static let correlationCharactersMax = 128
 

@@ -17,24 +17,30 @@ package struct MCMSServer: Sendable {
     private let store: MCMSStore
     private let files: FileServices?
     private let logger: Logger
+    private let onPeopleChange: @Sendable () -> Void
     private let page = WebPage()
 
-    /// - Parameter files: nil: this server takes no uploads.
+    /// - Parameters:
+    ///   - files: nil: this server takes no uploads.
+    ///   - onPeopleChange: called after this server changed who may do what.
     package init(
         store: MCMSStore, files: FileServices? = nil, authenticator: any BearerAuthenticator, access: WebAccess.Configuration = .init(),
-        logger: Logger
+        hasher: PasswordHasher = PasswordHasher(), logger: Logger, onPeopleChange: @escaping @Sendable () -> Void = {}
     ) throws {
-        self.access = WebAccess(store: store, authenticator: authenticator, configuration: access)
+        self.access = WebAccess(store: store, authenticator: authenticator, configuration: access, hasher: hasher, logger: logger)
+        self.onPeopleChange = onPeopleChange
         self.store = store
         self.files = files
         self.logger = logger
     }
 
     package func addRoutes<Context: RequestContext>(to router: some RouterMethods<Context>) {
-        var routes = APIRoutes(access: access, logger: logger)
+        var routes = APIRoutes(access: access, store: store, logger: logger)
         routes.addRoutings(store)
         routes.addAddin(store)
-        routes.addSession(access)
+        routes.addSession(access, store, onChange: onPeopleChange)
+        routes.addPeople(access, store, onChange: onPeopleChange)
+        routes.addAudit(store)
         if let files {
             routes.addTus(files)
             routes.addParts(files)
@@ -47,16 +53,7 @@ package struct MCMSServer: Sendable {
 
     private func addPage<Context: RequestContext>(to router: some RouterMethods<Context>) {
         page.addFiles(to: router)
-        router.get("/") { request, context in
-            do {
-                let peer = (context as? any RemoteAddressRequestContext)?.remoteAddress
-                return page.response(cookie: try await access.cookieForVisitor(request, from: peer))
-            } catch {
-                // The page can still be shown; it will say that it isn't signed in.
-                logger.error("audit.error", metadata: ["what": "no session for a visitor", "error": "\(error)"])
-                return page.response(cookie: nil)
-            }
-        }
+        router.get("/") { _, _ in page.response() }
     }
 
     /// `/healthz`: the process answers. `/readyz`: and its database too.

@@ -21,6 +21,7 @@ package struct Problem: Error, Sendable {
         case rangeNotSatisfiable = "range-not-satisfiable"
         case wrongVersion = "wrong-version"
         case signInAgain = "sign-in-again"
+        case tooManyAttempts = "too-many-attempts"
         case busy
         case tooMany = "too-many"
         case internalError = "internal-error"
@@ -42,6 +43,7 @@ package struct Problem: Error, Sendable {
             case .rangeNotSatisfiable: "There are no such bytes"
             case .wrongVersion: "Another version of tus"
             case .signInAgain: "Sign in, then go on"
+            case .tooManyAttempts: "Too many attempts"
             case .busy: "Busy"
             case .tooMany: "Too many at once"
             case .internalError: "Something went wrong"
@@ -67,6 +69,7 @@ package struct Problem: Error, Sendable {
             case .wrongVersion: .preconditionFailed
             // 401 would make a tus client forget its upload and begin again; 423 makes it try again.
             case .signInAgain: .init(code: 423, reasonPhrase: "Locked")
+            case .tooManyAttempts: .tooManyRequests
             case .busy: .serviceUnavailable
             case .tooMany: .tooManyRequests
             case .internalError: .internalServerError
@@ -133,6 +136,14 @@ extension Problem {
             self.init(.notFound, error.description, action: "Check the id; the list shows which there are.")
         case .invalid(let field, _):
             self.init(.invalidField, error.description, action: "Correct the field and send the request again.", field: field)
+        case .nameTaken:
+            self.init(.conflict, error.description, action: "Choose another name.", field: "name")
+        case .lastAdministrator:
+            self.init(.conflict, error.description, action: "Make somebody else an administrator first.")
+        case .linkUnusable:
+            self.init(.notPermitted, error.description, action: "Ask the operator for a new one: “spindle user invite” prints it.")
+        case .notAllowedFor(let person):
+            self.init(.notPermitted, error.description, action: "Let an administrator give “\(person)” an account with the role that this needs.", field: "actor")
         case .ownApproval:
             self.init(.notPermitted, error.description, action: "Ask somebody else to approve it.")
         case .illegalTransition(let transition):

@@ -6,6 +6,8 @@ package struct SecurityHeaders<Context: RequestContext>: RouterMiddleware {
     /// A year: browsers then use HTTPS even where a link says `http:`.
     private static var transportSecurity: String { "max-age=31536000" }
 
+    private static var frameOptions: HTTPField.Name? { HTTPField.Name("X-Frame-Options") }
+
     private let isSecure: Bool
 
     /// - Parameter isSecure: browsers reach the server by HTTPS.
@@ -21,6 +23,9 @@ package struct SecurityHeaders<Context: RequestContext>: RouterMiddleware {
         }
         if isSecure { response.headers[.strictTransportSecurity] = Self.transportSecurity }
         if response.headers[.xContentTypeOptions] == nil { response.headers[.xContentTypeOptions] = "nosniff" }
+        // No page of another site shows ours in a frame and has people click into it; what is no page may do nothing at all.
+        if response.headers[.contentSecurityPolicy] == nil { response.headers[.contentSecurityPolicy] = "default-src 'none'; frame-ancestors 'none'" }
+        if let name = Self.frameOptions { response.headers[name] = "DENY" }
         return response
     }
 }

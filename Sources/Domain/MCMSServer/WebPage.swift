@@ -15,6 +15,7 @@ struct WebPage: Sendable {
         File(name: "strings.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.strings_js),
         File(name: "events.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.events_js),
         File(name: "files.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.files_js),
+        File(name: "people.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.people_js),
         File(name: "app.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.app_js),
     ]
 
@@ -25,7 +26,7 @@ struct WebPage: Sendable {
         "form-action 'self'", "frame-ancestors 'none'",
     ].joined(separator: "; ")
 
-    func response(cookie: Cookie?) -> Response {
+    func response() -> Response {
         var response = Response(
             status: .ok,
             headers: [
@@ -34,7 +35,6 @@ struct WebPage: Sendable {
             ],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: PackageResources.index_html)))
         if let name = HTTPField.Name("Referrer-Policy") { response.headers[name] = "no-referrer" }
-        if let cookie { response.setCookie(cookie) }
         return response
     }
 

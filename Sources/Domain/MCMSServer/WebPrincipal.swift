@@ -1,3 +1,5 @@
+package import MCMS
+
 /// What a caller of the API may do.
 package enum WebPermission: String, Codable, CaseIterable, Sendable {
     /// See routings and their history.
@@ -14,8 +16,12 @@ package enum WebPermission: String, Codable, CaseIterable, Sendable {
     case uploadFiles
     /// Other people's uploads; rescan, release and delete files.
     case manageFiles
-    /// Say in whose name a routing is changed.
+    /// Act for people, and only for people who are named.
     case nameActor
+    /// See and change accounts.
+    case managePeople
+    /// See who did what.
+    case readAudit
 }
 
 /// What a principal is to the API. `docs/mcms.md` has this table too.
@@ -32,21 +38,58 @@ package enum WebRole: String, CaseIterable, Sendable {
         case .bff: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles, .nameActor]
         case .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]
         case .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]
-        case .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]
+        case .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit]
         case .addin: [.readJobs, .reportJobs, .readFiles, .uploadFiles]
         case .none: []
         }
     }
 }
 
+extension WebRole {
+    package init(_ role: AccountRole) {
+        self =
+            switch role {
+            case .viewer: .viewer
+            case .approver: .approver
+            case .operator: .operator
+            case .admin: .admin
+            }
+    }
+}
+
 /// Who calls the API.
-package struct WebPrincipal: Codable, Hashable, Sendable {
+package struct WebPrincipal: Hashable, Sendable {
+    /// How the caller is known.
+    package enum Kind: Hashable, Sendable {
+        /// By a token of the description's principal, or a session that it was traded for.
+        case token
+        /// By an account's password.
+        case account(Account)
+        /// By being on this PC.
+        case trial
+    }
+
+    /// Unique: `user:NAME` for an account, apart from the principals of the description.
     package let name: String
     package let permissions: Set<WebPermission>
+    package let kind: Kind
 
-    package init(name: String, permissions: Set<WebPermission>) {
+    package init(name: String, permissions: Set<WebPermission>, kind: Kind = .token) {
         self.name = name
         self.permissions = permissions
+        self.kind = kind
+    }
+
+    package init(_ account: Account) {
+        self.init(name: account.principal, permissions: WebRole(account.role).permissions, kind: .account(account))
+    }
+
+    /// Who is named in histories: a person by the account's name.
+    package var actor: String {
+        switch kind {
+        case .account(let account): account.name
+        case .token, .trial: name
+        }
     }
 }
 

@@ -43,7 +43,11 @@ struct BridgeCommand: AsyncParsableCommand {
         let tls = try setup.tls()
         let certificates = CertificateWatch(setup.certificateFiles(), logger: process.logger)
         let files = try FilesSetup(cluster, store).services(logger: process.logger)
-        let domain = try MCMSServer(store: store, files: files, authenticator: tokens, access: setup.access, logger: process.logger)
+        let hasher = PasswordHasher()
+        try await hasher.warmUp()
+        let domain = try MCMSServer(
+            store: store, files: files, authenticator: tokens, access: setup.access, hasher: hasher, logger: process.logger,
+            onPeopleChange: hub.recheckAll)
         let server = Application(
             router: router(domain, setup, store, hub, process, certificates), server: WebChannel.server(tls: tls),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
@@ -53,7 +57,8 @@ struct BridgeCommand: AsyncParsableCommand {
         do {
             try await process.run([
                 ClientClosing(client: client), DomainStore.relay(store, client, cluster, logger: process.logger),
-                MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates, hub, server,
+                MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates, hub,
+                AccessWatch(store: store, tokens: tokens, logger: process.logger, onChange: hub.recheckAll), server,
             ]) {
                 certificates.look()
                 await setup.reload(tokens, tls, hub, process.logger)
@@ -98,7 +103,7 @@ struct BridgeCommand: AsyncParsableCommand {
         domain.addRoutes(to: router)
         EventRoutes(hub: hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request in
             do {
-                let caller = try await domain.access.principal(for: request)
+                let caller = try await domain.access.principal(for: request, purpose: .background)
                 return caller.permissions.contains(.readRoutings) ? EventCaller(name: caller.name) : nil
             } catch is Problem {
                 return nil

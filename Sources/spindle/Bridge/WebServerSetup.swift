@@ -2,6 +2,7 @@ import Foundation
 import Hummingbird
 import HummingbirdCore
 import Logging
+import MCMS
 import MCMSServer
 import NIOCore
 import SpindleBridge
@@ -19,6 +20,10 @@ struct WebServerSetup {
         access.visitor = web.signInVisitors ? web.principal : nil
         access.isSecure = isSecure
         access.trustedOrigins = Set(web.origins)
+        if let sessions = cluster.domain?.sessions {
+            access.sessions = SessionLimits(
+                idleMilliseconds: Int64(sessions.idle / .milliseconds(1)), absoluteMilliseconds: Int64(sessions.absolute / .milliseconds(1)))
+        }
         return access
     }
 

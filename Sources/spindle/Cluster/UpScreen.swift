@@ -60,6 +60,21 @@ final class UpScreen: Sendable {
         if let operations = endpoints.operations { Output.line("  curl http://\(operations)/metrics") }
         Output.line("")
         Output.line("Logs: \(ClusterLaunch.logDirectory(directory))   Stop: Ctrl-C")
+        let webs = plan.processes.compactMap { if case .web(let web) = $0.role { web } else { nil } }
+        if let web = webs.first { Task { [configuration] in await Self.showFirstLink(configuration, web) } }
+    }
+
+    /// While nobody has an account, how the first person gets one.
+    private static func showFirstLink(_ configuration: ClusterConfiguration, _ web: WebConfiguration) async {
+        do {
+            guard let link = try await AccountLink.first(configuration, web) else { return }
+            Output.line("")
+            Output.line("Nobody has an account yet. This link makes the administrator, once, within 24 hours, from any PC that can open the page:")
+            Output.line("  \(link.url)")
+            if web.signInVisitors { Output.line("Until then, “Try it on this PC” on the page lets you in without an account.") }
+        } catch {
+            Output.error("No link for the first administrator could be made: \(error)")
+        }
     }
 
     /// How this executable was called.

@@ -132,6 +132,8 @@ import Testing
         Use("web.signInVisitors", "signInVisitors: false\n    origins: [https://a.example]", "signInVisitors: true", reads: "web.signInVisitors", in: "Bridge/WebServerSetup.swift"),
         Use("web.origins", "origins: [https://a.example]", "origins: [https://b.example]", reads: "Set(web.origins)", in: "Bridge/WebServerSetup.swift"),
         Use("domain.outputAttemptsMax", "outputAttemptsMax: 3", "outputAttemptsMax: 4", reads: "outputAttemptsMax", in: worker),
+        Use("sessions.idle", "{idle: 12h", "{idle: 1h", reads: "sessions.idle", in: "Bridge/WebServerSetup.swift"),
+        Use("sessions.absolute", "absolute: 30d", "absolute: 31d", reads: "sessions.absolute", in: "Bridge/WebServerSetup.swift"),
         Use("outboxRetry.attemptsMax", "outbox: {attemptsMax: 50", "outbox: {attemptsMax: 51", reads: "retry.attemptsMax", in: "Roles/DomainStore.swift"),
         Use("outboxRetry.initial", "50, initial: 200ms", "50, initial: 201ms", reads: "retry.initial", in: "Roles/DomainStore.swift"),
         Use("outboxRetry.cap", "200ms, cap: 5m", "200ms, cap: 6m", reads: "retry.cap", in: "Roles/DomainStore.swift"),

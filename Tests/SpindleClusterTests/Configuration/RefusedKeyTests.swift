@@ -30,7 +30,7 @@ import Testing
             .replacing(ConfigurationErrorTests.domainPart, with: "").replacing(ConfigurationErrorTests.filesPart, with: "")
             .replacing(
                 "webs:\n  - name: web\n    host: local\n    principal: web\n    port: 7402\n    listen: 127.0.0.1\n"
-                    + "    # For this trial only: your browser on this PC needs no token. Never put a proxy in front of it.\n    signInVisitors: true\n",
+                    + "    # For this trial only, until somebody has an account: one click signs you in on this PC. Never put a proxy in front of it.\n    signInVisitors: true\n",
                 with: "web: {host: local, principal: web, port: 7402, database: mcms/mcms.sqlite, storeRoot: mcms/store, shareRoot: mcms/share}\n")
         let errors = ConfigurationErrorTests.errors(in: old)
         #expect(errors.map(\.path) == ["web"], "\(errors)")

@@ -10,6 +10,9 @@ internal import SQLStore
 /// addinIgnoredResult              differing results that the history has already noted
 /// handledMessage                  messages whose effect is in this database
 /// webSession                      browser sessions, by the digest of their cookie
+/// account                         the people who sign in
+/// accountLink                     links by which somebody makes an account, once, by the digest of their secret
+/// auditLog                        append-only, enforced by triggers
 /// commandWithdrawal               ended jobs whose commands have yet to be taken out of their queue
 /// topicCursor                     how far this installation has read a topic of the broker
 /// outbox                          see Outbox
@@ -35,8 +38,72 @@ enum MCMSSchema {
             try db.execute("CREATE INDEX webSessionByPrincipal ON webSession (principal, createdAt)")
         }
         migrations.add("mcms.3.commands") { try $0.execute(commandTables) }
+        migrations.add("mcms.4.people") { db in
+            for statement in peopleTables { try db.execute(statement) }
+        }
         return migrations
     }
+
+    private static let peopleTables = [
+        """
+        CREATE TABLE account (
+            name TEXT NOT NULL PRIMARY KEY,
+            displayName TEXT NOT NULL,
+            role TEXT NOT NULL CHECK (role IN ('viewer', 'approver', 'operator', 'admin')),
+            passwordHash TEXT NOT NULL,
+            -- Drawn anew with each change of what lets the person in: sessions of before end.
+            stamp BLOB NOT NULL,
+            isDisabled INTEGER NOT NULL DEFAULT 0,
+            createdAt BIGINT NOT NULL,
+            changedAt BIGINT NOT NULL,
+            lastSignInAt BIGINT
+        )
+        """,
+        """
+        CREATE TABLE accountLink (
+            digest BLOB NOT NULL PRIMARY KEY,
+            role TEXT NOT NULL CHECK (role IN ('viewer', 'approver', 'operator', 'admin')),
+            -- Only while there is no account.
+            isFirst INTEGER NOT NULL,
+            createdAt BIGINT NOT NULL,
+            expiresAt BIGINT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE auditLog (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            time BIGINT NOT NULL,
+            action TEXT NOT NULL,
+            subject TEXT,
+            actor TEXT NOT NULL,
+            principal TEXT,
+            status BIGINT,
+            detail TEXT,
+            address TEXT NOT NULL,
+            correlationId TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX auditLogByActor ON auditLog (actor, id)",
+        "CREATE INDEX auditLogByAction ON auditLog (action, id)",
+        // SQLite's own.
+        """
+        CREATE TRIGGER auditLogNoUpdate BEFORE UPDATE ON auditLog
+            BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+        """,
+        """
+        CREATE TRIGGER auditLogNoDelete BEFORE DELETE ON auditLog
+            BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+        """,
+        """
+        CREATE TRIGGER auditLogNoReplace BEFORE INSERT ON auditLog
+            WHEN EXISTS (SELECT 1 FROM auditLog WHERE id = NEW.id)
+            BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+        """,
+        "ALTER TABLE webSession ADD COLUMN usedAt BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE webSession ADD COLUMN uploadedAt BIGINT NOT NULL DEFAULT 0",
+        // Sessions of before have no time of their last use: only their end counts.
+        "UPDATE webSession SET usedAt = expiresAt",
+    ]
 
     private static let routingTables = """
         CREATE TABLE routing (

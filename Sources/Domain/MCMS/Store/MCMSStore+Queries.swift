@@ -65,7 +65,7 @@ extension MCMSStore {
     }
 
     /// Asks for one row more than the page holds, to know whether there is a next page.
-    private func page<Item: Codable & Sendable>(
+    func page<Item: Codable & Sendable>(
         limit: Int, cursor: @Sendable (Item) -> String, _ fetch: @escaping @Sendable (any SQLConnection, Int) throws -> [Item]
     ) async throws -> Page<Item> {
         let limit = min(max(limit, 1), PageLimits.itemsMax)
@@ -77,7 +77,7 @@ extension MCMSStore {
 }
 
 /// The conditions of a list's query, as many as are asked for. `$1` is the limit.
-private struct QueryFilter {
+struct QueryFilter {
     private var conditions: [String] = []
     private var parameters: SQLParameters
 

@@ -85,7 +85,7 @@ extension MCMSStore {
     private func checked(_ caller: Caller) throws -> Caller {
         Caller(
             actor: try TextLimits.check(caller.actor, field: "actor", max: TextLimits.actorMax), principal: caller.principal,
-            correlationID: caller.correlationID)
+            correlationID: caller.correlationID, address: caller.address, rolesOfActor: caller.rolesOfActor)
     }
 
     /// Refuses the approval by the actor who created the routing, or submitted it last.

@@ -56,7 +56,8 @@ package final class MCMSStore: Sendable {
                     (SELECT messageKey FROM handledMessage WHERE handledAt < $1 ORDER BY handledAt LIMIT $2)
                 """,
                 [now.milliseconds - Self.handledRetentionMilliseconds, Self.pruneRowsMax])
-            try db.execute("DELETE FROM webSession WHERE expiresAt <= $1", [now])
+            try Self.forgetSessions(db, now: now)
+            try db.execute("DELETE FROM accountLink WHERE expiresAt <= $1", [now])
         }
     }
 }

@@ -45,6 +45,28 @@ package struct MCMSTransaction {
             now: now.milliseconds)
     }
 
+    /// Writes a line of the audit.
+    package func audit(_ action: String, subject: String? = nil, status: Int? = nil, detail: String? = nil) throws {
+        try db.execute(
+            """
+            INSERT INTO auditLog (time, action, subject, actor, principal, status, detail, address, correlationId)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            """,
+            [
+                now, AuditLimits.shortened(action), subject.map(AuditLimits.shortened), AuditLimits.shortened(caller.actor), caller.principal, status,
+                detail.map(AuditLimits.shortened), AuditLimits.shortened(caller.address ?? ""), caller.correlationID,
+            ])
+    }
+
+    /// Refuses to act for somebody who could not do it themselves. While there are no accounts, the server that asks is trusted.
+    func checkActor(_ roles: Set<AccountRole>) throws {
+        guard try db.exists("SELECT 1 FROM account") else { return }
+        let role = try AccountRules.nameIfValid(caller.actor).flatMap { name in
+            try db.value("SELECT role FROM account WHERE name = $1 AND isDisabled = 0", [name], as: AccountRole.self)
+        }
+        guard let role, roles.contains(role) else { throw MCMSError.notAllowedFor(person: caller.actor) }
+    }
+
     /// Remembers that a message has had its effect, in the transaction of that effect.
     package func markHandled(_ key: String) throws {
         try db.execute("INSERT INTO handledMessage (messageKey, handledAt) VALUES ($1, $2)", [key, now])
@@ -62,7 +84,9 @@ extension MCMSStore {
         let clock = clock
         return try await database.write { db in
             // The time is read inside, so that of two changes the later one never has the earlier time.
-            try body(MCMSTransaction(db: db, now: clock(), caller: caller))
+            let transaction = MCMSTransaction(db: db, now: clock(), caller: caller)
+            if let roles = caller.rolesOfActor { try transaction.checkActor(roles) }
+            return try body(transaction)
         }
     }
 }

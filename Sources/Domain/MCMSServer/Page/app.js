@@ -88,11 +88,13 @@ function renderAll() {
   renderJobs();
   renderLog();
   renderFiles();
+  showMe(people.me);
+  renderPeople();
 }
 
 function renderRoutings() {
   const items = [...state.routings.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : a.id < b.id ? 1 : -1));
-  const sign = (one) => [one.id, JSON.stringify([one, state.language, state.busy.has(one.id)])];
+  const sign = (one) => [one.id, JSON.stringify([one, state.language, state.busy.has(one.id), may("changeRoutings"), personName(one.approver)])];
   renderList(byID("routing-rows"), items, sign, routingRow);
   byID("routings-empty").hidden = !state.isLoaded || items.length > 0;
 }
@@ -101,13 +103,13 @@ function routingRow(one) {
   const generation = one.lastGenerationStatus;
   const failed = generation === "failed";
   return make("tr", {},
-    make("td", {}, make("div", {className: "title"}, one.name), one.approver ? make("div", {className: "sub"}, text("approver", one.approver)) : null),
+    make("td", {}, make("div", {className: "title"}, one.name), one.approver ? make("div", {className: "sub"}, text("approver", personName(one.approver))) : null),
     make("td", {}, badge(text("status." + one.status), TONES[one.status])),
     make("td", {}, generation === "none" ? make("span", {className: "sub"}, text("generation.none"))
       : badge((failed ? "⚠ " : "") + text("generation." + generation), TONES[generation], failed ? text("generationFailedHelp") : null)),
     make("td", {className: "number", data: {label: text("revision")}}, String(one.camRevision)),
     make("td", {className: "time"}, make("time", {datetime: one.updatedAt}, time(one.updatedAt))),
-    make("td", {}, make("div", {className: "actions"}, ...one.legalActions.map((action) => actionButton(one, action)))));
+    make("td", {}, make("div", {className: "actions"}, ...(may("changeRoutings") ? one.legalActions : []).map((action) => actionButton(one, action)))));
 }
 
 function actionButton(routing, action) {
@@ -180,23 +182,26 @@ function toast(title, message, tone) {
 // MARK: The API
 
 class Problem extends Error {
-  constructor(status, document) {
+  constructor(status, document, retryAfter) {
     super(document?.detail ?? document?.title ?? text("unreachable"));
     this.status = status;
     this.correlationID = document?.correlationId ?? null;
+    this.retryAfter = retryAfter;
   }
 }
 
-async function call(method, path, body) {
+// In the background: not because of what somebody did, so it does not keep them signed in.
+async function call(method, path, body, isBackground = false) {
   let response;
+  const headers = {...(body ? {"Content-Type": "application/json"} : {}), ...(isBackground ? {"X-Background": "1"} : {})};
   try {
     response = await fetch(path, {
-      method, credentials: "same-origin", headers: body ? {"Content-Type": "application/json"} : {}, body: body ? JSON.stringify(body) : undefined,
+      method, credentials: "same-origin", headers, body: body ? JSON.stringify(body) : undefined,
     });
   } catch { throw new Problem(0); }
   const document = await response.json().catch(() => null);
-  if (response.status === 401 && path !== "/api/session") signIn();
-  if (!response.ok) throw new Problem(response.status, document);
+  if (response.status === 401 && !["/api/session", "/api/me"].includes(path)) signIn();
+  if (!response.ok) throw new Problem(response.status, document, response.headers.get("Retry-After"));
   return document;
 }
 
@@ -216,7 +221,7 @@ function refresh(path, keep) {
   asked.set(path, setTimeout(async () => {
     asked.delete(path);
     try {
-      await keep(await call("GET", path));
+      await keep(await call("GET", path, undefined, true));
       renderAll();
     } catch (problem) {
       if (problem.status !== 401 && problem.status !== 404) toast(text("loadFailed"), problem.message, "wait");
@@ -266,24 +271,6 @@ function askReason(routing) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "reject" ? byID("reason").value.trim() : null), {once: true}));
 }
 
-function signIn() {
-  const dialog = byID("sign-in");
-  if (!dialog.open) dialog.showModal();
-}
-
-async function submitToken(event) {
-  event.preventDefault();
-  byID("sign-in-error").textContent = "";
-  try {
-    await call("POST", "/api/session", {token: byID("token").value.trim()});
-    byID("token").value = "";
-    byID("sign-in").close();
-    await begin();
-  } catch (problem) {
-    byID("sign-in-error").textContent = problem.status === 401 ? text("signInFailed") : problem.message;
-  }
-}
-
 // MARK: Events
 
 function onEvent(name, data) {
@@ -318,7 +305,7 @@ function onState(link, failures) {
 
 // An event source can't tell why it failed.
 function checkSession() {
-  call("GET", "/api/session").catch((problem) => { if (problem.status === 401) signIn(); });
+  call("GET", "/api/session", undefined, true).catch((problem) => { if (problem.status === 401) signIn(); });
 }
 
 let link;
@@ -327,11 +314,13 @@ async function begin() {
   let cursor;
   try { cursor = (await call("GET", "/events/cursor")).cursor; } catch { /* the streams begin where they are */ }
   try {
-    const session = await call("GET", "/api/session");
+    const session = await call("GET", "/api/me");
+    showMe(session);
     byID("actor-field").hidden = !session.permissions.includes("nameActor");
     files.mayUpload = session.permissions.includes("uploadFiles");
     files.mayManage = session.permissions.includes("manageFiles");
-    await load();
+    await Promise.all([load(), loadPeople()]);
+    renderAll();
   } catch (problem) {
     if (problem.status === 401) { signIn(); return; }
     toast(text("loadFailed"), problem.message, "bad");
@@ -355,9 +344,11 @@ byID("create").onsubmit = async (event) => {
   const input = byID("create-name");
   if (await change("new", () => call("POST", "/api/routings", {name: input.value.trim(), actor: actor()}))) input.value = "";
 };
-byID("sign-in").querySelector("form").onsubmit = submitToken;
-byID("sign-in").oncancel = (event) => event.preventDefault();
 byID("reject-cancel").onclick = () => byID("reject").close("cancel");
 byID("reconnect").onclick = () => link?.retryNow();
 // The scripts behind this one are part of the page.
-addEventListener("DOMContentLoaded", () => { applyLanguage(); begin(); });
+addEventListener("DOMContentLoaded", () => {
+  applyLanguage();
+  if (linkSecret()) openSetup();
+  else begin();
+});

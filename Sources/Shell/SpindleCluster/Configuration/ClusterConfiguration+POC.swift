@@ -180,6 +180,8 @@ extension ClusterConfiguration {
           # Retries that no queue's policy says: of rows that the broker refuses, and of output that is not on the share yet.
           outbox: {attemptsMax: 50, initial: 200ms, cap: 5m}
           outputAttemptsMax: 3
+          # How long people stay signed in: without doing anything, and at all.
+          sessions: {idle: 12h, absolute: 30d}
 
         # The share is what people know as W:\. Web servers, workers and the simulated add-in run on these hosts only.
         files:
@@ -204,7 +206,7 @@ extension ClusterConfiguration {
             principal: web
             port: 7402
             listen: 127.0.0.1
-            # For this trial only: your browser on this PC needs no token. Never put a proxy in front of it.
+            # For this trial only, until somebody has an account: one click signs you in on this PC. Never put a proxy in front of it.
             signInVisitors: true
 
         # The simulated add-in: runs the approve → generate flow without ESPRIT.

@@ -160,6 +160,15 @@ package struct DomainConfiguration: Sendable, Equatable {
     package var outbox = OutboxRetryConfiguration()
     /// How often output that is not on the share is looked for, before its job has failed.
     package var outputAttemptsMax = 3
+    package var sessions = SessionConfiguration()
+}
+
+/// How long people stay signed in.
+package struct SessionConfiguration: Sendable, Equatable {
+    /// Without doing anything.
+    package var idle = Duration.seconds(12 * 3_600)
+    /// Whatever they do, but for an upload that is under way.
+    package var absolute = Duration.seconds(30 * 24 * 3_600)
 }
 
 /// How often a relay publishes a row that the broker refuses, and after which pauses.

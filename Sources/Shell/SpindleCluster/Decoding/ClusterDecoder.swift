@@ -224,6 +224,7 @@ struct ClusterDecoder {
             database: reader.required("database", .path), approval: reader.optional("approval", .oneOf(.anyone)) ?? .anyone)
         if let outbox = reader.mapping("outbox", shape: "outboxRetry", required: false) { domain.outbox = outboxRetry(outbox) }
         domain.outputAttemptsMax = reader.optional("outputAttemptsMax", .number(1...1_000)) ?? domain.outputAttemptsMax
+        if let sessions = reader.mapping("sessions", shape: "sessions", required: false) { domain.sessions = WebDecoder.sessions(sessions) }
         return domain
     }
 

@@ -24,6 +24,14 @@ enum WebDecoder {
         return web
     }
 
+    static func sessions(_ reader: MappingReader) -> SessionConfiguration {
+        defer { reader.finish() }
+        var sessions = SessionConfiguration()
+        sessions.idle = reader.optional("idle", .duration(.seconds(60)...Duration.seconds(400 * 86_400))) ?? sessions.idle
+        sessions.absolute = reader.optional("absolute", .duration(.seconds(60)...Duration.seconds(400 * 86_400))) ?? sessions.absolute
+        return sessions
+    }
+
     private static func tls(_ reader: MappingReader) -> WebTLSConfiguration {
         defer { reader.finish() }
         return WebTLSConfiguration(certificate: reader.required("certificate", .path), key: reader.required("key", .path))
