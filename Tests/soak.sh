@@ -22,14 +22,15 @@ soak_one() {
     rm -f "$log"
 }
 
-# Seeds that were not simulated here before, each with 10,000 operations. A seed counts as a cycle.
+# Seeds of a part that were not simulated here before: the part, how many, operations of each. A seed counts as a cycle.
 soak_simulation() {
-    local file=$1 seeds=$2 first began output status=ok
-    first=$((1000000 + $(awk -F '\t' '$5 == "simulated seeds" { n += $6 } END { print n + 0 }' "$file" 2>/dev/null || echo 0)))
+    local file=$1 part=$2 seeds=$3 operations=$4 first began output status=ok what="simulated seeds"
+    [ "$part" = broker ] || what="simulated seeds of $part"
+    first=$((1000000 + $(awk -F '\t' -v what="$what" '$5 == what { n += $6 } END { print n + 0 }' "$file" 2>/dev/null || echo 0)))
     began=$(date +%s)
-    output=$(.build/release/spindle simulate --seed "$first" --seeds "$seeds" --ops 10000 --jobs "$(nproc)") || status=FAILED
-    printf '%s\t%s\t%s\t%s\tsimulated seeds\t%s\t0\t0\n' "$(date -u +%FT%TZ)" "$(git describe --always --dirty)" "$status" \
-        "$(($(date +%s) - began))" "$seeds" >>"$file"
+    output=$(.build/release/spindle simulate --part "$part" --seed "$first" --seeds "$seeds" --ops "$operations" --jobs "$(nproc)") || status=FAILED
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t0\t0\n' "$(date -u +%FT%TZ)" "$(git describe --always --dirty)" "$status" \
+        "$(($(date +%s) - began))" "$what" "$seeds" >>"$file"
     if [ $status = FAILED ]; then echo "$output" | tee ".build/soak-failure-$(date -u +%H%M%S).log"; else tail -n 1 <<<"$output"; fi
 }
 
@@ -49,25 +50,41 @@ soak_table() {
     }' "$1"
 }
 
-# Real processes with faults, and simulated ones, for so many minutes. What was counted is kept in .build/soak.tsv, so that runs add up.
+soak_broker() {
+    soak_one "$1" 'KillTests/aConfirmedPublish' SPINDLE_BROKER_KILLS=500
+    soak_one "$1" 'PowerLossTests/whatWasConfirmed' SPINDLE_POWER_SECONDS=60
+    soak_one "$1" 'FailpointTests/everyPoint' SPINDLE_FAILPOINT_ROUNDS=3
+    soak_one "$1" InjectionTests SPINDLE_INJECTION_ROUNDS=2
+    soak_one "$1" StandstillTests SPINDLE_LONG_OUTAGE_SECONDS=17
+    soak_one "$1" 'FullDiskTests|ReadOnlyDiskTests'
+    soak_simulation "$1" broker 200 10000
+}
+
+soak_files() {
+    soak_one "$1" 'FileFlowTests/theWebServerIsKilled' SPINDLE_UPLOAD_KILLS=200
+    soak_one "$1" 'FileClientTests/tuspy' SPINDLE_TUSPY_KILLS=200
+    soak_one "$1" 'FileClientTests/curlResumes' SPINDLE_DOWNLOAD_KILLS=200
+    soak_one "$1" 'FilePowerLossTests/whatAnOffset' SPINDLE_UPLOAD_POWER_CUTS=60
+    soak_one "$1" 'FileSizeTests/aFolder' SPINDLE_SMALL_FILES=5000
+    soak_one "$1" LargeScanTests SPINDLE_LARGE_SCANS=1
+    soak_simulation "$1" files 10000 300
+}
+
+soak_areas="broker files"
+
+# One area, or all of them, round after round for so many minutes; a round that has begun is ended. What was counted is kept in
+# .build/soak.tsv, so that runs add up.
 soak() {
-    local file=.build/soak.tsv end
-    [[ $1 =~ ^[0-9]+$ ]] || fail "'$1' is no number of minutes: ./dev soak 60"
-    end=$(($(date +%s) + 60 * $1))
+    local file=.build/soak.tsv areas=$soak_areas end area
+    if [ $# -gt 0 ] && [[ ! $1 =~ ^[0-9]+$ ]]; then
+        [[ " $soak_areas " == *" $1 "* ]] || fail "There is no area '$1'; there are: $soak_areas."
+        areas=$1
+        shift
+    fi
+    [[ ${1:-60} =~ ^[0-9]+$ ]] || fail "'$1' is no number of minutes: ./dev soak files 60"
+    end=$(($(date +%s) + 60 * ${1:-60}))
     while [ "$(date +%s)" -lt "$end" ]; do
-        soak_one $file 'KillTests/aConfirmedPublish' SPINDLE_BROKER_KILLS=500
-        soak_one $file 'PowerLossTests/whatWasConfirmed' SPINDLE_POWER_SECONDS=60
-        soak_one $file 'FailpointTests/everyPoint' SPINDLE_FAILPOINT_ROUNDS=3
-        soak_one $file InjectionTests SPINDLE_INJECTION_ROUNDS=2
-        soak_one $file StandstillTests SPINDLE_LONG_OUTAGE_SECONDS=17
-        soak_one $file 'FullDiskTests|ReadOnlyDiskTests'
-        soak_one $file 'FileFlowTests/theWebServerIsKilled' SPINDLE_UPLOAD_KILLS=200
-        soak_one $file 'FileClientTests/tuspy' SPINDLE_TUSPY_KILLS=200
-        soak_one $file 'FileClientTests/curlResumes' SPINDLE_DOWNLOAD_KILLS=200
-        soak_one $file 'FilePowerLossTests/whatAnOffset' SPINDLE_UPLOAD_POWER_CUTS=60
-        soak_one $file 'FileSizeTests/aFolder' SPINDLE_SMALL_FILES=5000
-        soak_one $file LargeScanTests SPINDLE_LARGE_SCANS=1
-        soak_simulation $file 200
+        for area in $areas; do "soak_$area" $file; done
     done
     soak_table $file
 }

@@ -37,11 +37,13 @@ struct TestFiles: Sendable {
     let share: URL
     let caller = Caller(actor: "김철수", principal: "web", correlationID: "c-1")
 
-    init(_ change: (inout UploadService.Limits) -> Void = { _ in }, reserve: Int64 = 0) throws {
+    init(
+        _ change: (inout UploadService.Limits) -> Void = { _ in }, reserve: Int64 = 0, clock: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
+    ) throws {
         root = FileManager.default.temporaryDirectory.appendingPathComponent("files-\(UUID().uuidString)")
         share = root.appendingPathComponent("share")
         try FileManager.default.createDirectory(at: share, withIntermediateDirectories: true)
-        mcms = try MCMSStore(path: root.appendingPathComponent("mcms.sqlite").path, extending: FilesSchema.add)
+        mcms = try MCMSStore(path: root.appendingPathComponent("mcms.sqlite").path, extending: FilesSchema.add, clock: clock)
         store = FilesStore(mcms)
         folder = try DiskFolder(path: root.appendingPathComponent("store").path)
         payloads = LocalPayloadStore(folder)

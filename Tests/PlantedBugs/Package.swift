@@ -2,7 +2,7 @@
 import Foundation
 import PackageDescription
 
-// The core and the simulator alone, with planted bugs: the manifest of the copy that `./dev planted-bugs` builds.
+// The core, the store of files and their simulators alone, with planted bugs: the manifest of the copy that `./dev planted-bugs` builds.
 
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -41,8 +41,13 @@ let package = Package(
         library("SpindleLog", "Core/SpindleLog", ["PlantedBugs", "CCRC32C", collections]),
         library("SpindleNode", "Core/SpindleNode", ["PlantedBugs", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
         library("SpindleSimulator", "Proof/SpindleSimulator", ["PlantedBugs", "SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),
+        .systemLibrary(name: "CLibcrypto", path: "Sources/C/CLibcrypto", pkgConfig: "libcrypto"),
+        .systemLibrary(name: "CBeneath", path: "Sources/C/CBeneath"),
+        library("Digests", "Domain/Digests", ["CLibcrypto"]),
+        library("ContentStore", "Domain/ContentStore", ["PlantedBugs", "CBeneath", "Digests"]),
+        library("StoreSimulator", "Proof/StoreSimulator", ["PlantedBugs", "ContentStore", "Digests", "SpindleSimulator"]),
         .target(name: "DataFixtures", path: "Tests/Fixtures", exclude: ["README.md", "write.py", "data-0.1.0"], swiftSettings: settings),
         .executableTarget(
-            name: "planted-bugs", dependencies: ["PlantedBugs", "SpindleSimulator"], path: "Tests/Runner", swiftSettings: settings),
+            name: "planted-bugs", dependencies: ["PlantedBugs", "SpindleSimulator", "StoreSimulator"], path: "Tests/Runner", swiftSettings: settings),
     ] + tests
 )

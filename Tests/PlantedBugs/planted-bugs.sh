@@ -14,6 +14,8 @@ planted_lay_out() {
     local tree=$1 patch name file
     mkdir -p "$tree/Sources" "$tree/Tests"
     cp -R Sources/C Sources/Core Sources/Proof "$tree/Sources/"
+    mkdir "$tree/Sources/Domain"
+    cp -R Sources/Domain/ContentStore Sources/Domain/Digests "$tree/Sources/Domain/"
     cp -R "$planted_patches/Runner" "$tree/Tests/"
     # Tests that find bugs which the other checks can't find.
     for name in $(planted_test_targets); do cp -R "Tests/$name" "$tree/Tests/"; done
@@ -65,7 +67,11 @@ SWIFT
     for patch in "$planted_patches"/*.patch; do
         if grep -q '^Test: ' "$patch"; then echo "        case .$(basename "$patch" .patch): #\"$(planted_header Test "$patch")\"#"; fi
     done
-    printf '        default: nil\n        }\n    }\n}\n'
+    printf '        default: nil\n        }\n    }\n\n    /// A bug of the store of files, which the simulation of files finds.\n    package var isOfFiles: Bool {\n        switch self {\n'
+    for patch in "$planted_patches"/*.patch; do
+        if grep -q '^Part: files' "$patch"; then echo "        case .$(basename "$patch" .patch): true"; fi
+    done
+    printf '        default: false\n        }\n    }\n}\n'
 }
 
 # The text of the header line $1 of a patch.

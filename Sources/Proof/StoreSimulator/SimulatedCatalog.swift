@@ -1,22 +1,23 @@
-internal import ContentStore
+package import ContentStore
 
 /// What the database knows of files, in memory. Each method is one transaction: it survives every loss of power, whole.
 ///
-/// It stands for `FilesStore`, whose statements do the same in SQL; when a payload may be removed is decided by the same ``RemovalRule``.
-final class SimulatedCatalog {
-    enum Status: String {
+/// It stands for `FilesStore`, whose statements do the same in SQL: a test of both does the same things to both, and compares what they say.
+/// When a payload may be removed is decided by the same ``RemovalRule``.
+package final class SimulatedCatalog {
+    package enum Status: String {
         case uploading, staged, ingesting, committed, invalid
     }
 
-    struct File {
-        let id: String
-        let name: String
-        let content: Int
-        var status = Status.uploading
+    package struct File {
+        package let id: String
+        package let name: String
+        package let content: Int
+        package internal(set) var status = Status.uploading
         /// Its bytes did not come: the store had them.
         var isSame = false
-        var isSuperseded = false
-        var isDeleted = false
+        package internal(set) var isSuperseded = false
+        package internal(set) var isDeleted = false
         var hasUpload = true
         var isAudited = false
 
@@ -36,12 +37,12 @@ final class SimulatedCatalog {
         var claimedAt: Int64
     }
 
-    enum Message: Hashable {
+    package enum Message: Hashable {
         case ingest(file: String)
         case garbage(hash: String, deleted: String?)
     }
 
-    enum Start {
+    package enum Start {
         case go(File)
         case settled
     }
@@ -49,17 +50,19 @@ final class SimulatedCatalog {
     /// A mender's claim ends by itself after so long, where its process ended.
     static let mendingMilliseconds: Int64 = 60_000
 
-    let contents: [SimulatedContent]
-    private(set) var files: [String: File] = [:]
+    package let contents: [SimulatedContent]
+    package private(set) var files: [String: File] = [:]
     private(set) var payloads: [String: Payload] = [:]
     private(set) var pins: Set<[String]> = []
     private(set) var claims: [String: PlaceClaim] = [:]
-    private(set) var messages: [(id: Int, message: Message)] = []
+    package private(set) var messages: [(id: Int, message: Message)] = []
     private var nextNumber = 1
+    /// A payload whose removal began before its grace was over; nil: none.
+    private(set) var tooEarly: String?
     /// Milliseconds.
-    var now: Int64 = 1_000_000
+    package var now: Int64 = 1_000_000
 
-    init(contents: [SimulatedContent]) {
+    package init(contents: [SimulatedContent]) {
         self.contents = contents
     }
 
@@ -69,24 +72,24 @@ final class SimulatedCatalog {
     }
 
     private func send(_ message: Message) { messages.append((number(), message)) }
-    func acknowledge(_ id: Int) { messages.removeAll { $0.id == id } }
+    package func acknowledge(_ id: Int) { messages.removeAll { $0.id == id } }
     func hash(_ file: File) -> String { contents[file.content].address.hash }
 
     // MARK: Uploads
 
-    func create(name: String, content: Int) -> File {
+    package func create(name: String, content: Int) -> File {
         let file = File(id: "f\(number())", name: name, content: content)
         files[file.id] = file
         return file
     }
 
     /// Whether the store has these bytes, in a file that somebody may read.
-    func hasPayload(_ content: Int) -> Bool {
+    package func hasPayload(_ content: Int) -> Bool {
         guard let payload = payloads[contents[content].address.hash], !payload.isBeingRemoved else { return false }
         return files.values.contains { $0.content == content && $0.status == .committed && !$0.isDeleted }
     }
 
-    func stage(_ id: String, isSame: Bool) {
+    package func stage(_ id: String, isSame: Bool) {
         guard var file = files[id], file.status == .uploading, !file.isDeleted else { return }
         file.status = .staged
         file.isSame = isSame
@@ -94,7 +97,7 @@ final class SimulatedCatalog {
         send(.ingest(file: id))
     }
 
-    func delete(_ id: String) {
+    package func delete(_ id: String) {
         guard var file = files[id], !file.isDeleted, file.status != .ingesting else { return }
         let wasCommitted = file.status == .committed
         file.isDeleted = true
@@ -109,7 +112,7 @@ final class SimulatedCatalog {
 
     // MARK: Ingest
 
-    func start(_ id: String) -> Start {
+    package func start(_ id: String) -> Start {
         guard let file = files[id], isIngestible(file) else { return .settled }
         return .go(file)
     }
@@ -118,26 +121,26 @@ final class SimulatedCatalog {
         !file.isDeleted && file.hasUpload && [.staged, .ingesting, .invalid].contains(file.status)
     }
 
-    func markIngesting(_ id: String) {
+    package func markIngesting(_ id: String) {
         if files[id]?.status == .staged { files[id]?.status = .ingesting }
     }
 
-    func missing(_ id: String) {
+    package func missing(_ id: String) {
         guard files[id]?.isDeleted == false, files[id]?.status != .committed else { return }
         files[id]?.status = .uploading
         files[id]?.isSame = false
     }
 
     /// Its message died: its uploader is asked for it again.
-    func giveUp(_ id: String) {
+    package func giveUp(_ id: String) {
         guard let file = files[id], isIngestible(file) else { return }
         files[id]?.status = .invalid
         files[id]?.hasUpload = false
     }
 
-    func audit(_ id: String) { files[id]?.isAudited = true }
+    package func audit(_ id: String) { files[id]?.isAudited = true }
 
-    func record(_ id: String, attempt: Int) -> Bool {
+    package func record(_ id: String, attempt: Int) -> Bool {
         guard var file = files[id], file.status != .committed, holds(attempt, file: id) else { return false }
         let hash = hash(file)
         payloads[hash, default: Payload()].orphanedAt = nil
@@ -161,13 +164,13 @@ final class SimulatedCatalog {
 
     private func references(to hash: String) -> Int { files.values.count { $0.isCurrent && self.hash($0) == hash } }
 
-    func current(_ name: String) -> File? { files.values.first { $0.isCurrent && $0.name == name } }
+    package func current(_ name: String) -> File? { files.values.first { $0.isCurrent && $0.name == name } }
 
     func isOpen(_ id: String) -> Bool { files[id].map { $0.hasUpload && $0.status != .committed } ?? false }
 
     // MARK: Claims
 
-    func claim(_ id: String, message: Int) -> Claim {
+    package func claim(_ id: String, message: Int) -> Claim {
         guard let file = files[id], isIngestible(file) else { return .ended }
         if payloads[hash(file)]?.isBeingRemoved == true { return .collected }
         guard let attempt = claimPlace(of: file, by: message) else { return .taken }
@@ -178,7 +181,7 @@ final class SimulatedCatalog {
     private func isPinned(by id: String) -> Bool { pins.contains { $0[1] == id } }
 
     /// Only the place of a file that has ended, to mend its ref.
-    func claimPlace(_ id: String) -> Claim {
+    package func claimPlace(_ id: String) -> Claim {
         guard let file = files[id], !isIngestible(file) else { return .ended }
         if claims[file.name]?.file == id { claims[file.name]?.message = 0 }
         return claimPlace(of: file, by: 0).map { .granted(attempt: $0) } ?? .taken
@@ -194,13 +197,13 @@ final class SimulatedCatalog {
     }
 
     /// False: it was lost.
-    func endClaim(_ attempt: Int, of id: String) -> Bool {
+    package func endClaim(_ attempt: Int, of id: String) -> Bool {
         guard claims.values.contains(where: { $0.file == id && $0.attempt == attempt }) else { return false }
         endClaims(of: id)
         return true
     }
 
-    func holds(_ attempt: Int, file id: String) -> Bool {
+    package func holds(_ attempt: Int, file id: String) -> Bool {
         isPinned(by: id) && claims.values.contains { $0.file == id && $0.attempt == attempt }
     }
 
@@ -211,13 +214,17 @@ final class SimulatedCatalog {
 
     // MARK: Garbage
 
-    func beginRemoval(_ hash: String, graceMilliseconds: Int64) -> RemovalRule.Verdict? {
+    package func beginRemoval(_ hash: String, graceMilliseconds: Int64) -> RemovalRule.Verdict? {
         guard let payload = payloads[hash] else { return nil }
         let facts = RemovalRule.Facts(
             isBeingRemoved: payload.isBeingRemoved, references: references(to: hash), claims: pins.count { $0[0] == hash },
             orphanedAt: payload.orphanedAt)
         let verdict = RemovalRule.verdict(facts, now: now, graceMilliseconds: graceMilliseconds)
-        if verdict == .remove { payloads[hash]?.isBeingRemoved = true }
+        if verdict == .remove, !payload.isBeingRemoved {
+            payloads[hash]?.isBeingRemoved = true
+            // Checked here once more, in other words.
+            if payload.orphanedAt.map({ $0 + graceMilliseconds > now }) ?? true { tooEarly = hash }
+        }
         return verdict
     }
 
@@ -226,16 +233,16 @@ final class SimulatedCatalog {
         return payload?.isBeingRemoved == true || payload?.orphanedAt != nil
     }
 
-    func isKnown(_ hash: String) -> Bool { payloads[hash] != nil || pins.contains { $0[0] == hash } }
+    package func isKnown(_ hash: String) -> Bool { payloads[hash] != nil || pins.contains { $0[0] == hash } }
 
     /// Makes a payload that the catalogue does not know one that nobody refers to, and asks to collect it.
-    func adopt(stray hash: String, graceMilliseconds: Int64) {
+    package func adopt(stray hash: String, graceMilliseconds: Int64) {
         guard !isKnown(hash) else { return }
         payloads[hash] = Payload(orphanedAt: now - graceMilliseconds)
         send(.garbage(hash: hash, deleted: nil))
     }
 
-    func endRemoval(_ hash: String) {
+    package func endRemoval(_ hash: String) {
         if payloads[hash]?.isBeingRemoved == true { payloads[hash] = nil }
     }
 }

@@ -1,12 +1,12 @@
-internal import ContentStore
+package import ContentStore
 internal import Digests
 
 /// Bytes that files have; several have the same.
-struct SimulatedContent {
-    let bytes: [UInt8]
-    let address: ContentAddress
+package struct SimulatedContent {
+    package let bytes: [UInt8]
+    package let address: ContentAddress
 
-    init(_ number: Int) throws {
+    package init(_ number: Int) throws {
         bytes = Array("content \(number)".utf8)
         address = ContentAddress(sha256: try DigestStream.digest(of: bytes))
     }

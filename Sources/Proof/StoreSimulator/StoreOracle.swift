@@ -12,6 +12,7 @@ struct StoreOracle {
     /// Nil: everything holds.
     func violation() -> String? {
         do {
+            if let hash = catalog.tooEarly { return "the payload \(hash.prefix(4)) is removed within its grace" }
             return try committed() ?? refs()
         } catch {
             return "\(error)"

@@ -65,13 +65,16 @@ struct WorkerRunCommand: AsyncParsableCommand {
         let scans = groups.contains { !Set($0.queues).isDisjoint(with: [FileQueues.ingest, FileQueues.retry]) }
         var probing: [any Service] = []
         if scans { probing = (scanner.map { [$0] } ?? []) + setup.upkeep(logger: process.logger) }
+        let sweeping: [any Service] =
+            groups.contains { $0.queues.contains(FileQueues.garbage) }
+            ? [GarbageSweep(garbage: setup.garbage, files: setup.store, logger: process.logger)] : []
         FileTasks(ingest: ingest, garbage: setup.garbage, files: setup.store).register(with: worker)
         process.logger.info("worker is ready", metadata: ["queues": "\(groups.flatMap(\.queues).joined(separator: ","))", "pid": "\(getpid())"])
         try await process.run([
             ClientClosing(client: client), process.readyNotice(client, cluster), DomainStore.relay(store, client, cluster, logger: process.logger),
             DeadMessageWatch(store: store, client: client, others: ingest.died, logger: process.logger),
             CommandWithdrawals(store: store, client: client, logger: process.logger), worker,
-        ] + probing)
+        ] + probing + sweeping)
     }
 
     /// The queues whose tasks this version handles.

@@ -1,6 +1,7 @@
 import Glibc
 import PlantedBugs
 import SpindleSimulator
+import StoreSimulator
 
 /// Runs the proof's checks on a broker with one bug after the other, and shows which check finds it. Exits with 1 when a bug is not found,
 /// or when something is found without a bug.
@@ -12,7 +13,7 @@ import SpindleSimulator
 ///     planted-bugs --range SEED COUNT [--ops M]            seeds without a bug
 @main
 struct PlantedBugsCommand {
-    static func main() throws {
+    static func main() async throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
         func value(_ name: String, _ offset: Int = 1) -> String? {
             guard let index = arguments.firstIndex(of: name), index + offset < arguments.count else { return nil }
@@ -47,7 +48,7 @@ struct PlantedBugsCommand {
             try bits.run()
             print(bits.description, bits.violations.prefix(5))
         } else {
-            try table(only.map { [$0] } ?? PlantedBug.allCases, seeds: value("--seeds").flatMap { UInt64($0) } ?? 600, operations)
+            try await table(only.map { [$0] } ?? PlantedBug.allCases, seeds: value("--seeds").flatMap { UInt64($0) } ?? 600, operations)
         }
     }
 
@@ -70,13 +71,14 @@ struct PlantedBugsCommand {
         /// Seeds of the simulation that found it.
         var found: [Int] = []
         var seeds = 0
-        var violation: Violation?
+        /// Which promise is broken.
+        var promise: String?
         var isFoundByCrashes = false
         var isFoundByBits = false
         /// nil: no test is named.
         var isFoundByTest: Bool?
 
-        var isFound: Bool { violation != nil || isFoundByCrashes || isFoundByBits || isFoundByTest == true }
+        var isFound: Bool { promise != nil || isFoundByCrashes || isFoundByBits || isFoundByTest == true }
 
         /// Seeds from one that finds it to the next: the median.
         var medianSeeds: Int? {
@@ -89,8 +91,7 @@ struct PlantedBugsCommand {
             let name = bug.map { "`\($0)` \($0.what)" } ?? "none"
             let simulated = medianSeeds.map { "\($0)" } ?? "–"
             let test = isFoundByTest.map { $0 ? bug?.test ?? "" : "missed by \(bug?.test ?? "")" } ?? "–"
-            let promise = violation.map { "\($0.promise)" } ?? "–"
-            return "| \(name) | \(simulated) (\(found.count) of \(seeds)) | \(promise) | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") | \(test) |"
+            return "| \(name) | \(simulated) (\(found.count) of \(seeds)) | \(promise ?? "–") | \(isFoundByCrashes ? "yes" : "–") | \(isFoundByBits ? "yes" : "–") | \(test) |"
         }
     }
 
@@ -100,10 +101,12 @@ struct PlantedBugsCommand {
     /// More seeds for a bug that a run's seeds happen to miss: the rarest are found by one in some hundred.
     private static let seedsFactorUntilFound = 5
 
-    private static func examine(_ bug: PlantedBug?, seeds: UInt64, _ operations: Int) throws -> Finding {
+    private static func examine(_ bug: PlantedBug?, seeds: UInt64, _ operations: Int) async throws -> Finding {
         PlantedBug.active = bug
         defer { PlantedBug.active = nil }
         var finding = Finding(bug: bug)
+        if bug?.isOfFiles ?? true { try await examineFiles(&finding) }
+        if bug?.isOfFiles == true { return finding }
         var crashes = CrashExploration()
         crashes.run(stopsAtViolation: bug != nil)
         finding.isFoundByCrashes = !crashes.violations.isEmpty
@@ -118,9 +121,24 @@ struct PlantedBugsCommand {
             finding.seeds += 1
             guard let violation = try Simulation(seed: UInt64(finding.seeds)).run(operations: operations).violation else { continue }
             finding.found.append(finding.seeds)
-            finding.violation = finding.violation ?? violation
+            finding.promise = finding.promise ?? "\(violation.promise)"
         }
         return finding
+    }
+
+    /// Seeds of the simulation of files, of which one takes some milliseconds.
+    private static let seedsOfFiles = 3_000
+    private static let operationsOfFiles = 300
+
+    private static func examineFiles(_ finding: inout Finding) async throws {
+        while finding.seeds < seedsOfFiles, finding.found.count < findsWanted {
+            finding.seeds += 1
+            let result = await (try StoreSimulation(seed: UInt64(finding.seeds))).run(operations: operationsOfFiles)
+            guard let violation = result.violation else { continue }
+            finding.found.append(finding.seeds)
+            finding.promise = finding.promise ?? violation
+        }
+        if finding.bug == nil { finding.seeds = 0 }
     }
 
     /// Whether tests fail with the bug active, in a process of their own.
@@ -130,20 +148,20 @@ struct PlantedBugsCommand {
         return system("SPINDLE_PLANTED_BUG=\(bug?.rawValue ?? "") '\(tests)' --testing-library swift-testing --filter '\(filter)' >/dev/null 2>&1") != 0
     }
 
-    private static func table(_ bugs: [PlantedBug], seeds: UInt64, _ operations: Int) throws {
+    private static func table(_ bugs: [PlantedBug], seeds: UInt64, _ operations: Int) async throws {
         for test in Set(bugs.compactMap(\.test)).sorted() where fails(test, with: nil) { fatalExit("without a bug the tests \(test) fail, or there are none") }
         print("| bug | seeds until found, median (found in) | promise | crash at every I/O | flipped bits | test |")
         print("|---|---|---|---|---|---|")
-        let clean = try examine(nil, seeds: seeds, operations)
+        let clean = try await examine(nil, seeds: seeds, operations)
         print(clean.row)
         var missed: [String] = []
         for bug in bugs {
-            let finding = try examine(bug, seeds: seeds, operations)
+            let finding = try await examine(bug, seeds: seeds, operations)
             print(finding.row)
             if !finding.isFound { missed.append(bug.rawValue) }
         }
         print("\(bugs.count - missed.count) of \(bugs.count) bugs found, with \(seeds) seeds of \(operations) operations each at most, or \(seedsFactorUntilFound) times as many where those found nothing")
-        if clean.isFound { fatalExit("without a bug something was found: \(clean.violation.map { "\($0)" } ?? "by the explorations")") }
+        if clean.isFound { fatalExit("without a bug something was found: \(clean.promise ?? "by the explorations")") }
         if !missed.isEmpty { fatalExit("not found: \(missed.joined(separator: ", "))") }
     }
 

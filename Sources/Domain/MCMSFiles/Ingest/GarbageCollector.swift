@@ -88,7 +88,7 @@ package struct GarbageCollector: Sendable {
 }
 
 extension FilesStore {
-    func beginRemoval(of hash: String, graceMilliseconds: Int64) async throws -> GarbageCollector.Outcome {
+    package func beginRemoval(of hash: String, graceMilliseconds: Int64) async throws -> GarbageCollector.Outcome {
         let clock = store.clock
         return try await store.database.write { db in
             guard let row = try db.row("SELECT state, orphanedAt FROM casPayload WHERE hash = $1", [hash]) else { return .unknown }
@@ -107,7 +107,7 @@ extension FilesStore {
     }
 
     /// Makes a payload that the database does not know one that nobody refers to, and asks to collect it. False: it is known now.
-    func adopt(stray hash: String, bytes: Int64, graceMilliseconds: Int64) async throws -> Bool {
+    package func adopt(stray hash: String, bytes: Int64, graceMilliseconds: Int64) async throws -> Bool {
         try await store.transaction(by: Caller(actor: "worker", correlationID: TimeOrderedID.make(at: store.clock()))) { transaction in
             let db = transaction.db
             guard try !db.exists("SELECT 1 FROM casPayload WHERE hash = $1", [hash]), try !db.exists("SELECT 1 FROM casPin WHERE hash = $1", [hash])
@@ -122,7 +122,7 @@ extension FilesStore {
         }
     }
 
-    func endRemoval(of hash: String) async throws {
+    package func endRemoval(of hash: String) async throws {
         try await store.database.write { db in
             try db.execute("DELETE FROM casChunk WHERE hash = $1", [hash])
             try db.execute("DELETE FROM casPayload WHERE hash = $1 AND state = 'removing'", [hash])
@@ -137,7 +137,7 @@ extension FilesStore {
         }
     }
 
-    func isKnown(payload hash: String) async throws -> Bool {
+    package func isKnown(payload hash: String) async throws -> Bool {
         try await store.database.read { db in
             try db.exists("SELECT 1 FROM casPayload WHERE hash = $1", [hash]) || db.exists("SELECT 1 FROM casPin WHERE hash = $1", [hash])
         }

@@ -1,4 +1,4 @@
-internal import ContentStore
+package import ContentStore
 internal import MCMS
 internal import SQLStore
 internal import SpindleText
@@ -14,7 +14,7 @@ extension FilesStore {
     /// A place is one name in one revision of one routing.
     private static let place = "routingId || '/' || CAST(revision AS TEXT) || '/' || nameKey"
 
-    func claim(_ hash: String, for id: String, message: String) async throws -> Claim {
+    package func claim(_ hash: String, for id: String, message: String) async throws -> Claim {
         let now = store.clock().milliseconds
         return try await store.database.write { db in
             // Another attempt may have ended it since this one looked.
@@ -29,7 +29,7 @@ extension FilesStore {
     static func isIngestible(_ status: RoutingFileStatus) -> Bool { [.staged, .scanning, .ingesting, .invalid].contains(status) }
 
     /// Claims the place of a file that has ended, to mend its ref. `ended`: it has not; it is being ingested again.
-    func claim(placeOf id: String) async throws -> Claim {
+    package func claim(placeOf id: String) async throws -> Claim {
         let now = store.clock().milliseconds
         return try await store.database.write { db in
             if let file = try Self.find(db, id), Self.isIngestible(file.status), try Self.upload(db, id) != nil { return .ended }
@@ -40,7 +40,7 @@ extension FilesStore {
     }
 
     /// What the file had claimed is free. False: the claim was lost, and nothing was changed.
-    func endClaim(_ attempt: Int, of id: String) async throws -> Bool {
+    package func endClaim(_ attempt: Int, of id: String) async throws -> Bool {
         try await store.database.write { db in
             guard try db.value("DELETE FROM refClaim WHERE fileId = $1 AND attempt = $2 RETURNING attempt", [id, attempt], as: Int.self) != nil
             else { return false }
@@ -69,7 +69,7 @@ extension FilesStore {
             """, [id, Int.random(in: 1..<Int.max), now, now - mendingMilliseconds, message, nobody], as: Int.self)
     }
 
-    func holds(_ attempt: Int, file id: String) async throws -> Bool {
+    package func holds(_ attempt: Int, file id: String) async throws -> Bool {
         try await store.database.read { db in try Self.holds(db, attempt, file: id) }
     }
 
@@ -98,7 +98,7 @@ extension FilesStore {
     }
 
     /// The file that is committed under the name that a file has or had.
-    func current(at file: RoutingFile) async throws -> RoutingFile? {
+    package func current(at file: RoutingFile) async throws -> RoutingFile? {
         try await store.database.read { db in
             try db.row(
                 """

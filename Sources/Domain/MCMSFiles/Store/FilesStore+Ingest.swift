@@ -5,7 +5,7 @@ internal import SQLStore
 internal import SpindleText
 
 /// What an ingest has to do with a file now.
-enum IngestStart {
+package enum IngestStart {
     case go(RoutingFile, UploadRecord)
     /// It was done before, or an operator decides.
     case settled(String)
@@ -13,7 +13,7 @@ enum IngestStart {
 }
 
 extension FilesStore {
-    func start(_ command: FileIngestCommand) async throws -> IngestStart {
+    package func start(_ command: FileIngestCommand) async throws -> IngestStart {
         try await store.database.read { db in
             guard let file = try Self.find(db, command.uploadSessionId) else {
                 if try Self.find(db, command.uploadSessionId, deletedToo: true) != nil { return .settled("it was deleted") }
@@ -45,7 +45,7 @@ extension FilesStore {
     }
 
     /// Says where a file is, if it isn't there already.
-    func mark(_ id: String, _ status: RoutingFileStatus, reason: String? = nil) async throws {
+    package func mark(_ id: String, _ status: RoutingFileStatus, reason: String? = nil) async throws {
         try await change(id) { transaction, file in
             guard file.status != status || file.reason != reason else { return }
             guard ![.committed, .quarantined].contains(file.status) else { return }
@@ -158,7 +158,7 @@ extension FilesStore {
 
     /// The end of an ingest: what refers to the payload, its history, the alert, and what is forgotten, in one transaction.
     /// - Returns: false: the attempt has lost its claim, and nothing was changed.
-    func commit(_ id: String, attempt: Int, _ digests: [Int: [UInt8]], share: SharePublisher.Outcome) async throws -> Bool {
+    package func commit(_ id: String, attempt: Int, _ digests: [Int: [UInt8]], share: SharePublisher.Outcome) async throws -> Bool {
         try await change(id) { transaction, file in
             let db = transaction.db
             guard file.status != .committed, let hash = file.sha256, try Self.holds(db, attempt, file: id) else { return false }
@@ -176,13 +176,15 @@ extension FilesStore {
                     "INSERT INTO casChunk (sha256, hash, chunkIndex) VALUES ($1, $2, $3) ON CONFLICT (hash, chunkIndex) DO NOTHING",
                     [digest, hash, index])
             }
-            for before in try Self.predecessors(db, of: file) {
-                try db.execute("UPDATE routingFile SET supersededAt = $2 WHERE id = $1", [before.id, transaction.now])
-                try Self.orphan(transaction, before)
-            }
+            let before = try Self.predecessors(db, of: file)
             try Self.move(
                 transaction, &file, to: .committed,
                 reason: share == .occupied ? "another file lies at \(file.logicalPath) on the share; it was left alone" : nil)
+            // After it is committed: it may be the same bytes.
+            for before in before {
+                try db.execute("UPDATE routingFile SET supersededAt = $2 WHERE id = $1", [before.id, transaction.now])
+                try Self.orphan(transaction, before)
+            }
             try Self.endClaims(db, of: id)
             try Self.endUpload(transaction, id)
             try transaction.history(
@@ -220,7 +222,7 @@ extension FilesStore {
     // MARK: What goes wrong
 
     /// Bytes that had come are not there: they are asked for again, and nothing else.
-    func missing(_ id: String, _ indexes: [Int], _ command: FileIngestCommand) async throws {
+    package func missing(_ id: String, _ indexes: [Int], _ command: FileIngestCommand) async throws {
         try await change(id, by: "worker") { transaction, file in
             guard let upload = try Self.upload(transaction.db, id), let grid = upload.grid else { return }
             for index in indexes {

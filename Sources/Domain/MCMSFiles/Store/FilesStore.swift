@@ -11,6 +11,8 @@ package struct FilesStore: Sendable {
         self.store = store
     }
 
+    package var now: Timestamp { store.clock() }
+
     package func file(_ id: String) async throws -> RoutingFile {
         let found = try await store.database.read { db in try Self.find(db, id) }
         guard let found else { throw FileError.noSuchFile(id) }

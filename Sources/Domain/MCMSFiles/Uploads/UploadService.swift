@@ -251,10 +251,11 @@ package final class UploadService: Sendable {
                     pass.roomUntil = pass.writer.offset + ChunkGrid.chunkBytes
                 }
                 try await pass.writer.take(bytes(element))
-                if checksum == nil, pass.hasWholeChunk { try await record(&pass, number, turn) }
+                if checksum == nil, pass.hasWholeChunk { try await recordBeside(&pass, number, turn) }
             }
             try await pass.writer.flush()
         } catch {
+            try? await settle(&pass)
             // What arrived stays, so that less is sent again; the client asks where to go on.
             if checksum == nil, turn.isMine {
                 try? await pass.writer.flush()
@@ -262,6 +263,7 @@ package final class UploadService: Sendable {
             }
             throw error
         }
+        try await settle(&pass)
         if let checksum {
             let end = pass.writer.offset
             let digest = try await Blocking.run { try file.digest(from: offset, bytes: end - offset, checksum.algorithm) }
@@ -279,18 +281,43 @@ package final class UploadService: Sendable {
         var writer: PieceWriter
         /// Known to be on the disk.
         var recorded: Int64
+        /// Syncs and hashes what came before while more arrives; whoever begins it awaits it.
+        var recording: Task<UploadRecord, any Error>?
+        /// What will be on the disk when it is done.
+        var taken: Int64 = 0
         /// Up to here the disk was seen to have room.
         var roomUntil: Int64 = -1
 
         var needsRoom: Bool { writer.offset > roomUntil }
 
-        var hasWholeChunk: Bool { writer.written / ChunkGrid.chunkBytes > recorded / ChunkGrid.chunkBytes }
+        var hasWholeChunk: Bool { writer.written / ChunkGrid.chunkBytes > max(recorded, taken) / ChunkGrid.chunkBytes }
     }
 
     /// Syncs what was written, and only then lets the offset rise.
     private func record(_ pass: inout AppendPass, _ number: Int, _ turn: UploadWriters.Turn, size: Int64? = nil) async throws {
-        let (from, to, file) = (pass.recorded, pass.writer.written, pass.writer.file)
-        let end = pass.upload.size
+        let to = pass.writer.written
+        pass.upload = try await record(pass.upload, pass.writer.file, pass.recorded..<to, number, turn, size: size)
+        pass.recorded = to
+    }
+
+    /// The same while the next chunk arrives. One at a time: the disk sets the pace, and the offset rises in order.
+    private func recordBeside(_ pass: inout AppendPass, _ number: Int, _ turn: UploadWriters.Turn) async throws {
+        try await settle(&pass)
+        let (upload, file, range) = (pass.upload, pass.writer.file, pass.recorded..<pass.writer.written)
+        pass.taken = range.upperBound
+        pass.recording = Task { try await record(upload, file, range, number, turn, size: nil) }
+    }
+
+    private func settle(_ pass: inout AppendPass) async throws {
+        guard let recording = pass.recording.take() else { return }
+        pass.upload = try await recording.value
+        pass.recorded = pass.taken
+    }
+
+    private func record(
+        _ upload: UploadRecord, _ file: StagedFile, _ range: Range<Int64>, _ number: Int, _ turn: UploadWriters.Turn, size: Int64?
+    ) async throws -> UploadRecord {
+        let (from, to, end) = (range.lowerBound, range.upperBound, upload.size)
         let chunks = try await Blocking.run { () -> [Int: [UInt8]] in
             try file.sync()
             var digests: [Int: [UInt8]] = [:]
@@ -302,10 +329,10 @@ package final class UploadService: Sendable {
             return digests
         }
         try turn.check()
-        pass.upload = try await store.record(
-            pass.upload.id, writer: number, chunks: chunks, offset: to, size: size ?? pass.upload.size, expiry: limits.expiry)
-        pass.recorded = to
-        if pass.upload.way == .tus { try await advance(pass.upload, file, chunks.keys) }
+        let recorded = try await store.record(
+            upload.id, writer: number, chunks: chunks, offset: to, size: size ?? upload.size, expiry: limits.expiry)
+        if recorded.way == .tus { try await advance(recorded, file, chunks.keys) }
+        return recorded
     }
 
     // MARK: Finishing
