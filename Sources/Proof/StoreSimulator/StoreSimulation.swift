@@ -21,6 +21,8 @@ package final class StoreSimulation {
     /// Message to worker.
     private var leases: [Int: Int] = [:]
     private var attempts: [Int: Int] = [:]
+    /// Until which operation a worker stands still.
+    private var stopped: [Int]
     private var result: StoreSimulationResult
     private var isCalm = false
     /// Called with every event, for people.
@@ -32,6 +34,7 @@ package final class StoreSimulation {
         stores = SimulatedStores(
             catalog: SimulatedCatalog(contents: try (0..<Self.contents).map(SimulatedContent.init)), folder: SimulatedFolder(seed: seed ^ 0xD15C))
         work = Array(repeating: nil, count: Self.workers)
+        stopped = Array(repeating: 0, count: Self.workers)
         result = StoreSimulationResult(seed: seed)
         stores.folder.set(now: stores.catalog.now)
     }
@@ -66,8 +69,7 @@ package final class StoreSimulation {
         case 26..<28: kill()
         case 28..<31: stores.folder.cutPower(after: Int.random(in: 0..<12, using: &random))
         case 31..<34: stores.folder.fail(after: Int.random(in: 0..<6, using: &random))
-        // A lease ends, and its worker doesn't know.
-        case 34..<36: if let id = pick(leases.keys.sorted()) { leases[id] = nil }
+        case 34..<36: endLease()
         default: await stepWorker(Int.random(in: 0..<Self.workers, using: &random))
         }
         if stores.folder.isDown { losePower() }
@@ -121,13 +123,22 @@ package final class StoreSimulation {
         leases = leases.filter { $0.value != slot }
         trace?("worker \(slot) is killed")
         work[slot] = nil
+        stopped[slot] = 0
         result.kills += 1
+    }
+
+    /// Half of those whose lease ends stand still, for so long that others go far beyond.
+    private func endLease() {
+        guard let id = pick(leases.keys.sorted()), let slot = leases.removeValue(forKey: id) else { return }
+        if chance(50) { stopped[slot] = result.operations + Int.random(in: 40..<240, using: &random) }
+        trace?("the lease of worker \(slot) ends\(stopped[slot] > result.operations ? ", and it stands still" : "")")
     }
 
     private func losePower() {
         trace?("the power is lost")
         work = Array(repeating: nil, count: Self.workers)
         leases = [:]
+        stopped = Array(repeating: 0, count: Self.workers)
         stores.folder.restart()
         result.powerCuts += 1
     }
@@ -147,6 +158,7 @@ package final class StoreSimulation {
     }
 
     private func stepWorker(_ slot: Int) async {
+        guard stopped[slot] <= result.operations || isCalm else { return }
         guard var current = work[slot] else { return take(slot) }
         let before = trace == nil ? "" : current.description
         var progress = SimulatedWork.Progress.again("an error")
