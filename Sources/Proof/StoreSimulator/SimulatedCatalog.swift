@@ -196,6 +196,8 @@ package final class SimulatedCatalog {
         return attempt
     }
 
+    func holdsPlace(_ attempt: Int, of id: String) -> Bool { claims.values.contains { $0.file == id && $0.attempt == attempt } }
+
     /// False: it was lost.
     package func endClaim(_ attempt: Int, of id: String) -> Bool {
         guard claims.values.contains(where: { $0.file == id && $0.attempt == attempt }) else { return false }

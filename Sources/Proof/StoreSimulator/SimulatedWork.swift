@@ -105,6 +105,7 @@ struct SimulatedWork {
             case .taken, .collected: return .postponed("its place is taken")
             }
         case .write:
+            guard stores.catalog.holdsPlace(mending.attempt, of: mending.file) else { return .postponed("its place was taken meanwhile") }
             if let name = stores.catalog.files[mending.file]?.name { try stores.mend(name) }
             mending.step = .endClaim
         case .endClaim:

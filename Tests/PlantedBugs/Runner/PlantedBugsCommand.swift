@@ -127,7 +127,7 @@ struct PlantedBugsCommand {
     }
 
     /// Seeds of the simulation of files, of which one takes some milliseconds.
-    private static let seedsOfFiles = 3_000
+    private static let seedsOfFiles = 6_000
     private static let operationsOfFiles = 300
 
     private static func examineFiles(_ finding: inout Finding) async throws {

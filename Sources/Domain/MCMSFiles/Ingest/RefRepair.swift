@@ -28,6 +28,7 @@ struct RefRepair: Sendable {
             let ref = try MCMSJSON.encode(FileRef(current, address))
             let meta = try MCMSJSON.encode(
                 FileMeta(current, address, store: store, storeAnswer: audit?.storeAnswer ?? "", chunkCount: audit?.chunkCount ?? 0))
+            guard try await files.holdsPlace(attempt, of: id) else { return false }
             try await Blocking.run {
                 // Else everything is as it was recorded.
                 if try Self.owner(refs, place) == current.id, try Self.metaOwner(refs, place) == current.id { return try refs.withdraw(place) }
@@ -35,6 +36,7 @@ struct RefRepair: Sendable {
                 try refs.commit(place, ref)
             }
         } else {
+            guard try await files.holdsPlace(attempt, of: id) else { return false }
             try await Blocking.run { try refs.remove(place) }
         }
         return try await files.endClaim(attempt, of: id)

@@ -39,6 +39,11 @@ extension FilesStore {
         }
     }
 
+    /// Whether an attempt still has a ref's place, whatever became of its payload.
+    func holdsPlace(_ attempt: Int, of id: String) async throws -> Bool {
+        try await store.database.read { db in try db.exists("SELECT 1 FROM refClaim WHERE fileId = $1 AND attempt = $2", [id, attempt]) }
+    }
+
     /// What the file had claimed is free. False: the claim was lost, and nothing was changed.
     package func endClaim(_ attempt: Int, of id: String) async throws -> Bool {
         try await store.database.write { db in
