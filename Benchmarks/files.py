@@ -3,7 +3,7 @@
 
     Benchmarks/files.py SPINDLE WORKDIR [--bytes 2147483648] [--rounds 3]
 
-SPINDLE: the release executable. WORKDIR: a directory on the disk that matters; it is made anew, and needs six times the bytes. Rounds take turns, so
+SPINDLE: the release executable. WORKDIR: a directory on the disk that matters; it is deleted and recreated, and needs six times the bytes. Rounds take turns, so
 that a machine that is busy for a while is so for all. Needs curl and nginx with its dav module (Debian: nginx-light).
 """
 

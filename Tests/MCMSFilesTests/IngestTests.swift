@@ -76,6 +76,20 @@ import Testing
         #expect(try await test.alerts().map(\.type) == ["file.shareOccupied"])
     }
 
+    /// However many files wait, operators hear of it once an hour.
+    @Test func aShareThatStaysAwayIsToldOfOnce() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let routing = try await test.routing()
+        let files = [try await test.upload("A.nc", [1], routing: routing), try await test.upload("B.nc", [2], routing: routing)]
+        try FileManager.default.removeItem(at: test.share)
+        for file in files { _ = try await test.handler().handle(try await test.command(file.id), attempt: 1) }
+        #expect(try await test.alerts().isEmpty)
+        let impatient = test.handler(shareAlertAfter: 0)
+        for file in files { _ = try await impatient.handle(try await test.command(file.id), attempt: 2) }
+        #expect(try await test.alerts().map(\.type) == ["file.shareUnavailable"])
+    }
+
     /// A share that is not mounted is waited for, and no folder is made in its place.
     @Test func aShareThatIsAwayIsWaitedFor() async throws {
         let test = try TestFiles()

@@ -121,7 +121,10 @@ final class RealClamd {
         Thread.detachNewThread {
             let deadline = ContinuousClock.now + .seconds(60)
             while ContinuousClock.now < deadline {
-                if (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == false {
+                // What it keeps of the stream; other files of its own are small.
+                let kept = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+                let sizes = kept.map { (try? FileManager.default.attributesOfItem(atPath: path + "/" + $0)[.size] as? Int) ?? 0 }
+                if sizes.contains(where: { $0 > 1 << 20 }) {
                     Glibc.kill(number, SIGKILL)
                     return
                 }

@@ -71,13 +71,14 @@ struct TestFiles: Sendable {
 
     func handler(
         _ scan: ScanPolicy = .off, retriesMax: Int = 2, payloads: (any PayloadStore)? = nil, alertAfter: Int64 = 600_000,
-        storeAlertAfter: Int64 = 600_000
+        storeAlertAfter: Int64 = 600_000, shareAlertAfter: Int64 = 600_000
     ) -> FileIngestHandler {
         var configuration = FileIngestHandler.Configuration()
         configuration.retriesMax = retriesMax
         configuration.scanAttemptsMax = 2
         configuration.scannerAlertAfterMilliseconds = alertAfter
         configuration.storeAlertAfterMilliseconds = storeAlertAfter
+        configuration.shareAlertAfterMilliseconds = shareAlertAfter
         return FileIngestHandler(
             files: store, folder: folder, payloads: payloads ?? self.payloads, scan: scan, share: SharePublisher(root: share.path),
             configuration: configuration)

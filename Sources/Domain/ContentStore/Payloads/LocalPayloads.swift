@@ -24,7 +24,7 @@ package struct LocalPayloads: Sendable {
         try folder.sync(path)
         if try !folder.rename(path, to: address.payload, replacing: false) {
             if let present = try folder.digest(address.payload), present.sha256 == Hexadecimal.bytes(address.hash) {
-                // Whoever moved it there may not have come to this.
+                // The attempt that moved it there may have ended before this sync.
                 try folder.syncFolder(address.folder)
                 return .wasThere
             }

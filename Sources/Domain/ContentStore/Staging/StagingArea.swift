@@ -128,7 +128,7 @@ extension DiskFolder {
     /// Makes a file, or empties it, for others to read.
     package func create(_ path: String) throws(StoreFolderError) -> StagedFile {
         let file = try open(path, O_RDWR | O_CREAT | O_TRUNC, "make")
-        // Some shares know no such rights; whoever may read there is their server's matter.
+        // Some shares have no such permissions: their server decides who may read.
         _ = fchmod(file.descriptor, 0o644)
         return StagedFile(file, path: path)
     }

@@ -30,13 +30,13 @@ package final class PasswordHasher: Sendable {
         let cost = cost
         return try await inTurn { [self] in
             if let hash { return try hash.matches(password) }
-            let dummy = try nobody.withLock { known in
+            let decoy = try nobody.withLock { known in
                 if let known { return known }
                 let made = try PasswordHash(of: Password(String(UInt64.random(in: .min ... .max))), cost: cost)
                 known = made
                 return made
             }
-            _ = try dummy.matches(password)
+            _ = try decoy.matches(password)
             return false
         }
     }

@@ -51,7 +51,7 @@ enum MCMSSchema {
             displayName TEXT NOT NULL,
             role TEXT NOT NULL CHECK (role IN ('viewer', 'approver', 'operator', 'admin')),
             passwordHash TEXT NOT NULL,
-            -- Drawn anew with each change of what lets the person in: sessions of before end.
+            -- Replaced when the password or the disabled flag changes: earlier sessions end with it.
             stamp BLOB NOT NULL,
             isDisabled INTEGER NOT NULL DEFAULT 0,
             createdAt BIGINT NOT NULL,

@@ -67,7 +67,7 @@ extension MCMSStore {
         }
     }
 
-    /// Returns the account of a session; nil if the session's time is over because the account was disabled or its password changed.
+    /// Returns the account of a session; nil if the session ended because the account was disabled or its password changed.
     package func account(of session: WebSession) async throws -> Account? {
         guard session.principal.hasPrefix(Account.principalPrefix) else { return nil }
         let name = String(session.principal.dropFirst(Account.principalPrefix.count))

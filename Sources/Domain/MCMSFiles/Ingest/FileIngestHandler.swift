@@ -28,8 +28,18 @@ package struct FileIngestHandler: Sendable {
         package var scannerAlertAfterMilliseconds: Int64 = 600_000
         /// A store that can't be used is told of after so long.
         package var storeAlertAfterMilliseconds: Int64 = 600_000
+        /// A share that is not there is told of after so long.
+        package var shareAlertAfterMilliseconds: Int64 = 600_000
 
         package init() {}
+
+        func alertAfterMilliseconds(_ wait: FileWait) -> Int64 {
+            switch wait {
+            case .scanner: scannerAlertAfterMilliseconds
+            case .store: storeAlertAfterMilliseconds
+            case .share: shareAlertAfterMilliseconds
+            }
+        }
     }
 
     private let files: FilesStore
@@ -62,10 +72,10 @@ package struct FileIngestHandler: Sendable {
         do {
             return try await ingest(command, message: message, attempt: attempt)
         } catch let error as PayloadStoreUnavailable {
-            return try await wait(command, for: error.description)
+            return try await wait(try await files.file(command.uploadSessionId), for: .store, reason: error.description)
         } catch let error as StoreFolderError where error.isFull {
             // No fault of the file: attempts that count would end with asking for it again, and a full disk would not take it then either.
-            return try await wait(command, for: "the store's disk is full: \(error)")
+            return try await wait(try await files.file(command.uploadSessionId), for: .store, reason: "the store's disk is full: \(error)")
         } catch {
             // Whoever waits for the file sees why. The first failure is the one that matters.
             try? await files.note(command.uploadSessionId, reason: "it is tried again: \(error)")
@@ -73,13 +83,12 @@ package struct FileIngestHandler: Sendable {
         }
     }
 
-    /// What is away or full is no fault of the file: its message comes again, however long it takes.
-    private func wait(_ command: FileIngestCommand, for reason: String) async throws -> FileIngestOutcome {
-        let file = try await files.file(command.uploadSessionId)
+    /// Lets the message come again, however long it takes, and tells operators where it takes long.
+    private func wait(_ file: RoutingFile, for what: FileWait, reason: String) async throws -> FileIngestOutcome {
         // One that has ended meanwhile stays as it is.
-        if [.staged, .scanning, .ingesting].contains(file.status) { try await files.mark(file.id, .ingesting, reason: reason) }
-        if let since = file.stagedAt, Timestamp.now().milliseconds - since.milliseconds >= configuration.storeAlertAfterMilliseconds {
-            try await files.alertOfStore(file.id, reason: reason)
+        if [.staged, .scanning, .ingesting].contains(file.status) { try await files.mark(file.id, what.status, reason: reason) }
+        if let since = file.stagedAt, files.now.milliseconds - since.milliseconds >= configuration.alertAfterMilliseconds(what) {
+            try await files.alert(of: what, for: file.id, reason: reason)
         }
         return .postpone(reason: reason)
     }
@@ -173,12 +182,7 @@ package struct FileIngestHandler: Sendable {
 
     private func settle(_ file: RoutingFile, _ error: ScanError, attempt: Int) async throws -> FileIngestOutcome {
         switch error {
-        case .unreachable, .unfit:
-            try await files.mark(file.id, .scanning, reason: error.description)
-            if let since = file.stagedAt, Timestamp.now().milliseconds - since.milliseconds >= configuration.scannerAlertAfterMilliseconds {
-                try await files.alertOfScanner(file.id, reason: error.description)
-            }
-            return .postpone(reason: error.description)
+        case .unreachable, .unfit: return try await wait(file, for: .scanner, reason: error.description)
         case .failed(let why):
             guard attempt >= configuration.scanAttemptsMax else { return .retry(reason: error.description) }
             try await files.quarantine(file.id, nil, reason: "scan-failed: \(why)")
@@ -219,9 +223,7 @@ package struct FileIngestHandler: Sendable {
             case .committed: return .done("committed")
             case .retry(let reason): return .retry(reason: reason)
             case .busy(let reason): return .busy(reason: reason)
-            case .postpone(let reason):
-                try await files.mark(file.id, .ingesting, reason: reason)
-                return .postpone(reason: reason)
+            case .postpone(let reason): return try await wait(file, for: .share, reason: reason)
             }
         }
         return .done("committed")

@@ -81,27 +81,15 @@ extension FilesStore {
         }
     }
 
-    /// Tells operators once that the scanner has not been there for long.
-    func alertOfScanner(_ id: String, reason: String) async throws {
-        try await change(id, by: "scanner") { transaction, file in
-            let key = "scanner-alert/\(file.id)"
+    /// Tells operators that files have waited for something for long: once an hour, however many files wait.
+    func alert(of wait: FileWait, for id: String, reason: String) async throws {
+        try await change(id, by: wait.rawValue) { transaction, file in
+            let key = "\(wait.rawValue)-alert/\(transaction.now.milliseconds / 3_600_000)"
             guard try !MCMSTransaction.isHandled(transaction.db, key) else { return }
             try transaction.markHandled(key)
             try Self.alert(
-                transaction, file, type: "file.scannerUnreachable", title: "Files wait for the virus scanner",
-                message: "\(file.logicalName) waits: \(reason)", severity: .warning)
-        }
-    }
-
-    /// Tells operators once that files have waited for the store for long.
-    func alertOfStore(_ id: String, reason: String) async throws {
-        try await change(id, by: "store") { transaction, file in
-            let key = "store-alert/\(file.id)"
-            guard try !MCMSTransaction.isHandled(transaction.db, key) else { return }
-            try transaction.markHandled(key)
-            try Self.alert(
-                transaction, file, type: "file.storeUnavailable", title: "Files wait for the store",
-                message: "\(file.logicalName) waits: \(reason)", severity: .warning)
+                transaction, file, type: wait.alertType, title: wait.alertTitle, message: "\(file.logicalName) waits: \(reason)",
+                severity: .warning)
         }
     }
 
