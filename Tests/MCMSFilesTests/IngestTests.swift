@@ -62,6 +62,52 @@ import Testing
         #expect(try await test.messages(CasGarbageCommand.self, to: FileQueues.garbage).map(\.hash) == [try sha256([1, 2, 3])])
     }
 
+    /// Each worker goes on until its message is settled, as its queue does.
+    private func settle(_ test: TestFiles, _ file: RoutingFile) async throws {
+        let (handler, command) = (test.handler(), try await test.command(file.id))
+        while true {
+            switch try await handler.handle(command, message: file.id, attempt: 1) {
+            case .done: return
+            case .busy, .retry: await Task.yield()
+            case .postpone(let reason), .refused(let reason): throw FileError.invalid(field: "ingest", problem: reason)
+            }
+        }
+    }
+
+    @Test func manyWorkersWithTheSameBytesStoreThemOnce() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let routing = try await test.routing()
+        var files: [RoutingFile] = []
+        for number in 0..<20 { files.append(try await test.upload("\(number).nc", [1, 2, 3], routing: routing)) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for file in files { group.addTask { try await settle(test, file) } }
+            try await group.waitForAll()
+        }
+        let hash = try sha256([1, 2, 3])
+        #expect(test.names(below: "store/cas") == ["sha256/\(hash.prefix(2))/\(hash)/payload"])
+        #expect(test.names(below: "store/staging").isEmpty && test.names(below: "store/refs").count == 40)
+        for file in files { #expect(try await test.store.file(file.id).status == .committed) }
+    }
+
+    /// One after the other: the ref and the share are those of the version that is current in the end.
+    @Test func versionsOfOneNameThatComeAtOnceEndAsOne() async throws {
+        let test = try TestFiles()
+        defer { test.remove() }
+        let routing = try await test.routing()
+        var versions: [RoutingFile] = []
+        for number in 0..<8 as Range<UInt8> { versions.append(try await test.upload("A.nc", [number], routing: routing)) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for version in versions { group.addTask { try await settle(test, version) } }
+            try await group.waitForAll()
+        }
+        let current = try #require(try await test.store.files(of: routing, limit: 10, cursor: nil).items.first)
+        let ref = try String(contentsOf: test.root.appendingPathComponent("store/refs/\(routing)/0/A.nc.json"), encoding: .utf8)
+        #expect(ref.contains(current.id) && test.names(below: "store/refs").count == 2)
+        let number = try #require(versions.firstIndex { $0.id == current.id })
+        #expect(try Data(contentsOf: test.share.appendingPathComponent("\(routing)/A.nc")) == Data([UInt8(number)]))
+    }
+
     @Test func whatOthersPutOnTheShareIsLeftAlone() async throws {
         let test = try TestFiles()
         defer { test.remove() }

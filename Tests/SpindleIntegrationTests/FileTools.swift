@@ -42,6 +42,30 @@ enum FileTools {
         try await roles.waitUntil("\(id) is committed", within: deadline) { try await file(roles, id).status == "committed" }
     }
 
+    /// Stops a process as soon as the first bytes of an upload are on the disk. On a thread of its own, which no other test keeps waiting:
+    /// the rest of the upload takes less than a second.
+    static func stop(_ process: Int32, onceBytesLieBelow staging: String, except upload: String) {
+        Thread.detachNewThread {
+            let deadline = ContinuousClock.now + Spindle.deadline
+            while ContinuousClock.now < deadline {
+                let others = ((try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []).filter { $0 != upload }
+                for other in others {
+                    var status = stat()
+                    guard stat("\(staging)/\(other)/payload", &status) == 0, status.st_blocks > 0 else { continue }
+                    Glibc.kill(process, SIGSTOP)
+                    return
+                }
+                // Until the deadline.
+                usleep(500)
+            }
+        }
+    }
+
+    /// As `ps` shows it: `T`.
+    static func isStopped(_ process: Int32) throws -> Bool {
+        try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8).split(separator: ")").last?.dropFirst().first == "T"
+    }
+
     /// Bytes that no compressor or sparse file makes little of.
     static func write(_ count: Int, to path: String) throws {
         var random = SystemRandomNumberGenerator()

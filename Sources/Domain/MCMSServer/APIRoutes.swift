@@ -251,6 +251,7 @@ struct APIRoutes {
             && [.head, .patch].contains(request.method)
         {
             problem.kind = .signInAgain
+            problem.headers[TusHeader.tusResumable] = TusHeader.version
             throw problem
         }
     }
