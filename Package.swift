@@ -19,7 +19,12 @@ extension Target.Dependency {
     static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
     static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
     static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
+    static let nioWebSocket: Self = .product(name: "NIOWebSocket", package: "swift-nio")
     static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let nioHTTP2: Self = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+    static let nioHTTPTypes: Self = .product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+    static let nioHTTPTypesHTTP2: Self = .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras")
+    static let jwtKit: Self = .product(name: "JWTKit", package: "jwt-kit")
     static let logging: Self = .product(name: "Logging", package: "swift-log")
     static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
     static let tracing: Self = .product(name: "Tracing", package: "swift-distributed-tracing")
@@ -72,6 +77,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
@@ -83,6 +90,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
@@ -108,7 +116,9 @@ let package = Package(
             "SpindleText", "SpindleNode", "SpindleLog", "SpindleWire", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .x509, .crypto,
             .logging, .lifecycle,
         ]),
-        library("SpindleWeb", in: .shell, [.hummingbird, .nioCore, .nioHTTP1, .nioSSL, .logging]),
+        library("SpindleWeb", in: .shell, [
+            .hummingbird, .nioCore, .nioHTTP1, .nioHTTP2, .nioHTTPTypes, .nioHTTPTypesHTTP2, .nioWebSocket, .nioSSL, .logging,
+        ]),
         library("SpindleCluster", in: .shell, ["SpindleText", "SpindleWire", "SpindleLog", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
 
         // Programs that talk to a broker.
@@ -126,7 +136,7 @@ let package = Package(
         library("MCMSFiles", in: .domain, [
             "SpindleText", "SpindleWorker", "Digests", "ContentStore", "S3", "SQLStore", "MCMS", .nioCore, .nioHTTP1, .httpClient, .logging, .lifecycle,
         ]),
-        library("MCMSServer", in: .domain, ["MCMS", "MCMSFiles", "ContentStore", "Digests", .hummingbird, .logging, .lifecycle], resources: [.embedInCode("Page")]),
+        library("MCMSServer", in: .domain, ["MCMS", "MCMSFiles", "ContentStore", "Digests", .hummingbird, .jwtKit, .logging, .lifecycle], resources: [.embedInCode("Page")]),
 
         // The same node and log over a disk, network and clock that fail on demand.
         library("SpindleSimulator", in: .proof, ["SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),

@@ -18,7 +18,8 @@ extension FuzzTarget {
     private static func samples() -> [[UInt8]] {
         var random = SeededGenerator(seed: 1)
         return (0..<24).map { index in
-            let script = SessionScript(FuzzBytes((0..<(40 * index)).map { _ in UInt8.random(in: 0...255, using: &random) }.span.bytes))
+            let bytes = (0..<(40 * index)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let script = SessionScript(FuzzBytes(bytes.span.bytes))
             try? script.run()
             return NodeShell.encoded(script.shell.node.state)
         }
