@@ -1,6 +1,6 @@
 /// What one connection, and all of them together, may take of the web server.
 package struct WebServerLimits: Sendable {
-    package var connectionsMax = 4_096
+    package var connectionsMax = 20_000
     /// From one address; from loopback, where a proxy may be, only ``connectionsMax`` holds. Of IPv6 the network (/64) counts.
     package var connectionsPerAddressMax = 256
     /// Of a request before its body.

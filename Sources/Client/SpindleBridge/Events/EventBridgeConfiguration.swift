@@ -23,7 +23,7 @@ package struct EventBridgeConfiguration: Sendable {
     package var retryMilliseconds: ClosedRange<Int64> = 1_000...3_000
     /// How often the right to listen is checked again.
     package var recheckMilliseconds: Int64 = 60_000
-    package var clientsMax = 1_000
+    package var clientsMax = 16_000
     /// Of one caller: others find room whatever one principal does.
     package var clientsPerCallerMax = 500
     /// Recent events that are kept in memory for clients that come back, and for those that lag.
