@@ -112,6 +112,7 @@ let package = Package(
         // The shells around it: files, sockets, logs, and who starts what on which machine.
         library("SpindleDisk", in: .shell, ["SpindleLog", .system]),
         library("SpindleObservability", in: .shell, ["SpindleText", .logging, .metrics, .tracing]),
+        library("SpindleTelemetry", in: .shell, ["SpindleText", "SpindleObservability", .httpClient, .nioCore, .nioHTTP1, .logging, .metrics, .tracing, .lifecycle]),
         library("SpindleBroker", in: .shell, [
             "SpindleText", "SpindleNode", "SpindleLog", "SpindleWire", "SpindleDisk", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .x509, .crypto,
             .logging, .lifecycle,
@@ -147,7 +148,7 @@ let package = Package(
             name: "spindle",
             dependencies: [
                 "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
-                "SpindleObservability", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "StoreSimulator", "SpindleText", "SpindleWire",
+                "SpindleObservability", "SpindleTelemetry", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "StoreSimulator", "SpindleText", "SpindleWire",
                 "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "S3", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
@@ -198,6 +199,9 @@ let package = Package(
         tests("SpindleDiskTests", ["SpindleDisk", "SpindleLog"]),
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleObservability", "SpindleText", "SpindleWire", .yams, .logging, .metrics, .tracing, .lifecycle,
+        ]),
+        tests("SpindleTelemetryTests", [
+            "SpindleTelemetry", "SpindleObservability", "PythonTools", .nioCore, .nioPosix, .hummingbird, .hummingbirdTesting, .logging, .tracing, .lifecycle,
         ]),
         tests("SpindleBrokerTests", [
             "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleText", "SpindleWire", "SpindleCluster", .nioCore, .nioPosix, .nioSSL,

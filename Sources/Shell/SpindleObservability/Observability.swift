@@ -10,10 +10,12 @@ package enum Observability {
     ///   - format: JSON lines, or readable ones for a terminal.
     ///   - level: the lowest level that is written.
     ///   - spanLevel: the level of the lines for finished spans.
+    ///   - spanSinks: what gets finished spans besides.
     /// - Returns: the metrics of this process, for its `/metrics`.
     @discardableResult
     package static func bootstrap(
-        label: String, format: LogFormat, level: Logger.Level, spanLevel: Logger.Level = .info, sink: LineSink = .standardError
+        label: String, format: LogFormat, level: Logger.Level, spanLevel: Logger.Level = .info, spanSinks: [any SpanSink] = [],
+        sink: LineSink = .standardError
     ) -> PrometheusMetrics {
         LoggingSystem.bootstrap(
             { loggerLabel, provider in
@@ -21,7 +23,7 @@ package enum Observability {
             }, metadataProvider: nil)
         let metrics = PrometheusMetrics()
         MetricsSystem.bootstrap(metrics)
-        InstrumentationSystem.bootstrap(LoggingTracer(level: spanLevel))
+        InstrumentationSystem.bootstrap(SpanTracer(sinks: [SpanLines(level: spanLevel)] + spanSinks))
         return metrics
     }
 }

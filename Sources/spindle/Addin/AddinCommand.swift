@@ -41,7 +41,7 @@ struct AddinCommand: AsyncParsableCommand {
             throw CommandFailure("the description has no add-in.", advice: "Add `addin:` with its principal and queues, as in `spindle config show`.")
         }
         let share = AddinShare(root: try cluster.sharePath(), identity: try cluster.shareIdentity())
-        let process = RoleProcess(name: role.name ?? "addin", options: role)
+        let process = try RoleProcess(name: role.name ?? "addin", options: role)
         let client = try await BrokerLink(cluster: cluster, host: description.host, principal: description.principal)
             .client(name: process.name, labels: [("role", "addin")], logger: process.logger)
         let behaviour = AddinBehaviour(

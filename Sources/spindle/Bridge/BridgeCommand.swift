@@ -31,7 +31,7 @@ struct BridgeCommand: AsyncParsableCommand {
         let web = try Self.find(role.name, in: cluster)
         let setup = WebServerSetup(cluster: cluster, web: web)
         try setup.checkAddress()
-        let process = RoleProcess(name: web.name, options: role)
+        let process = try RoleProcess(name: web.name, options: role)
         WebServerSetup.raiseOpenFiles()
         let client = try await BrokerLink(cluster: cluster, host: web.host, principal: web.principal).client(
             name: process.name, labels: [("role", "web")], logger: process.logger)

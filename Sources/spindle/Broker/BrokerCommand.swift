@@ -22,7 +22,7 @@ struct BrokerCommand: AsyncParsableCommand {
         Self.returnLargeBuffers()
         let cluster = try role.cluster.load()
         let description = try Self.find(role.name, in: cluster)
-        let process = RoleProcess(name: description.name, options: role)
+        let process = try RoleProcess(name: description.name, options: role)
         let configuration = try BrokerSetup(cluster: cluster, broker: description, logger: process.logger).configuration()
         let certificates = CertificateWatch(cluster.certificateFiles(ofBroker: description), logger: process.logger)
         let hooks = try Self.hooks(process, certificates)

@@ -1,9 +1,11 @@
 public import ArgumentParser
 public import Logging
+import Foundation
 import ServiceLifecycle
 import SpindleClient
 import SpindleCluster
 import SpindleObservability
+import SpindleTelemetry
 import UnixSignals
 #if canImport(Glibc)
 import Glibc
@@ -45,9 +47,10 @@ struct RoleProcess {
     let name: String
     let logger: Logger
     let metrics: PrometheusMetrics
+    private let exporters: [SpanExporter]
 
     /// Sets up what a process has only once.
-    init(name: String, options: RoleOptions) {
+    init(name: String, options: RoleOptions) throws {
         // A peer that hangs up is an error of one write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         // It asks to read files again, which is possible once the role runs; it never ends one.
@@ -55,8 +58,19 @@ struct RoleProcess {
         SupervisorWatch.exitWhenSupervisorIsGone()
         self.name = name
         let format = options.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .plain : .json)
-        metrics = Observability.bootstrap(label: name, format: format, level: options.logLevel, spanLevel: .debug)
+        exporters = try Self.destinations(of: name).map { SpanExporter(destination: $0) }
+        metrics = Observability.bootstrap(
+            label: name, format: format, level: options.logLevel, spanLevel: .debug, spanSinks: exporters)
         logger = Logger(label: name)
+    }
+
+    private static func destinations(of name: String) throws -> [SpanDestination] {
+        do {
+            return try TelemetrySettings(
+                environment: ProcessInfo.processInfo.environment, service: name, release: SpindleClient.version).destinations
+        } catch {
+            throw CommandFailure("\(error)", advice: "Correct it, or unset it: without it spans stay here.")
+        }
     }
 
     func readyNotice(_ client: SpindleClient, _ cluster: ClusterConfiguration) -> ReadyNotice {
@@ -67,7 +81,7 @@ struct RoleProcess {
     /// - Parameter reload: what SIGHUP asks for.
     func run(_ services: [any Service], reload: @escaping @Sendable () async -> Void = {}) async throws {
         var configuration = ServiceGroupConfiguration(
-            services: ([HangupSignal(reload: reload)] + services).map {
+            services: (exporters as [any Service] + [HangupSignal(reload: reload)] + services).map {
                 .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup, failureTerminationBehavior: .gracefullyShutdownGroup)
             },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services", factory: { _ in SwiftLogNoOpLogHandler() }))

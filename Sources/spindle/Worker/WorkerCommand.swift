@@ -44,7 +44,7 @@ struct WorkerRunCommand: AsyncParsableCommand {
         let groups = try groups(of: cluster)
         guard let first = groups.first else { throw CommandFailure("the description has no worker groups.", advice: "Add one under `workers:`.") }
         try checkHandlers(groups)
-        let process = RoleProcess(name: role.name ?? "worker-\(first.name)", options: role)
+        let process = try RoleProcess(name: role.name ?? "worker-\(first.name)", options: role)
         let client = try await BrokerLink(cluster: cluster, host: first.host, principal: first.principal).client(
             name: process.name, labels: [("role", "worker")] + groups.map { ("group", $0.name) }, logger: process.logger)
         let store = try DomainStore.open(cluster)

@@ -167,7 +167,7 @@ import Testing
         Use("s3.partSize", "partSize: 32 MiB", "partSize: 33 MiB", reads: "store.partSize", in: bucketSetup),
         Use("s3.timeout", "timeout: 20s", "timeout: 21s", reads: "store.timeout", in: bucketSetup),
         Use("s3.alertAfter", "alertAfter: 7m", "alertAfter: 8m", reads: "bucket.alertAfter", in: files),
-        Use("web.name", "  - name: web\n    host", "  - name: page\n    host", reads: "process = RoleProcess(name: web.name", in: bridge),
+        Use("web.name", "  - name: web\n    host", "  - name: page\n    host", reads: "process = try RoleProcess(name: web.name", in: bridge),
         Use("web.host", "    host: local\n    principal: web\n", "    host: further\n    principal: web\n", reads: "host: web.host", in: bridge),
         Use("web.principal", "    principal: web\n    port", "    principal: admin\n    port", reads: "principal: web.principal", in: bridge),
         Use("web.port", "port: 7402", "port: 7409", reads: "port: web.port", in: bridge),

@@ -133,7 +133,7 @@ final class Lines: Sendable {
     }
 }
 
-@Suite struct LoggingTracerTests {
+@Suite struct SpanTracerTests {
     struct Carrier: Injector, Extractor {
         func inject(_ value: String, forKey key: String, into carrier: inout [String: String]) { carrier[key] = value }
         func extract(key: String, from carrier: [String: String]) -> String? { carrier[key] }
@@ -141,7 +141,7 @@ final class Lines: Sendable {
 
     @Test func spansAreLinesAndChildrenNameTheirParents() throws {
         let lines = Lines()
-        let tracer = LoggingTracer(logger: lines.logger())
+        let tracer = SpanTracer(sinks: [SpanLines(logger: lines.logger())])
         var context = ServiceContext.topLevel
         context.correlationID = "order-7"
         struct Fault: Error, CustomStringConvertible { var description: String { "no tool" } }
@@ -169,7 +169,7 @@ final class Lines: Sendable {
 
     @Test func durationsAndTheEnd() throws {
         let lines = Lines()
-        let tracer = LoggingTracer(logger: lines.logger())
+        let tracer = SpanTracer(sinks: [SpanLines(logger: lines.logger())])
         func at(_ nanoseconds: UInt64) -> DefaultTracerClock.Timestamp { .init(nanosecondsSinceEpoch: nanoseconds) }
         let span = tracer.startSpan("x", context: .topLevel, ofKind: .internal, at: at(1_000_000_000))
         span.end(at: at(1_002_500_000))
@@ -181,7 +181,7 @@ final class Lines: Sendable {
     }
 
     @Test func contextTravelsInHeaders() throws {
-        let tracer = LoggingTracer(logger: Lines().logger())
+        let tracer = SpanTracer(sinks: [])
         let span = tracer.startSpan("x", context: .topLevel, ofKind: .client, at: DefaultTracerClock.now)
         var context = span.context
         context.correlationID = "order-7"
@@ -211,7 +211,7 @@ final class Lines: Sendable {
 
     @Test(arguments: ["", "a b", "a\nb", "ü", String(repeating: "a", count: 201)]) func foreignCorrelationIDsAreChecked(id: String) {
         var context = ServiceContext.topLevel
-        LoggingTracer(logger: Lines().logger()).extract(["x-correlation-id": id], into: &context, using: Carrier())
+        SpanTracer(sinks: []).extract(["x-correlation-id": id], into: &context, using: Carrier())
         #expect(context.correlationID == nil)
     }
 }

@@ -56,16 +56,28 @@ struct TaskRun: Sendable {
         InstrumentationSystem.instrument.extract(delivery.message, into: &service, using: TraceHeaders())
         service.taskCorrelationID = correlationID
         return await withSpan("queue.process", context: service, ofKind: .consumer) { span in
-            span.attributes["queue"] = delivery.queue
-            if let taskType { span.attributes["task.type"] = taskType }
-            span.attributes["attempt"] = delivery.attempt
-            span.attributes["correlationId"] = correlationID
+            describe(span, taskType, correlationID)
             let end = await body(span)
             span.attributes["outcome"] = end.rawValue
             // A dead task is an error, whether its handler threw or said so.
             if end == .dead { span.setStatus(SpanStatus(code: .error)) }
             return end
         }
+    }
+
+    /// Our own names, which logs and the audit have too, and those of OpenTelemetry's messaging conventions:
+    /// https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+    private func describe(_ span: any Span, _ taskType: String?, _ correlationID: String) {
+        span.attributes["queue"] = delivery.queue
+        if let taskType { span.attributes["taskType"] = taskType }
+        span.attributes["attempt"] = delivery.attempt
+        span.attributes["correlationId"] = correlationID
+        span.attributes["messaging.system"] = "spindle"
+        span.attributes["messaging.destination.name"] = delivery.queue
+        span.attributes["messaging.operation.name"] = "process"
+        span.attributes["messaging.operation.type"] = "process"
+        span.attributes["messaging.message.id"] = "\(delivery.token.messageID)"
+        span.attributes["messaging.message.conversation_id"] = correlationID
     }
 
     // MARK: Tasks without a handler
