@@ -1,3 +1,4 @@
+internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import MCMS
@@ -5,13 +6,16 @@ internal import MCMS
 /// A routing as the API shows it: with what can be done with it now.
 struct RoutingView: Encodable {
     let routing: Routing
+    /// Why the latest generation failed; absent where it did not.
+    var generationMessage: String?
 
-    private enum Key: String, CodingKey { case legalActions }
+    private enum Key: String, CodingKey { case legalActions, generationMessage }
 
     func encode(to encoder: any Encoder) throws {
         try routing.encode(to: encoder)
         var fields = encoder.container(keyedBy: Key.self)
         try fields.encode(RoutingRules.legalActions(in: routing.state), forKey: .legalActions)
+        try fields.encodeIfPresent(generationMessage, forKey: .generationMessage)
     }
 }
 
@@ -32,12 +36,15 @@ extension APIRoutes {
             return try .json(RoutingView(routing: routing), status: .created, headers: [.location: "/api/routings/\(routing.id)"])
         }
         on(.get, "api/routings", .readRoutings) { call in
-            let page = try await store.routings(
-                status: try call.choice("status", RoutingStatus.self), limit: try call.limit(), cursor: call.query("cursor"))
-            return try .json(RoutingListView(items: page.items.map(RoutingView.init), nextCursor: page.nextCursor))
+            let page = try await store.routings(try call.routingQuery(), limit: try call.limit(), cursor: call.query("cursor"))
+            let failures = try await store.generationFailures(of: page.items)
+            let items = page.items.map { RoutingView(routing: $0, generationMessage: failures[$0.id]) }
+            return try .json(RoutingListView(items: items, nextCursor: page.nextCursor))
         }
         on(.get, "api/routings/{id}", .readRoutings) { call in
-            try .json(RoutingView(routing: try await store.routing(call.id)))
+            let routing = try await store.routing(call.id)
+            let failures = try await store.generationFailures(of: [routing])
+            return try .json(RoutingView(routing: routing, generationMessage: failures[routing.id]))
         }
         on(.get, "api/routings/{id}/history", .readRoutings) { call in
             try .json(try await store.history(of: call.id, limit: try call.limit(), cursor: call.query("cursor")))
@@ -62,5 +69,19 @@ extension APIRoutes {
                 }
             return try .json(RoutingView(routing: routing))
         }
+    }
+}
+
+extension APIRequest {
+    fileprivate func routingQuery() throws -> RoutingQuery {
+        let search = query("search")?.precomposedStringWithCanonicalMapping
+        guard search?.count ?? 0 <= RoutingQuery.searchCharactersMax else {
+            throw Problem(
+                .invalidField, "“search” has more than \(RoutingQuery.searchCharactersMax) characters.", action: "Search for less.",
+                field: "search")
+        }
+        return RoutingQuery(
+            search: search, status: try choice("status", RoutingStatus.self), generation: try choice("generation", GenerationStatus.self),
+            order: try choice("sort", RoutingOrder.self) ?? .newest)
     }
 }

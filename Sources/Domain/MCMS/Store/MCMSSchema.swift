@@ -41,6 +41,11 @@ enum MCMSSchema {
         migrations.add("mcms.4.people") { db in
             for statement in peopleTables { try db.execute(statement) }
         }
+        migrations.add("mcms.5.routingLists") { db in
+            try db.execute("CREATE INDEX routingByChange ON routing (updatedAt, id)")
+            try db.execute("CREATE INDEX routingByName ON routing (name, id)")
+            try db.execute("CREATE INDEX routingByGeneration ON routing (lastGenerationStatus, id)")
+        }
         return migrations
     }
 

@@ -29,16 +29,6 @@ extension MCMSStore {
         }
     }
 
-    /// Routings, newest first.
-    package func routings(status: RoutingStatus? = nil, limit: Int = PageLimits.itemsDefault, cursor: String? = nil) async throws -> Page<Routing> {
-        try await page(limit: limit, cursor: { $0.id }) { db, rows in
-            var filter = QueryFilter(limit: rows)
-            filter.require("status =", status)
-            filter.require("id <", cursor)
-            return try db.rows("SELECT * FROM routing \(filter.clause) ORDER BY id DESC LIMIT $1", filter.values).map(Routing.init)
-        }
-    }
-
     /// Jobs, newest first.
     package func jobs(
         status: AddinJobStatus? = nil, routing: String? = nil, limit: Int = PageLimits.itemsDefault, cursor: String? = nil
@@ -87,6 +77,12 @@ struct QueryFilter {
 
     var values: [(any SQLConvertible)?] { parameters.values }
     var clause: String { conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ") }
+
+    /// Requires what `condition` makes of the parameter of `value`; nothing if `value` is nil.
+    mutating func require(_ value: (any SQLConvertible)?, _ condition: (_ parameter: String) -> String) {
+        guard let value else { return }
+        conditions.append(condition(parameters.add(value)))
+    }
 
     /// Requires nothing if `value` is nil.
     mutating func require(_ comparison: String, _ value: (any SQLConvertible)?) {
