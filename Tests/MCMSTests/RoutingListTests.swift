@@ -18,7 +18,8 @@ import Testing
                     INSERT INTO routing (id, name, status, createdAt, updatedAt, lastGenerationStatus) VALUES ($1, $2, $3, $4, $5, $6)
                     """,
                     [
-                        id, "\(index % 3 == 0 ? "브래킷" : "Flange_") \(index * 7 % count)", index % 2 == 0 ? "draft" : "rejected", index,
+                        id, "\(index % 3 == 0 ? "브래킷" : "Flange_") \(index * 7 % count)",
+                        index % 2 == 0 ? "draft" : "rejected", index,
                         index * 13 % count / 2 + 1, generation,
                     ])
             }
@@ -48,7 +49,11 @@ import Testing
             case .oldest: found.sorted { $0.id < $1.id }
             case .changed: found.sorted { ($0.updatedAt.milliseconds, $0.id) > ($1.updatedAt.milliseconds, $1.id) }
             // As the database compares: by the bytes of the text.
-            case .name: found.sorted { $0.name == $1.name ? $0.id < $1.id : Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }
+            case .name:
+                found.sorted {
+                    $0.name == $1.name
+                        ? $0.id < $1.id : Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8))
+                }
             }
         #expect(found.map(\.id) == inOrder.map(\.id))
     }
@@ -62,8 +67,19 @@ import Testing
         #expect(try await all(RoutingQuery(search: "e_ "), test).count == 800, "an underscore is itself")
         #expect(try await all(RoutingQuery(search: "%"), test).isEmpty, "a percent sign is itself")
         #expect(try await all(RoutingQuery(search: "r0011"), test).map(\.id).count == 10, "the id's beginning")
-        let both = try await all(RoutingQuery(search: "브래킷", status: .draft, generation: .failed, order: .changed), test)
+        let both = try await all(
+            RoutingQuery(search: "브래킷", status: .draft, generation: .failed, order: .changed), test)
         #expect(both.count == 40 && both.allSatisfy { $0.status == .draft && $0.lastGenerationStatus == .failed })
+    }
+
+    @Test func aNameIsFoundInEitherUnicodeForm() async throws {
+        let test = try TestStore()
+        defer { test.remove() }
+        let (composed, apart) = ("플랜지 1", "플랜지 2".decomposedStringWithCanonicalMapping)
+        for name in [composed, apart] { _ = try await test.store.createRouting(name: name, by: test.caller()) }
+        for search in ["플랜지", "플랜지".decomposedStringWithCanonicalMapping] {
+            #expect(try await all(RoutingQuery(search: search), test).count == 2)
+        }
     }
 
     /// The row at which a page ended may move meanwhile: what did not move is neither lost nor told twice.
@@ -83,7 +99,9 @@ import Testing
         defer { test.remove() }
         for (columns, index) in [("updatedAt DESC, id DESC", "routingByChange"), ("name, id", "routingByName")] {
             let plan = try await test.store.database.read { db in
-                try db.rows("EXPLAIN QUERY PLAN SELECT * FROM routing ORDER BY \(columns) LIMIT 50").map { try $0.value("detail") as String }
+                try db.rows("EXPLAIN QUERY PLAN SELECT * FROM routing ORDER BY \(columns) LIMIT 50").map {
+                    try $0.value("detail") as String
+                }
             }
             #expect(plan.contains { $0.contains(index) } && !plan.contains { $0.contains("TEMP B-TREE") }, "\(plan)")
         }
@@ -93,10 +111,16 @@ import Testing
         let api = try TestAPI()
         defer { api.test.remove() }
         try await manyRoutings(60, in: api.test)
-        let page = try await api.send(.get, "/api/routings?search=flange&status=draft&generation=none&sort=name&limit=5")
-        #expect(page.status == 200 && page.body["items"]?.list?.count == 5 && page.body["nextCursor"]?.text != nil, "\(page.text)")
+        let page = try await api.send(
+            .get, "/api/routings?search=flange&status=draft&generation=none&sort=name&limit=5")
+        #expect(
+            page.status == 200 && page.body["items"]?.list?.count == 5 && page.body["nextCursor"]?.text != nil,
+            "\(page.text)")
         let long = "search=" + String(repeating: "a", count: RoutingQuery.searchCharactersMax + 1)
-        for (query, field) in [("sort=size", "sort"), ("generation=x", "generation"), ("sort=changed&cursor=x", "cursor"), (long, "search")] {
+        for (query, field) in [
+            ("sort=size", "sort"), ("generation=x", "generation"), ("sort=changed&cursor=x", "cursor"),
+            ("sort=name&cursor=x", "cursor"), (long, "search"),
+        ] {
             let answer = try await api.send(.get, "/api/routings?\(query)")
             #expect(answer.status == 400 && answer.body["field"]?.text == field, "\(query): \(answer.text)")
         }
@@ -108,7 +132,8 @@ import Testing
         let (routing, job) = try await api.test.approved()
         _ = try await AddinResultHandler(store: api.test.store, share: FakeShare()).handle(
             AddinJobResultCommand(jobId: job, routingId: routing.id, report: AddinReport(.failed, message: "라이선스 없음")),
-            message: MessageIdentity(queue: "addin-result", messageID: 1, taskID: "t"), correlationID: "c-2", attempt: 1)
+            message: MessageIdentity(queue: "addin-result", messageID: 1, taskID: "t"), correlationID: "c-2", attempt: 1
+        )
         let list = try await api.send(.get, "/api/routings?generation=failed")
         #expect(list.body["items"]?.list?.map { $0["generationMessage"] } == ["라이선스 없음"], "\(list.text)")
         #expect(try await api.send(.get, "/api/routings/\(routing.id)").body["generationMessage"] == "라이선스 없음")

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import MCMS
@@ -74,7 +73,7 @@ extension APIRoutes {
 
 extension APIRequest {
     fileprivate func routingQuery() throws -> RoutingQuery {
-        let search = query("search")?.precomposedStringWithCanonicalMapping
+        let search = query("search")
         guard search?.count ?? 0 <= RoutingQuery.searchCharactersMax else {
             throw Problem(
                 .invalidField, "“search” has more than \(RoutingQuery.searchCharactersMax) characters.", action: "Search for less.",

@@ -84,6 +84,11 @@ struct QueryFilter {
         conditions.append(condition(parameters.add(value)))
     }
 
+    /// Requires what `condition` makes of the parameters of `values`, in their order.
+    mutating func require(all values: [any SQLConvertible], _ condition: (_ parameters: [String]) -> String) {
+        conditions.append(condition(values.map { parameters.add($0) }))
+    }
+
     /// Requires nothing if `value` is nil.
     mutating func require(_ comparison: String, _ value: (any SQLConvertible)?) {
         guard let value else { return }

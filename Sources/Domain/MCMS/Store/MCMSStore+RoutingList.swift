@@ -1,3 +1,4 @@
+internal import Foundation
 internal import SQLStore
 internal import SpindleText
 
@@ -17,7 +18,8 @@ package struct RoutingQuery: Sendable {
     package var order: RoutingOrder
 
     package init(
-        search: String? = nil, status: RoutingStatus? = nil, generation: GenerationStatus? = nil, order: RoutingOrder = .newest
+        search: String? = nil, status: RoutingStatus? = nil, generation: GenerationStatus? = nil,
+        order: RoutingOrder = .newest
     ) {
         self.search = search
         self.status = status
@@ -42,13 +44,17 @@ extension MCMSStore {
     ) async throws -> Page<Routing> {
         let after = try cursor.map { try RoutingCursor($0, order: query.order) }
         return try await page(limit: limit, cursor: { RoutingCursor($0, order: query.order).text }) { db, rows in
+            if query.order == .name, let after { try Self.checkExists(after, db) }
             var filter = QueryFilter(limit: rows)
             filter.require("status =", query.status)
             filter.require("lastGenerationStatus =", query.generation)
-            filter.require(query.search.map(Self.pattern)) { #"(name LIKE '%' || \#($0) || '%' ESCAPE '\' OR id LIKE \#($0) || '%' ESCAPE '\')"# }
+            Self.search(query.search, &filter)
             Self.begin(&filter, after: after, order: query.order)
-            return try db.rows("SELECT * FROM routing \(filter.clause) ORDER BY \(Self.columns(of: query.order)) LIMIT $1", filter.values)
-                .map(Routing.init)
+            return try db.rows(
+                "SELECT * FROM routing \(filter.clause) ORDER BY \(Self.columns(of: query.order)) LIMIT $1",
+                filter.values
+            )
+            .map(Routing.init)
         }
     }
 
@@ -81,7 +87,26 @@ extension MCMSStore {
         case .oldest: filter.require("id >", after?.id)
         case .changed: filter.require(after?.id) { id in "(updatedAt, id) < (\(after?.changedAt ?? 0), \(id))" }
         // Names don't change, and routings are not deleted.
-        case .name: filter.require(after?.id) { id in "(name, id) > ((SELECT name FROM routing WHERE id = \(id)), \(id))" }
+        case .name:
+            filter.require(after?.id) { id in "(name, id) > ((SELECT name FROM routing WHERE id = \(id)), \(id))" }
+        }
+    }
+
+    /// Without its row a cursor by name has no place: the page after it would look like the end.
+    private static func checkExists(_ cursor: RoutingCursor, _ db: any SQLConnection) throws {
+        guard try db.rows("SELECT id FROM routing WHERE id = $1", [cursor.id]).isEmpty else { return }
+        throw MCMSError.invalid(field: "cursor", problem: RoutingCursor.foreign)
+    }
+
+    /// Names are kept as they were typed, and macOS types Korean in parts: both Unicode forms of the text are looked for.
+    private static func search(_ text: String?, _ filter: inout QueryFilter) {
+        guard let text else { return }
+        let forms = [text.precomposedStringWithCanonicalMapping, text.decomposedStringWithCanonicalMapping]
+        filter.require(all: forms.map(pattern)) { forms in
+            #"""
+            (name LIKE '%' || \#(forms[0]) || '%' ESCAPE '\' OR name LIKE '%' || \#(forms[1]) || '%' ESCAPE '\'
+            OR id LIKE \#(forms[0]) || '%' ESCAPE '\')
+            """#
         }
     }
 
@@ -93,6 +118,8 @@ extension MCMSStore {
 
 /// Where a page ended: the id of its last row; before it, where the order is by time, that time and a dot.
 private struct RoutingCursor {
+    static let foreign = "is not one that a list in this order returned"
+
     let changedAt: Int64
     let id: String
 
@@ -109,7 +136,7 @@ private struct RoutingCursor {
         }
         let parts = text.split(separator: ".", maxSplits: 1)
         guard parts.count == 2, let time = Int64(parts[0]) else {
-            throw MCMSError.invalid(field: "cursor", problem: "is not one that a list in this order returned")
+            throw MCMSError.invalid(field: "cursor", problem: Self.foreign)
         }
         changedAt = time
         id = String(parts[1])

@@ -1,4 +1,4 @@
-/// What an ingest waits for while it is away or full. It is no fault of the file, and uses up no attempt.
+/// What an ingest waits for while it is away or full. No attempt is counted, since the file is not at fault.
 enum FileWait: String {
     case scanner, store, share
 
