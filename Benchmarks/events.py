@@ -3,9 +3,10 @@
 
     Benchmarks/events.py SPINDLE WORKDIR [--clients 10000] [--rounds 20]
 
-SPINDLE: the release executable. WORKDIR is made anew. Needs cc, and `ulimit -n` above the number of clients. One broker, one web server, and
-people with 400 streams each; the clients are one C program (Benchmarks/events.c) on the same machine, over HTTP/1.1 without TLS. The time
-begins before the publisher sends the event, and ends when the last client has read it.
+SPINDLE: the release executable. WORKDIR: a directory, which is emptied first. Install cc, and raise `ulimit -n` above the number of clients.
+The benchmark starts one broker and one web server, and signs in people with 400 streams each. The clients are one C program
+(Benchmarks/events.c) on the same machine, over HTTP/1.1 without TLS. The clock starts before the publisher sends the event, and stops when
+the last client has read it.
 """
 
 import argparse

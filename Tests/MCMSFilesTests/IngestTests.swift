@@ -62,7 +62,7 @@ import Testing
         #expect(try await test.messages(CasGarbageCommand.self, to: FileQueues.garbage).map(\.hash) == [try sha256([1, 2, 3])])
     }
 
-    /// Each worker goes on until its message is settled, as its queue does.
+    /// Each worker retries until its message is settled, as its queue would.
     private func settle(_ test: TestFiles, _ file: RoutingFile) async throws {
         let (handler, command) = (test.handler(), try await test.command(file.id))
         while true {

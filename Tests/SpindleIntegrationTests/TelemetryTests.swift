@@ -42,7 +42,9 @@ import Testing
 
     private static func lines(_ path: String) -> [[String: Any]] {
         let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-        return text.split(separator: "\n").compactMap { try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
+        return text.split(separator: "\n").compactMap {
+            try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+        }
     }
 
     @Test func aTaskThatFailsIsAnErrorAtBothWithItsCorrelationID() async throws {
@@ -52,31 +54,45 @@ import Testing
         defer { collector.kill() }
         try await roles.startAll(["broker"])
         try await roles.start(
-            "worker", environment: ["SPINDLE_OTLP_ENDPOINT": "http://127.0.0.1:\(port)", "SENTRY_DSN": "http://key@127.0.0.1:\(port)/1"])
+            "worker",
+            environment: [
+                "SPINDLE_OTLP_ENDPOINT": "http://127.0.0.1:\(port)", "SENTRY_DSN": "http://key@127.0.0.1:\(port)/1",
+            ])
         // No task of this type is known: it dies at once, which is an error.
         let publish = [
-            "message", "publish", "addin-result", "--text", #"{"taskType":"Unknown","taskId":"t-1","correlationId":"order-7","payload":{}}"#,
+            "message", "publish", "addin-result", "--text",
+            #"{"taskType":"Unknown","taskId":"t-1","correlationId":"order-7","payload":{}}"#,
             "--content-type", "application/json",
         ]
-        try await roles.waitUntil("the broker takes the task") { try await Spindle.run(publish + FileTools.options(roles)).exitCode == 0 }
+        try await roles.waitUntil("the broker takes the task") {
+            try await Spindle.run(publish + FileTools.options(roles)).exitCode == 0
+        }
         try await roles.waitUntil("both servers have the failed task") {
             let all = Self.lines(file)
-            return ["otlp", "transaction"].allSatisfy { from in all.contains { $0["from"] as? String == from && $0["correlationId"] as? String == "order-7" } }
+            return ["otlp", "transaction"].allSatisfy { from in
+                all.contains { $0["from"] as? String == from && $0["correlationId"] as? String == "order-7" }
+            }
         }
         let mine = Self.lines(file).filter { $0["correlationId"] as? String == "order-7" }
         let span = try #require(mine.first { $0["from"] as? String == "otlp" })
         #expect(span["name"] as? String == "queue.process" && span["service"] as? String == "worker-results", "\(span)")
-        #expect(span["queue"] as? String == "addin-result" && span["messaging.destination.name"] as? String == "addin-result")
-        #expect(span["taskType"] as? String == "Unknown" && span["attempt"] as? Int == 1 && span["outcome"] as? String == "dead")
+        #expect(
+            span["queue"] as? String == "addin-result"
+                && span["messaging.destination.name"] as? String == "addin-result")
+        #expect(
+            span["taskType"] as? String == "Unknown" && span["attempt"] as? Int == 1
+                && span["outcome"] as? String == "dead")
         #expect(span["status"] as? Int == 2, "an error")
         let transaction = try #require(mine.first { $0["from"] as? String == "transaction" })
-        #expect(transaction["op"] as? String == "queue.process" && transaction["trace"] as? String == span["trace"] as? String)
+        #expect(
+            transaction["op"] as? String == "queue.process"
+                && transaction["trace"] as? String == span["trace"] as? String)
         try await roles.stop()
     }
 
     @Test func aWrongSettingIsNamed() async throws {
         let roles = try RunningRoles()
-        try await roles.start("broker", environment: ["SENTRY_DSN": "abc"])
-        #expect(try await roles.end(of: "broker") != 0, "it does not start without what it was told to do")
+        let refused = try await Spindle.run(["broker"] + FileTools.options(roles), environment: ["SENTRY_DSN": "abc"])
+        #expect(refused.exitCode == 1 && refused.errors.contains("SENTRY_DSN: this is no Sentry DSN"), "\(refused)")
     }
 }

@@ -28,9 +28,12 @@ import Tracing
     @Test func aFailedTaskIsReadWithAllItSays() async throws {
         let spans = failedTask()
         let (inner, outer) = (try #require(spans.first), try #require(spans.last))
-        let message = try await decode(Self.decoder, OTLPTraces.encode(spans, resource: [("service.name", "results-1")]))
+        let message = try await decode(
+            Self.decoder, OTLPTraces.encode(spans, resource: [("service.name", "results-1")]))
         let resource = try #require((message["resourceSpans"] as? [[String: Any]])?.first)
-        #expect(attributes(try #require(resource["resource"] as? [String: Any]))["service.name"]?["stringValue"] as? String == "results-1")
+        #expect(
+            attributes(try #require(resource["resource"] as? [String: Any]))["service.name"]?["stringValue"] as? String
+                == "results-1")
         let scope = try #require((resource["scopeSpans"] as? [[String: Any]])?.first)
         let read = try #require(scope["spans"] as? [[String: Any]])
         try #require(read.count == 2)
@@ -45,14 +48,22 @@ import Tracing
             return data.base64EncodedString()
         }
         #expect(task["name"] as? String == "queue.process" && task["kind"] as? String == "SPAN_KIND_CONSUMER")
-        #expect(task["traceId"] as? String == bytes(outer.identity.traceID) && task["spanId"] as? String == bytes(outer.identity.spanIDText))
+        #expect(
+            task["traceId"] as? String == bytes(outer.identity.traceID)
+                && task["spanId"] as? String == bytes(outer.identity.spanIDText))
         #expect(task["parentSpanId"] as? String == bytes(try #require(outer.parent).spanIDText))
-        #expect(read[0]["parentSpanId"] as? String == task["spanId"] as? String && read[0]["traceId"] as? String == task["traceId"] as? String)
-        #expect(task["startTimeUnixNano"] as? String == "\(outer.startNanoseconds)" && task["endTimeUnixNano"] as? String == "\(outer.endNanoseconds)")
+        #expect(
+            read[0]["parentSpanId"] as? String == task["spanId"] as? String
+                && read[0]["traceId"] as? String == task["traceId"] as? String)
+        #expect(
+            task["startTimeUnixNano"] as? String == "\(outer.startNanoseconds)"
+                && task["endTimeUnixNano"] as? String == "\(outer.endNanoseconds)")
         let values = attributes(task)
         #expect(values["messaging.destination.name"]?["stringValue"] as? String == "esprit-gen")
         #expect(values["attempt"]?["intValue"] as? String == "2" && values["ratio"]?["doubleValue"] as? Double == -0.5)
-        #expect(values["isLast"]?["boolValue"] as? Bool == false && values["correlationId"]?["stringValue"] as? String == "order-7")
+        #expect(
+            values["isLast"]?["boolValue"] as? Bool == false
+                && values["correlationId"]?["stringValue"] as? String == "order-7")
         let sizes = (values["sizes"]?["arrayValue"] as? [String: Any])?["values"] as? [[String: Any]]
         #expect(sizes?.map { $0["intValue"] as? String } == ["1", "-1", "\(Int64.max)"])
         #expect((task["status"] as? [String: Any])?["code"] as? String == "STATUS_CODE_ERROR")
@@ -73,6 +84,8 @@ import Tracing
         let message = try await decode(Self.decoder, OTLPTraces.encode(kept.all, resource: []))
         let scopes = (message["resourceSpans"] as? [[String: Any]])?.first?["scopeSpans"] as? [[String: Any]]
         let span = try #require((scopes?.first?["spans"] as? [[String: Any]])?.first)
-        #expect(attributes(span).count == FinishedSpan.itemsMax && span["droppedAttributesCount"] as? Int == 100 - FinishedSpan.itemsMax)
+        #expect(
+            attributes(span).count == FinishedSpan.itemsMax
+                && span["droppedAttributesCount"] as? Int == 100 - FinishedSpan.itemsMax)
     }
 }

@@ -31,7 +31,9 @@ import Testing
                 return self.state.withLock { state in
                     state.requests += 1
                     let answer = state.answers.isEmpty ? HTTPResponse.Status.ok : state.answers.removeFirst()
-                    if answer == .ok, bytes > 0, request.headers[.contentType] == "application/x-protobuf" { state.taken += 1 }
+                    if answer == .ok, bytes > 0, request.headers[.contentType] == "application/x-protobuf" {
+                        state.taken += 1
+                    }
                     return Response(status: answer)
                 }
             }
@@ -58,7 +60,8 @@ import Testing
         let collector = Collector([.serviceUnavailable, .tooManyRequests])
         try await Application(router: collector.router, logger: Self.quiet).test(.ahc(.http)) { client in
             let url = "http://localhost:\(try #require(client.port))/v1/traces"
-            let exporter = SpanExporter(destination: .collector(url: url, headers: [], resource: []), logger: Self.quiet)
+            let exporter = SpanExporter(
+                destination: .collector(url: url, headers: [], resource: []), logger: Self.quiet)
             let running = Task { try await exporter.run() }
             for span in failedTask() { exporter.ended(span) }
             try await until("the spans are taken") { collector.taken == 1 }
@@ -72,7 +75,8 @@ import Testing
         let collector = Collector([.badRequest])
         try await Application(router: collector.router, logger: Self.quiet).test(.ahc(.http)) { client in
             let url = "http://localhost:\(try #require(client.port))/v1/traces"
-            let exporter = SpanExporter(destination: .collector(url: url, headers: [], resource: []), logger: Self.quiet)
+            let exporter = SpanExporter(
+                destination: .collector(url: url, headers: [], resource: []), logger: Self.quiet)
             let running = Task { try await exporter.run() }
             for span in failedTask() { exporter.ended(span) }
             try await until("the spans are refused") { exporter.droppedCount == 2 }

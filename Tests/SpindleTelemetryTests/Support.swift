@@ -37,7 +37,9 @@ func failedTask(attempt: Int = 2) -> [FinishedSpan] {
 /// What a foreign decoder, a Python program, makes of the bytes on its standard input.
 func decode(_ program: String, _ bytes: [UInt8]) async throws -> [String: Any] {
     let data = try await NIOThreadPool.singleton.runIfActive { try run(program, bytes) }
-    guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else { throw CocoaError(.coderInvalidValue) }
+    guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+        throw CocoaError(.coderInvalidValue)
+    }
     return object
 }
 

@@ -10,12 +10,17 @@ package struct TelemetrySettings: Sendable {
     package init(environment: [String: String], service: String, release: String) throws(TelemetrySettingsError) {
         let names = ["SPINDLE_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
         if let name = names.first(where: { environment[$0]?.isEmpty == false }), let endpoint = environment[name] {
-            guard endpoint.hasPrefix("http://") || endpoint.hasPrefix("https://") else { throw .endpoint(name, endpoint) }
+            guard endpoint.hasPrefix("http://") || endpoint.hasPrefix("https://") else {
+                throw .endpoint(name, endpoint)
+            }
             let base = endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
             destinations.append(
                 .collector(
-                    url: base + "/v1/traces", headers: try Self.headers(environment["OTEL_EXPORTER_OTLP_HEADERS"] ?? ""),
-                    resource: [("service.name", service), ("service.namespace", "spindle"), ("service.version", release)]))
+                    url: base + "/v1/traces",
+                    headers: try Self.headers(environment["OTEL_EXPORTER_OTLP_HEADERS"] ?? ""),
+                    resource: [
+                        ("service.name", service), ("service.namespace", "spindle"), ("service.version", release),
+                    ]))
         }
         if let dsn = environment["SENTRY_DSN"], !dsn.isEmpty {
             let address: SentryAddress
@@ -23,7 +28,9 @@ package struct TelemetrySettings: Sendable {
             destinations.append(
                 .sentry(
                     address,
-                    .init(dsn: dsn, service: service, environment: environment["SENTRY_ENVIRONMENT"] ?? "production", release: "spindle@\(release)")))
+                    .init(
+                        dsn: dsn, service: service, environment: environment["SENTRY_ENVIRONMENT"] ?? "production",
+                        release: "spindle@\(release)")))
         }
     }
 
@@ -46,7 +53,8 @@ package enum TelemetrySettingsError: Error, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .endpoint(let name, let value): "\(name) is “\(value)”, which is no address; it looks like http://collector.example.lan:4318"
+        case .endpoint(let name, let value):
+            "\(name) is “\(value)”, which is no address; it looks like http://collector.example.lan:4318"
         case .headers: "OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value,name=value"
         case .dsn(let error): "SENTRY_DSN: \(error)"
         }

@@ -22,7 +22,8 @@ package final class RecordingSpan: Tracing.Span {
     private let state: Mutex<State>
 
     init(
-        name: String, context: ServiceContext, identity: TraceContext, parent: TraceContext?, kind: SpanKind, startNanoseconds: UInt64,
+        name: String, context: ServiceContext, identity: TraceContext, parent: TraceContext?, kind: SpanKind,
+        startNanoseconds: UInt64,
         sinks: [any SpanSink]
     ) {
         self.context = context
@@ -51,7 +52,8 @@ package final class RecordingSpan: Tracing.Span {
     }
 
     package func addEvent(_ event: SpanEvent) {
-        let kept = FinishedSpan.Event(name: event.name, atNanoseconds: event.nanosecondsSinceEpoch, attributes: event.attributes)
+        let kept = FinishedSpan.Event(
+            name: event.name, atNanoseconds: event.nanosecondsSinceEpoch, attributes: event.attributes)
         update { if $0.events.count < FinishedSpan.itemsMax { $0.events.append(kept) } }
     }
 
@@ -60,8 +62,11 @@ package final class RecordingSpan: Tracing.Span {
         update { if $0.links.count < FinishedSpan.itemsMax { $0.links.append(linked) } }
     }
 
-    package func recordError<Instant: TracerInstant>(_ error: any Error, attributes: SpanAttributes, at instant: @autoclosure () -> Instant) {
-        let failure = FinishedSpan.Failure(text: "\(error)", type: "\(type(of: error))", atNanoseconds: instant().nanosecondsSinceEpoch)
+    package func recordError<Instant: TracerInstant>(
+        _ error: any Error, attributes: SpanAttributes, at instant: @autoclosure () -> Instant
+    ) {
+        let failure = FinishedSpan.Failure(
+            text: "\(error)", type: "\(type(of: error))", atNanoseconds: instant().nanosecondsSinceEpoch)
         update { if $0.errors.count < FinishedSpan.itemsMax { $0.errors.append(failure) } }
     }
 
@@ -73,7 +78,8 @@ package final class RecordingSpan: Tracing.Span {
         }
         guard let last, identity.isSampled else { return }
         let finished = FinishedSpan(
-            name: last.name, context: context, identity: identity, parent: parent, kind: kind, startNanoseconds: startNanoseconds,
+            name: last.name, context: context, identity: identity, parent: parent, kind: kind,
+            startNanoseconds: startNanoseconds,
             endNanoseconds: max(instant().nanosecondsSinceEpoch, startNanoseconds), attributes: last.attributes,
             notes: .init(events: last.events, links: last.links, errors: last.errors), status: last.status)
         for sink in sinks { sink.ended(finished) }

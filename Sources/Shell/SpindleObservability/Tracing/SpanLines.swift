@@ -23,7 +23,8 @@ package struct SpanLines: SpanSink {
 
     private func line(_ span: FinishedSpan) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
-            "span": .string(span.name), "traceId": .string(span.identity.traceID), "spanId": .string(span.identity.spanIDText),
+            "span": .string(span.name), "traceId": .string(span.identity.traceID),
+            "spanId": .string(span.identity.spanIDText),
             "kind": .string("\(span.kind)"),
             "start": .string(Timestamp(milliseconds: Int64(clamping: span.startNanoseconds / 1_000_000)).rfc3339),
             "duration_us": .stringConvertible((span.endNanoseconds - span.startNanoseconds) / 1000),
@@ -39,7 +40,8 @@ package struct SpanLines: SpanSink {
         }
         if !attributes.isEmpty { metadata["attributes"] = .dictionary(attributes) }
         let texts = [
-            ("events", span.notes.events.map(\.name)), ("links", span.notes.links.map { "\($0.traceID)-\($0.spanIDText)" }),
+            ("events", span.notes.events.map(\.name)),
+            ("links", span.notes.links.map { "\($0.traceID)-\($0.spanIDText)" }),
             ("errors", span.notes.errors.map(\.text)),
         ]
         for (name, texts) in texts where !texts.isEmpty { metadata[name] = .array(texts.map { .string($0) }) }

@@ -11,7 +11,8 @@ package struct SpanTracer: Tracer {
     package init(sinks: [any SpanSink]) { self.sinks = sinks }
 
     package func startSpan<Instant: TracerInstant>(
-        _ operationName: String, context: @autoclosure () -> ServiceContext, ofKind kind: SpanKind, at instant: @autoclosure () -> Instant,
+        _ operationName: String, context: @autoclosure () -> ServiceContext, ofKind kind: SpanKind,
+        at instant: @autoclosure () -> Instant,
         function: String, file fileID: String, line: UInt
     ) -> RecordingSpan {
         let parentContext = context()
@@ -26,32 +27,48 @@ package struct SpanTracer: Tracer {
 
     @available(*, deprecated, message: "prefer withSpan")
     package func startAnySpan<Instant: TracerInstant>(
-        _ operationName: String, context: @autoclosure () -> ServiceContext, ofKind kind: SpanKind, at instant: @autoclosure () -> Instant,
+        _ operationName: String, context: @autoclosure () -> ServiceContext, ofKind kind: SpanKind,
+        at instant: @autoclosure () -> Instant,
         function: String, file fileID: String, line: UInt
     ) -> any Tracing.Span {
-        startSpan(operationName, context: context(), ofKind: kind, at: instant(), function: function, file: fileID, line: line)
+        startSpan(
+            operationName, context: context(), ofKind: kind, at: instant(), function: function, file: fileID, line: line
+        )
     }
 
     /// Sinks send by themselves, within seconds.
     @available(*, deprecated)
     package func forceFlush() {}
 
-    package func inject<Carrier, Inject: Injector>(_ context: ServiceContext, into carrier: inout Carrier, using injector: Inject)
+    package func inject<Carrier, Inject: Injector>(
+        _ context: ServiceContext, into carrier: inout Carrier, using injector: Inject
+    )
     where Inject.Carrier == Carrier {
-        if let identity = context.traceContext { injector.inject(identity.traceparent, forKey: "traceparent", into: &carrier) }
-        if let correlationID = context.correlationID { injector.inject(correlationID, forKey: "x-correlation-id", into: &carrier) }
+        if let identity = context.traceContext {
+            injector.inject(identity.traceparent, forKey: "traceparent", into: &carrier)
+        }
+        if let correlationID = context.correlationID {
+            injector.inject(correlationID, forKey: "x-correlation-id", into: &carrier)
+        }
     }
 
-    package func extract<Carrier, Extract: Extractor>(_ carrier: Carrier, into context: inout ServiceContext, using extractor: Extract)
+    package func extract<Carrier, Extract: Extractor>(
+        _ carrier: Carrier, into context: inout ServiceContext, using extractor: Extract
+    )
     where Extract.Carrier == Carrier {
-        if let header = extractor.extract(key: "traceparent", from: carrier), let identity = TraceContext(traceparent: header) {
+        if let header = extractor.extract(key: "traceparent", from: carrier),
+            let identity = TraceContext(traceparent: header)
+        {
             context.traceContext = identity
         }
-        if let id = extractor.extract(key: "x-correlation-id", from: carrier), Self.isCorrelationID(id) { context.correlationID = id }
+        if let id = extractor.extract(key: "x-correlation-id", from: carrier), Self.isCorrelationID(id) {
+            context.correlationID = id
+        }
     }
 
     /// Printable ASCII of a bounded length: it ends up in logs, headers and pages.
     private static func isCorrelationID(_ text: String) -> Bool {
-        (1...ServiceContext.correlationIDBytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7e).contains($0) }
+        (1...ServiceContext.correlationIDBytesMax).contains(text.utf8.count)
+            && text.utf8.allSatisfy { (0x21...0x7e).contains($0) }
     }
 }

@@ -33,7 +33,9 @@ package enum SpanDestination: Sendable {
             return try spans.flatMap { try SentryEnvelope.envelopes(of: $0, from: origin) }.map { envelope in
                 Post(
                     url: address.envelopes,
-                    headers: [("Content-Type", "application/x-sentry-envelope"), ("X-Sentry-Auth", address.authentication)], body: envelope.bytes)
+                    headers: [
+                        ("Content-Type", "application/x-sentry-envelope"), ("X-Sentry-Auth", address.authentication),
+                    ], body: envelope.bytes)
             }
         }
     }

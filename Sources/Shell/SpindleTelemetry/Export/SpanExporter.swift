@@ -8,8 +8,8 @@ package import SpindleObservability
 internal import Synchronization
 
 /// Sends finished spans to a ``SpanDestination``, a batch at a time. The work whose span ends waits for nothing: a span is queued, or dropped
-/// when the destination has been slower or away for ``SpanQueue/spansMax`` spans. Drops are logged once a minute and counted as
-/// `spindle_spans_dropped`.
+/// when the destination has been slower or away for ``SpanQueue/spansMax`` spans. Drops are counted as `spindle.spans.dropped`, and logged
+/// at most once a minute.
 package final class SpanExporter: SpanSink, Service {
     /// Spans that make no batch are sent after this long.
     private static let interval = Duration.seconds(2)
@@ -60,14 +60,24 @@ package final class SpanExporter: SpanSink, Service {
             }
         }
         // What ended last, once.
-        if queue.withLock({ $0.count }) > 0 { _ = await send(queue.withLock { $0.batch() }, timeout: Self.lastRequestTimeout) }
+        if queue.withLock({ $0.count }) > 0 {
+            _ = await send(queue.withLock { $0.batch() }, timeout: Self.lastRequestTimeout)
+        }
     }
 
     private func sendAll() async {
         let logger = givenLogger ?? Logger(label: "telemetry")
         var wait = Duration.seconds(1)
         var warnedAt: ContinuousClock.Instant?
+        // Made here: a process sets up its metrics after its exporters.
+        let drops = Counter(label: "spindle.spans.dropped", dimensions: [("to", destination.name)])
+        var counted = 0
         for await _ in wakes {
+            defer {
+                let dropped = droppedCount
+                drops.increment(by: dropped - counted)
+                counted = dropped
+            }
             while !Task.isCancelled {
                 let batch = queue.withLock { $0.batch() }
                 guard !batch.isEmpty else { break }
@@ -91,10 +101,9 @@ package final class SpanExporter: SpanSink, Service {
         let now = ContinuousClock.now
         if let last = warnedAt, last + Self.warningInterval > now { return }
         warnedAt = now
-        let dropped = droppedCount
-        Gauge(label: "spindle_spans_dropped", dimensions: [("to", destination.name)]).record(dropped)
         logger.warning(
-            "spans can't be sent", metadata: ["to": "\(destination.name)", "reason": "\(reason)", "dropped": "\(dropped)"])
+            "spans can't be sent",
+            metadata: ["to": "\(destination.name)", "reason": "\(reason)", "dropped": "\(droppedCount)"])
     }
 
     private func send(_ batch: [FinishedSpan], timeout: TimeAmount) async -> Outcome {

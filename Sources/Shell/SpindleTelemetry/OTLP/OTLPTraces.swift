@@ -41,14 +41,18 @@ package enum OTLPTraces {
             fields.attribute(9, "correlationId", .string(id))
         }
         fields.varint(10, dropped)
-        for event in span.notes.events { fields.event(event.name, at: event.atNanoseconds) { writer in
-            event.attributes.forEach { writer.attribute(3, $0, $1) }
-        } }
+        for event in span.notes.events {
+            fields.event(event.name, at: event.atNanoseconds) { writer in
+                event.attributes.forEach { writer.attribute(3, $0, $1) }
+            }
+        }
         // https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
-        for error in span.notes.errors { fields.event("exception", at: error.atNanoseconds) { writer in
-            writer.attribute(3, "exception.type", .string(error.type))
-            writer.attribute(3, "exception.message", .string(error.text))
-        } }
+        for error in span.notes.errors {
+            fields.event("exception", at: error.atNanoseconds) { writer in
+                writer.attribute(3, "exception.type", .string(error.type))
+                writer.attribute(3, "exception.message", .string(error.text))
+            }
+        }
         for link in span.notes.links {
             fields.message(13) { inner in
                 inner.block(1, link.traceIDBytes)
@@ -86,7 +90,9 @@ extension TraceContext {
 }
 
 extension ProtobufWriter {
-    fileprivate mutating func event(_ name: String, at nanoseconds: UInt64, _ attributes: (inout ProtobufWriter) -> Void) {
+    fileprivate mutating func event(
+        _ name: String, at nanoseconds: UInt64, _ attributes: (inout ProtobufWriter) -> Void
+    ) {
         message(11) { inner in
             inner.fixed64(1, nanoseconds)
             inner.string(2, name)

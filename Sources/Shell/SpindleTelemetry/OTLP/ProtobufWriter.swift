@@ -1,7 +1,10 @@
 /// Writes the fields of a protobuf message: https://protobuf.dev/programming-guides/encoding/
 struct ProtobufWriter {
     private enum WireType: UInt64 {
-        case varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5
+        case varint = 0
+        case fixed64 = 1
+        case bytes = 2
+        case fixed32 = 5
     }
 
     private(set) var bytes: [UInt8] = []

@@ -10,12 +10,15 @@ package struct SentryAddress: Sendable, Hashable {
     package init(dsn: String) throws(SentryAddressError) {
         guard let scheme = ["https://", "http://"].first(where: { dsn.hasPrefix($0) }) else { throw .malformed }
         let rest = dsn.dropFirst(scheme.count)
-        guard let at = rest.firstIndex(of: "@"), let slash = rest.lastIndex(of: "/"), at < slash else { throw .malformed }
-        // An old DSN has a secret behind the key, which nobody asks for any more.
+        guard let at = rest.firstIndex(of: "@"), let slash = rest.lastIndex(of: "/"), at < slash else {
+            throw .malformed
+        }
+        // An old DSN has a secret after the key. No server needs it today.
         let key = rest[..<at].prefix { $0 != ":" }
         let place = rest[rest.index(after: at)..<slash]
         let project = rest[rest.index(after: slash)...]
-        guard !key.isEmpty, !place.isEmpty, !project.isEmpty, key.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) }),
+        guard !key.isEmpty, !place.isEmpty, !project.isEmpty,
+            key.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) }),
             project.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
         else { throw .malformed }
         let host = place.prefix { $0 != "/" }

@@ -58,7 +58,9 @@ package struct SentryEnvelope: Sendable {
 
     /// The envelopes of a finished span: its transaction, and one for its errors if it has any.
     package static func envelopes(of span: FinishedSpan, from origin: Origin) throws -> [SentryEnvelope] {
-        var all = [try SentryEnvelope(item: "transaction", event(of: span, from: origin, isError: false), dsn: origin.dsn)]
+        var all = [
+            try SentryEnvelope(item: "transaction", event(of: span, from: origin, isError: false), dsn: origin.dsn)
+        ]
         if !span.notes.errors.isEmpty {
             all.append(try SentryEnvelope(item: "event", event(of: span, from: origin, isError: true), dsn: origin.dsn))
         }
@@ -76,14 +78,24 @@ package struct SentryEnvelope: Sendable {
 
     private static func event(of span: FinishedSpan, from origin: Origin, isError: Bool) -> Event {
         let trace = Trace(
-            trace_id: span.identity.traceID, span_id: span.identity.spanIDText, parent_span_id: span.parent?.spanIDText, op: operation(of: span),
+            trace_id: span.identity.traceID, span_id: span.identity.spanIDText, parent_span_id: span.parent?.spanIDText,
+            op: operation(of: span),
             status: status(of: span))
         return Event(
-            event_id: UUID().uuidString.replacing("-", with: "").lowercased(), type: isError ? nil : "transaction", transaction: span.name,
-            start_timestamp: isError ? nil : Double(span.startNanoseconds) / 1e9, timestamp: Double(span.endNanoseconds) / 1e9,
-            level: isError ? "error" : nil, server_name: origin.service, environment: origin.environment, release: origin.release,
+            event_id: eventID(of: span, isError: isError), type: isError ? nil : "transaction", transaction: span.name,
+            start_timestamp: isError ? nil : Double(span.startNanoseconds) / 1e9,
+            timestamp: Double(span.endNanoseconds) / 1e9,
+            level: isError ? "error" : nil, server_name: origin.service, environment: origin.environment,
+            release: origin.release,
             contexts: .init(trace: trace), tags: tags(of: span),
-            exception: isError ? .init(values: span.notes.errors.map { Failure(type: $0.type, value: $0.text) }) : nil, spans: isError ? nil : [])
+            exception: isError ? .init(values: span.notes.errors.map { Failure(type: $0.type, value: $0.text) }) : nil,
+            spans: isError ? nil : [])
+    }
+
+    /// 32 digits that are the same when the span is sent again, so that the server recognises it.
+    private static func eventID(of span: FinishedSpan, isError: Bool) -> String {
+        let trace = span.identity.traceID.suffix(16)
+        return isError ? trace + span.identity.spanIDText : span.identity.spanIDText + trace
     }
 
     /// What kind of work the span is, in Sentry's words: https://develop.sentry.dev/sdk/telemetry/traces/span-operations/
