@@ -112,10 +112,9 @@ import Testing
     }
 
     @Test func aRefusedConnectionIsWaitedForAndSaidAtOnce() async throws {
-        let (test, listener) = (try TestFiles(), try Listener())
-        defer { test.remove(); listener.stop() }
-        listener.stop()
-        let scanner = HTTPScanner(.init(url: "http://127.0.0.1:\(listener.port)/scan"))
+        let (test, closed) = (try TestFiles(), try Listener(listens: false))
+        defer { test.remove() }
+        let scanner = HTTPScanner(.init(url: "http://127.0.0.1:\(closed.port)/scan"))
         let began = ContinuousClock.now
         for bytes: Int64 in [0, 1, 2, 1_000, 2_000, 3_000] {
             #expect(try await ask(scanner, test.sparse(bytes), bytes).error?.isUnreachable == true)

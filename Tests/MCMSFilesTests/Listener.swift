@@ -8,7 +8,8 @@ final class Listener: Sendable {
     let port: Int
     private let descriptor: Int32
 
-    init() throws {
+    /// - Parameter listens: false: the port is taken, and refuses every connection. A port that was only freed may be somebody else's soon.
+    init(listens: Bool = true) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(call: "socket", code: errno) }
         var address = sockaddr_in()
@@ -18,7 +19,9 @@ final class Listener: Sendable {
         let (number, size) = (descriptor, length)
         let code = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address -> Int32 in
-                guard bind(number, address, size) == 0, listen(number, 16) == 0, getsockname(number, address, &length) == 0 else { return errno }
+                guard bind(number, address, size) == 0, !listens || listen(number, 16) == 0,
+                    getsockname(number, address, &length) == 0
+                else { return errno }
                 return 0
             }
         }

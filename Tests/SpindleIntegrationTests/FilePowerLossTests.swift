@@ -53,11 +53,25 @@ import Testing
                 + more + [rig.place])
     }
 
+    private enum Moment {
+        case any
+        /// As soon as the server has promised more than before.
+        case afterAPromise
+    }
+
     /// Stops the server in the middle of a PATCH, cuts the power, starts it again. The offset that it says then.
-    private static func cut(_ rig: Rig, from offset: Int) async throws -> Int {
+    private static func cut(_ rig: Rig, from offset: Int, at moment: Moment = .any) async throws -> Int {
         let curl = try patch(rig, from: offset, ["--limit-rate", "40M"])
-        // The deadline of this process's life, at any moment of the PATCH; more than a chunk has come mostly.
-        try await Task.sleep(for: .milliseconds(Int.random(in: 100...700)))
+        switch moment {
+        case .any:
+            // The deadline of this process's life, at any moment of the PATCH; more than a chunk has come mostly.
+            try await Task.sleep(for: .milliseconds(Int.random(in: 100...700)))
+        case .afterAPromise:
+            let (roles, id) = (rig.roles, try #require(rig.place.split(separator: "/").last.map(String.init)))
+            try await roles.waitUntil("the server promises a chunk") {
+                try await FileTools.file(roles, id).receivedBytes > offset
+            }
+        }
         let server = try await rig.roles.identifier(of: "bridge")
         for child in [server] + children(of: server) { kill(child, SIGSTOP) }
         try rig.disk.copyAsAfterPowerLoss()
@@ -111,13 +125,13 @@ import Testing
     func aDiskThatOnlySaysThatItSyncedIsFoundOut() async throws {
         let lying = ["strace", "-D", "-f", "-q", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:retval=0"]
         let rig = try await Self.rig(prefix: lying)
-        var (isFoundOut, tries) = (false, 0)
+        var (isFoundOut, tries, offset) = (false, 0, 0)
         while !isFoundOut, tries < 5 {
-            let offset = try await Self.cut(rig, from: 0)
+            offset = try await Self.cut(rig, from: offset, at: .afterAPromise)
             isFoundOut = try await !Self.isOnDisk(rig, offset)
             tries += 1
             guard !isFoundOut else { break }
-            // Before the first chunk: again, with a server that lies.
+            // The kernel wrote in time what nobody synced: again, with a server that lies.
             try await rig.roles.send(SIGKILL, to: "bridge")
             _ = try await rig.roles.end(of: "bridge")
             try await rig.roles.start("bridge", prefix: lying)
