@@ -27,7 +27,7 @@ struct TestAPI {
 
     init(
         _ access: WebAccess.Configuration = .init(), approval: ApprovalRule = .anyone, hasher: PasswordHasher = PasswordHasher(cost: cheap),
-        logger: Logger = quiet
+        operations: OperationsServices? = nil, logger: Logger = quiet
     ) throws {
         test = try TestStore(approval: approval)
         let tokens = test.folder.appendingPathComponent("tokens")
@@ -36,7 +36,7 @@ struct TestAPI {
             try (token + "\n").write(to: tokens.appendingPathComponent(name), atomically: false, encoding: .utf8)
         }
         let server = try MCMSServer(
-            store: test.store, authenticator: try TokenDirectoryAuthenticator(directory: tokens.path, roles: Self.roles), access: access, hasher: hasher,
+            store: test.store, operations: operations, authenticator: try TokenDirectoryAuthenticator(directory: tokens.path, roles: Self.roles), access: access, hasher: hasher,
             logger: logger)
         let router = Router()
         server.addRoutes(to: router)

@@ -14,7 +14,7 @@ import Testing
 /// Every path of the web server, by every kind of caller. What each may do is written out here once more, apart from the code.
 @Suite struct SecurityTableTests {
     enum Right: String {
-        case readRoutings, changeRoutings, readJobs, reportJobs, readFiles, uploadFiles, manageFiles, managePeople, readAudit, anyone, session
+        case readRoutings, changeRoutings, readJobs, reportJobs, readFiles, uploadFiles, manageFiles, managePeople, readAudit, readOperations, manageQueues, anyone, session
     }
 
     /// A row of the table: a request, the right that it needs, and its answer to those who have it.
@@ -64,6 +64,15 @@ import Testing
         Row(.post, "/api/users", #"{"name":"NEW","role":"admin","password":"long enough, is it?"}"#, needs: .managePeople, 201),
         Row(.get, "/api/users/x", needs: .managePeople, 404), Row(.patch, "/api/users/x", #"{"role":"viewer"}"#, needs: .managePeople, 404),
         Row(.get, "/api/audit", needs: .readAudit, 200),
+        Row(.get, "/api/queues", needs: .readOperations, 200), Row(.get, "/api/queues/x", needs: .readOperations, 404),
+        Row(.post, "/api/queues/x/pause", "{}", needs: .manageQueues, 404), Row(.post, "/api/queues/x/resume", "{}", needs: .manageQueues, 404),
+        Row(.get, "/api/queues/x/messages", needs: .readOperations, 404), Row(.get, "/api/queues/x/messages/0", needs: .readOperations, 404),
+        Row(.post, "/api/queues/x/messages/0/cancel", "{}", needs: .manageQueues, 404),
+        Row(.post, "/api/queues/x/redrive", #"{"preview":true}"#, needs: .manageQueues, 404),
+        Row(.get, "/api/queues/x/redrive/0", needs: .readOperations, 404),
+        Row(.get, "/api/workers", needs: .readOperations, 200), Row(.post, "/api/workers/x/quiet", "{}", needs: .manageQueues, 404),
+        Row(.post, "/api/workers/x/resume", "{}", needs: .manageQueues, 404), Row(.post, "/api/workers/x/terminate", "{}", needs: .manageQueues, 404),
+        Row(.get, "/api/outbox", needs: .readOperations, 200),
         Row(.get, "/api/files", needs: .readFiles, 200), Row(.get, "/api/files/x", needs: .readFiles, 404),
         Row(.get, "/api/files/x/audit", needs: .readFiles, 404), Row(.get, "/api/files/x/content", needs: .readFiles, 404),
         Row(.post, "/api/files/x/rescan", "{}", needs: .manageFiles, 404), Row(.post, "/api/files/x/release", #"{"reason":"a"}"#, needs: .manageFiles, 404),
@@ -82,8 +91,11 @@ import Testing
     static let rights: [WebRole: Set<Right>] = [
         .viewer: [.readRoutings, .readJobs, .readFiles],
         .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles],
-        .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles],
-        .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit],
+        .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readOperations, .manageQueues],
+        .admin: [
+            .readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit,
+            .readOperations, .manageQueues,
+        ],
         .addin: [.readJobs, .reportJobs, .readFiles, .uploadFiles],
         .bff: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles],
     ]
@@ -116,7 +128,7 @@ import Testing
             let services = FileServices(store: files, uploads: uploads, payloads: LocalPayloadStore(folder), scanning: "none")
             for role in AccountRole.allCases { try await TestAPI.makeAccount("person-\(role.rawValue)", role, test.store) }
             let server = try MCMSServer(
-                store: test.store, files: services, authenticator: tokens, hasher: PasswordHasher(cost: TestAPI.cheap), logger: quiet)
+                store: test.store, files: services, operations: OperationsServices(broker: FakeOperationsBroker()), authenticator: tokens, hasher: PasswordHasher(cost: TestAPI.cheap), logger: quiet)
             let hub = EventHub(
                 configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["a"]), .init("alerts", topics: ["b"])]), source: NoTopics(),
                 logger: quiet)
@@ -191,7 +203,8 @@ import Testing
         let registered = Set(
             site.router.routes.filter { $0.method == .get || $0.method == .post || $0.method == .delete }.map { "\($0.path)" }
                 .filter { !$0.hasSuffix("**") && $0 != "/api" })
-        let inTable = Set(Self.rows.map { $0.path.replacing("/x", with: "/{id}").replacing("/parts/0", with: "/parts/{index}") })
+        let inTable = Set(Self.rows.map { $0.path.replacing("/x", with: "/{id}").replacing("/parts/0", with: "/parts/{index}").replacing("/messages/0", with: "/messages/{index}")
+                    .replacing("/redrive/0", with: "/redrive/{index}") })
         #expect(registered.symmetricDifference(inTable) == [], "a path without a row, or a row without a path")
     }
 

@@ -141,8 +141,14 @@ import Testing
         (.viewer, [.readRoutings, .readJobs, .readFiles]),
         (.bff, [.readRoutings, .changeRoutings, .readJobs, .nameActor, .readFiles, .uploadFiles]),
         (.approver, [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]),
-        (.operator, [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]),
-        (.admin, [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit]),
+        (.operator, [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readOperations, .manageQueues]),
+        (
+            .admin,
+            [
+                .readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit,
+                .readOperations, .manageQueues,
+            ]
+        ),
         (.addin, [.readJobs, .reportJobs, .readFiles, .uploadFiles]), (.none, nil),
     ] as [(WebRole, Set<WebPermission>?)])
     func rightsGoByTheRole(role: WebRole, rights: Set<WebPermission>?) throws {

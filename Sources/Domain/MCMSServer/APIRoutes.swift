@@ -298,6 +298,7 @@ struct APIRoutes {
         case let problem as Problem: return problem
         case let error as MCMSError: return Problem(error)
         case let error as FileError: return Problem(error)
+        case let error as OperationsError: return Problem(error)
         case let error as PayloadStoreUnavailable:
             logger.error("audit.error", metadata: ["what": "\(error)"])
             return Problem(error)

@@ -16,21 +16,24 @@ package struct MCMSServer: Sendable {
     package let access: WebAccess
     private let store: MCMSStore
     private let files: FileServices?
+    private let operations: OperationsServices?
     private let logger: Logger
     private let onPeopleChange: @Sendable () -> Void
     private let page = WebPage()
 
     /// - Parameters:
     ///   - files: nil: this server takes no uploads.
+    ///   - operations: nil: this server knows no broker, and has no part for operators.
     ///   - onPeopleChange: called after this server changed who may do what.
     package init(
-        store: MCMSStore, files: FileServices? = nil, authenticator: any BearerAuthenticator, access: WebAccess.Configuration = .init(),
-        hasher: PasswordHasher = PasswordHasher(), logger: Logger, onPeopleChange: @escaping @Sendable () -> Void = {}
+        store: MCMSStore, files: FileServices? = nil, operations: OperationsServices? = nil, authenticator: any BearerAuthenticator,
+        access: WebAccess.Configuration = .init(), hasher: PasswordHasher = PasswordHasher(), logger: Logger, onPeopleChange: @escaping @Sendable () -> Void = {}
     ) throws {
         self.access = WebAccess(store: store, authenticator: authenticator, configuration: access, hasher: hasher, logger: logger)
         self.onPeopleChange = onPeopleChange
         self.store = store
         self.files = files
+        self.operations = operations
         self.logger = logger
     }
 
@@ -45,6 +48,11 @@ package struct MCMSServer: Sendable {
             routes.addTus(files)
             routes.addParts(files)
             routes.addFiles(files)
+        }
+        if let operations {
+            routes.addQueues(operations, store)
+            routes.addWorkers(operations)
+            routes.addOutbox(store)
         }
         routes.add(to: router)
         addPage(to: router)

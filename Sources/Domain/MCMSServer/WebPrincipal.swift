@@ -22,6 +22,10 @@ package enum WebPermission: String, Codable, CaseIterable, Sendable {
     case managePeople
     /// See who did what.
     case readAudit
+    /// See queues, messages, workers, the outbox and the system's state.
+    case readOperations
+    /// Pause and resume queues, cancel and redrive messages, tell workers to stop.
+    case manageQueues
 }
 
 /// What a principal is to the API. `docs/mcms.md` has this table too.
@@ -37,8 +41,13 @@ package enum WebRole: String, CaseIterable, Sendable {
         case .viewer: [.readRoutings, .readJobs, .readFiles]
         case .bff: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles, .nameActor]
         case .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]
-        case .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles]
-        case .admin: [.readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit]
+        case .operator:
+            [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readOperations, .manageQueues]
+        case .admin:
+            [
+                .readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit,
+                .readOperations, .manageQueues,
+            ]
         case .addin: [.readJobs, .reportJobs, .readFiles, .uploadFiles]
         case .none: []
         }

@@ -45,9 +45,10 @@ struct BridgeCommand: AsyncParsableCommand {
         let files = try FilesSetup(cluster, store).services(logger: process.logger)
         let hasher = PasswordHasher()
         try await hasher.warmUp()
+        let operations = OperationsServices(broker: BrokerOperations(client: client))
         let domain = try MCMSServer(
-            store: store, files: files, authenticator: tokens, access: setup.access, hasher: hasher, logger: process.logger,
-            onPeopleChange: hub.recheckAll)
+            store: store, files: files, operations: operations, authenticator: tokens, access: setup.access, hasher: hasher,
+            logger: process.logger, onPeopleChange: hub.recheckAll)
         let server = Application(
             router: router(domain, setup, store, hub, process, certificates), server: WebChannel.server(tls: tls),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),

@@ -86,7 +86,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
         Fault(find: "    listen: 127.0.0.1\n    # For", replace: "    listen: 0.0.0.0\n    # For", lineOffset: 0, column: 13, path: "webs[0].listen",
             problem: "found the address \"0.0.0.0\" without \"tls\", expected a loopback address (127.0.0.1), a \"tls\" section, or allowPlaintext: true"),
         Fault(find: "    signInVisitors: true\n", replace: "    signInVisitors: true\n  - {name: web, host: local, principal: web, port: 7409}\n", lineOffset: 1, column: 12, path: "webs[1].name",
-            problem: "found the web server \"web\" a second time; it is already at line 194"),
+            problem: "found the web server \"web\" a second time; it is already at line 196"),
         Fault(find: "    signInVisitors: true\n", replace: "    signInVisitors: true\n  - {name: second, host: local, principal: web, port: 7402}\n", lineOffset: 1, column: 55, path: "webs[1].port",
             problem: "found port 7402 for the web server \"second\", but the web server \"web\" has it on the same host"),
         Fault(find: "  - name: web\n    host", replace: "  - name: results-1\n    host", lineOffset: -40, column: 11, path: "workers[0].name",
@@ -181,7 +181,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
                 "x.yaml:10:1: cluster: the key \"cluster\" is missing, expected a name of letters, digits, \".\", \"-\" and \"_\", at most 200 long",
                 "x.yaml:10:1: clutser: found the unknown key \"clutser\", expected one of: cluster, dataDirectory, hosts, brokers, defaults, queues, topics, principals, workers, domain, files, webs, addin (did you mean cluster?)",
                 "x.yaml:37:12: defaults.queue.backoff.cap: found \"5 minutes\", expected a duration such as 250ms, 30s, 5m, 2h or 7d, from 0s to 3650d",
-                "x.yaml:210:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
+                "x.yaml:212:17: addin.failureRatio: found \"often\", expected a number from 0 to 1",
             ], "\(lines)")
     }
 
