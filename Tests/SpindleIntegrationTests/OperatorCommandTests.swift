@@ -213,7 +213,7 @@ import Testing
         #expect(sessions.contains { $0["client"] as? String == "spindle-cli" && $0["principal"] as? String == "admin" })
         let nobody = try await broker.spindle("worker", "quiet", "--label", "host=nowhere")
         #expect(nobody.exitCode == 1 && nobody.output.contains("nobody was reached"))
-        let forbidden = try await broker.spindle("worker", "terminate", "--all", "--yes", "--principal", "web")
+        let forbidden = try await broker.spindle("worker", "terminate", "--all", "--yes", "--principal", "addin")
         #expect(forbidden.exitCode == 1 && forbidden.errors.contains("PERMISSION_DENIED"))
         #expect(try await broker.json("worker", "resume", "--all")["sessions_reached"] as? Int == 1)
         try await broker.stop()
