@@ -5,7 +5,7 @@ import SpindleCluster
 struct CertificateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cert", abstract: "The company's own certificate authority for a cluster.",
-        subcommands: [CertificateInitCommand.self])
+        subcommands: [CertificateInitCommand.self, CertificateIssueCommand.self, CertificateRenewCommand.self, CertificateListCommand.self])
 }
 
 struct CertificateInitCommand: AsyncParsableCommand {
@@ -35,13 +35,6 @@ struct CertificateInitCommand: AsyncParsableCommand {
     @Flag(help: "Answer in JSON, one value on a line.")
     var json = false
 
-    private struct Line: Encodable {
-        let name: String
-        let certificate: String
-        let key: String
-        let notAfter: String
-    }
-
     func run() async throws {
         let configuration = try ClusterOptions.load(config)
         let directory = DataDirectory(option: data, configured: configuration.dataDirectory)
@@ -62,13 +55,6 @@ struct CertificateInitCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure("\(error)")
         }
-        for certificate in issued {
-            let until = certificate.notValidAfter.formatted(.iso8601)
-            if json {
-                try Output.json(Line(name: certificate.name, certificate: certificate.certificatePath, key: certificate.keyPath, notAfter: until))
-            } else {
-                Output.line("\(certificate.certificatePath.padded(to: 36))  \(certificate.name), valid until \(until)")
-            }
-        }
+        for certificate in issued { try CertificateLine(certificate).show(json: json) }
     }
 }

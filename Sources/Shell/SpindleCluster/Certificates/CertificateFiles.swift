@@ -131,25 +131,39 @@ package struct CertificateFiles: Sendable {
                 case .address(let bytes): .ipAddress(ASN1OctetString(contentBytes: bytes[...]))
                 }
             })
-        return try issue(name: server.name, file: server.name, usage: .serverAuth, names: names, replacing: replacing, now: now)
+        return try issue(name: server.name, file: server.name, usage: .serverAuth, names: names, key: key(of: server.name, replacing: replacing), now: now)
     }
 
     /// Issues a client certificate for a principal: its common name is the principal's.
     package func issueClient(_ principal: String, replacing: Bool = false, now: Date = Date()) throws(CertificateFilesError) -> Issued {
         try Self.validate(name: principal)
-        return try issue(name: principal, file: "client-\(principal)", usage: .clientAuth, names: nil, replacing: replacing, now: now)
+        let file = "client-\(principal)"
+        return try issue(name: principal, file: file, usage: .clientAuth, names: nil, key: key(of: file, replacing: replacing), now: now)
     }
 
-    private func issue(
-        name: String, file: String, usage: ExtendedKeyUsage.Usage, names: SubjectAlternativeNames?, replacing: Bool, now: Date
+    /// The key for a certificate that is about to be issued: a new one, or what an interrupted try left, which is used then.
+    private func key(of file: String, replacing: Bool) throws(CertificateFilesError) -> P256.Signing.PrivateKey {
+        let certificatePath = "\(directory)/\(file).pem"
+        if replacing { return P256.Signing.PrivateKey() }
+        guard !FileManager.default.fileExists(atPath: certificatePath) else { throw .certificateExists(path: certificatePath) }
+        let keyPath = "\(directory)/\(file).key"
+        return FileManager.default.fileExists(atPath: keyPath) ? try readKey(keyPath) : P256.Signing.PrivateKey()
+    }
+
+    func readKey(_ path: String) throws(CertificateFilesError) -> P256.Signing.PrivateKey {
+        do {
+            return try P256.Signing.PrivateKey(pemRepresentation: String(contentsOfFile: path, encoding: .utf8))
+        } catch {
+            throw .fileFailed(path: path, operation: "read as a P-256 private key", reason: "\(error)")
+        }
+    }
+
+    func issue(
+        name: String, file: String, usage: ExtendedKeyUsage.Usage, names: SubjectAlternativeNames?, key: P256.Signing.PrivateKey, now: Date
     ) throws(CertificateFilesError) -> Issued {
         let certificatePath = "\(directory)/\(file).pem"
         let keyPath = "\(directory)/\(file).key"
-        if !replacing, FileManager.default.fileExists(atPath: certificatePath) || FileManager.default.fileExists(atPath: keyPath) {
-            throw .certificateExists(path: certificatePath)
-        }
         let authority = try loadAuthority(now: now)
-        let key = P256.Signing.PrivateKey()
         // A certificate is worth nothing after its authority has expired.
         let notValidAfter = min(now.addingTimeInterval(Double(Self.leafDays) * 86400), authority.certificate.notValidAfter)
         let certificate = try signing(name) {
@@ -214,8 +228,11 @@ package struct CertificateFiles: Sendable {
             throw .signingFailed(name: name, reason: "\(error)")
         }
         try PrivateFile.makeDirectory(directory)
-        // The key first: a certificate without its key would keep a second try from being made.
-        try PrivateFile.write(key.pemRepresentation + "\n", to: keyPath, mode: 0o600)
+        // The key first, since a key without a certificate is used by the next try. A renewal has the key that is there: only one
+        // file changes, by one rename, and whenever somebody reads the two, or the machine stops, they fit.
+        if (try? readKey(keyPath))?.rawRepresentation != key.rawRepresentation {
+            try PrivateFile.write(key.pemRepresentation + "\n", to: keyPath, mode: 0o600)
+        }
         try PrivateFile.write(pem, to: certificatePath, mode: 0o644)
         return Issued(name: name, certificatePath: certificatePath, keyPath: keyPath, notValidAfter: notValidAfter)
     }

@@ -8,6 +8,12 @@ package enum CertificateFilesError: Error, Sendable, Equatable, CustomStringConv
     case authorityUnusable(path: String, reason: String)
     /// There is a certificate of this name already, and replacing it was not asked for.
     case certificateExists(path: String)
+    /// There is no certificate of this name to renew.
+    case certificateMissing(name: String, directory: String)
+    /// The certificate is neither a server's nor a client's.
+    case notOurs(path: String)
+    /// The key beside the certificate is not the certificate's.
+    case keyOfAnother(keyPath: String, certificatePath: String)
     /// No name for a certificate or its files.
     case badName(String, expected: String)
     /// Neither a host name nor an IP address.
@@ -23,6 +29,11 @@ package enum CertificateFilesError: Error, Sendable, Equatable, CustomStringConv
         case .authorityMissing(let path): "\(path) is not there: make the authority first with `spindle cert init`."
         case .authorityUnusable(let path, let reason): "\(path) cannot be used: \(reason)."
         case .certificateExists(let path): "\(path) is there already: ask for its replacement, or choose another name."
+        case .certificateMissing(let name, let directory):
+            "\(directory) has no certificate \"\(name)\": `spindle cert ls` lists the names, `spindle cert issue` makes one."
+        case .notOurs(let path): "\(path) is no server's or client's certificate: only those can be renewed."
+        case .keyOfAnother(let keyPath, let certificatePath):
+            "\(keyPath) is not the key of \(certificatePath). Move both away, then make them again with `spindle cert issue`."
         case .badName(let name, let expected): "\"\(name)\" cannot be a certificate's name: expected \(expected)."
         case .badHost(let host): "\"\(host)\" is neither a host name nor an IP address."
         case .fileFailed(let path, let operation, let reason): "\(path) could not be \(operation): \(reason)."

@@ -1,0 +1,102 @@
+import Foundation
+import SpindleCluster
+import Testing
+
+@Suite struct CertificateListTests {
+    let folder: TemporaryFolder
+    let files: CertificateFiles
+
+    init() throws {
+        folder = try TemporaryFolder()
+        files = CertificateFiles(directory: folder.path + "/tls")
+        _ = try files.initialize(
+            cluster: "test", servers: [.init(name: "web", hosts: ["spindle.example.internal", "10.1.2.3", "fd00::7"])], clients: ["web", "addin"])
+    }
+
+    private func bytes(_ name: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: "\(files.directory)/\(name)")) }
+
+    @Test func theListTellsNamePurposeHostsAndTheSerialThatOpensslReads() throws {
+        let entries = try files.list()
+        #expect(entries.map(\.name) == ["Spindle authority of test", "addin", "web", "web"])
+        #expect(entries.map(\.purpose) == [.authority, .client, .client, .server])
+        #expect(entries[3].hosts == ["spindle.example.internal", "10.1.2.3", "fd00:0:0:0:0:0:0:7", "localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"])
+        for entry in entries {
+            let told = try OpenSSL.run(["x509", "-in", entry.certificatePath, "-noout", "-serial"]).output
+            #expect(told.trimmingCharacters(in: .whitespacesAndNewlines).lowercased() == "serial=\(entry.serial)")
+        }
+    }
+
+    @Test func aDamagedCertificateIsNotMissingFromTheListInSilence() throws {
+        try Data("nothing".utf8).write(to: URL(fileURLWithPath: "\(files.directory)/addin.pem"))
+        #expect(throws: CertificateFilesError.self) { try files.list() }
+    }
+
+    @Test func renewalKeepsAuthorityHostsAndKeyAndChangesSerialAndEnd() throws {
+        let old = try files.list()[3]
+        let authority = try bytes("ca.pem")
+        let key = try bytes("web.key")
+        let client = try bytes("client-web.pem")
+        let issued = try files.renew("web", now: Date(timeIntervalSinceNow: 86_400))
+        let new = try files.list()[3]
+        #expect(try bytes("ca.pem") == authority)
+        #expect(try bytes("web.key") == key)
+        #expect(try bytes("client-web.pem") == client)
+        #expect(new.hosts == old.hosts)
+        #expect(new.serial != old.serial)
+        #expect(new.notValidAfter > old.notValidAfter)
+        // The clock of openssl is a day behind the renewal's.
+        let tomorrow = "\(Int(Date(timeIntervalSinceNow: 90_000).timeIntervalSince1970))"
+        #expect(
+            try OpenSSL.run([
+                "verify", "-x509_strict", "-attime", tomorrow, "-CAfile", files.authorityPath, "-purpose", "sslserver", "-verify_ip", "fd00::7",
+                issued.certificatePath,
+            ]).code == 0)
+    }
+
+    @Test func theClientOfAServersNameIsRenewedByItsFilesName() throws {
+        let server = try bytes("web.pem")
+        #expect(try files.renew("client-web").name == "web")
+        #expect(try bytes("web.pem") == server)
+        #expect(try files.list()[2].purpose == .client)
+    }
+
+    /// A key beside a certificate that it doesn't fit is found, and not made worse.
+    @Test func aKeyOfAnotherIsNotRenewed() throws {
+        let (certificate, other) = (try bytes("web.pem"), try bytes("client-addin.key"))
+        try other.write(to: URL(fileURLWithPath: "\(files.directory)/web.key"))
+        #expect(
+            throws: CertificateFilesError.keyOfAnother(keyPath: "\(files.directory)/web.key", certificatePath: "\(files.directory)/web.pem")
+        ) { try files.renew("web") }
+        #expect(try bytes("web.pem") == certificate)
+        #expect(try bytes("web.key") == other)
+    }
+
+    /// The machine stopped after the key was written: the next try completes it.
+    @Test func anInterruptedIssueIsCompletedWithItsKey() throws {
+        let key = try bytes("client-addin.key")
+        try FileManager.default.removeItem(atPath: "\(files.directory)/client-addin.pem")
+        _ = try files.issueClient("addin")
+        #expect(try bytes("client-addin.key") == key)
+        let of = { (arguments: [String]) in try OpenSSL.run(arguments).output }
+        #expect(
+            try of(["x509", "-in", "\(files.directory)/client-addin.pem", "-noout", "-pubkey"])
+                == of(["pkey", "-in", "\(files.directory)/client-addin.key", "-pubout"]))
+        #expect(throws: CertificateFilesError.self) { try files.issueClient("addin") }
+    }
+
+    @Test func renewalOfAllLeavesOutWhatAnotherAuthorityIssued() throws {
+        let other = CertificateFiles(directory: folder.path + "/other")
+        _ = try other.initialize(cluster: "other", servers: [], clients: ["guest"])
+        for file in ["client-guest.pem", "client-guest.key"] {
+            try FileManager.default.copyItem(atPath: "\(other.directory)/\(file)", toPath: "\(files.directory)/\(file)")
+        }
+        let guest = try bytes("client-guest.pem")
+        #expect(try files.renewAll().map(\.name) == ["addin", "web", "web"])
+        #expect(try bytes("client-guest.pem") == guest)
+    }
+
+    @Test func whatIsNotThereOrTheAuthorityCannotBeRenewed() throws {
+        #expect(throws: CertificateFilesError.certificateMissing(name: "nobody", directory: files.directory)) { try files.renew("nobody") }
+        #expect(throws: CertificateFilesError.certificateMissing(name: "ca", directory: files.directory)) { try files.renew("ca") }
+    }
+}
