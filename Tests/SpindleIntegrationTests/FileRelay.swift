@@ -3,7 +3,13 @@ import Testing
 
 /// What goes through whatever stands before the web server: an upload by parts, one by tus, and downloads of ranges.
 enum FileRelay {
-    static func sendAndFetch(_ roles: RunningRoles, _ url: String, _ options: [String], name: String) async throws {
+    /// - Parameters:
+    ///   - origin: `https://name:port`.
+    ///   - path: below which the server is at this origin, such as `/mcms`.
+    static func sendAndFetch(
+        _ roles: RunningRoles, _ origin: String, path: String = "", _ options: [String], name: String
+    ) async throws {
+        let url = origin + path
         let routing = try await FileTools.routing(roles)
         let (source, piece, copy) = (roles.directory.path + "/relayed", roles.directory.path + "/piece", roles.directory.path + "/relayed-copy")
         let size = 21 << 20 | 3
@@ -30,9 +36,9 @@ enum FileRelay {
             options + version + ["-H", "Upload-Length: \(size)", "-H", "Upload-Metadata: routingId \(FileTools.base64(routing)),filename \(FileTools.base64("\(name)-tus.bin"))"])
         // Relative: it holds wherever the client thinks it is.
         let place = try #require(begun.field("location"), "\(name): \(begun)")
-        #expect(place.hasPrefix("/api/upload/"), "\(name)")
+        #expect(place.hasPrefix(path + "/api/upload/"), "\(name): \(place)")
         let patched = try await Curl.send(
-            "PATCH", url + place,
+            "PATCH", origin + place,
             options + version + ["-H", "Upload-Offset: 0", "-H", "Content-Type: application/offset+octet-stream", "-H", "Expect:", "--data-binary", "@\(source)"])
         #expect(patched.status == 204 && patched.field("upload-offset") == "\(size)", "\(name): \(patched)")
         let other = try #require(place.split(separator: "/").last)

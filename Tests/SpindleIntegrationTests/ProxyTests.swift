@@ -13,8 +13,17 @@ import Testing
         let authority: String
         private let process = Process()
 
-        /// - Parameter change: of the block that the document shows.
-        init(at port: Int, before webPort: Int, change: (String) -> String = { $0 }) throws {
+        /// The blocks of nginx's configuration that the document shows: a server's, and the lines that put it under a path.
+        static func documented() throws -> (server: String, underPath: String) {
+            let root = Spindle.executable.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            let page = try String(contentsOf: root.appendingPathComponent("docs/operations.md"), encoding: .utf8)
+            let blocks = page.components(separatedBy: "```nginx\n").dropFirst().compactMap { $0.components(separatedBy: "```").first }
+            try #require(blocks.count == 2, "the document shows \(blocks.count)")
+            return (blocks[0], blocks[1])
+        }
+
+        /// - Parameter change: of the server's block that the document shows.
+        init(at port: Int, before webPort: Int, change: (String) throws -> String = { $0 }) throws {
             directory = try TemporaryDirectory()
             self.port = port
             authority = directory.path + "/mcms.pem"
@@ -27,10 +36,7 @@ import Testing
             openssl.standardError = FileHandle.nullDevice
             try openssl.run()
             openssl.waitUntilExit()
-            let root = Spindle.executable.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            let page = try String(contentsOf: root.appendingPathComponent("docs/operations.md"), encoding: .utf8)
-            let block = try #require(page.components(separatedBy: "```nginx\n").dropFirst().first?.components(separatedBy: "```").first, "the document shows none")
-            let server = change(block).replacing("listen 443 ssl", with: "listen 127.0.0.1:\(port) ssl").replacing("127.0.0.1:7402", with: "127.0.0.1:\(webPort)")
+            let server = try change(Self.documented().server).replacing("listen 443 ssl", with: "listen 127.0.0.1:\(port) ssl").replacing("127.0.0.1:7402", with: "127.0.0.1:\(webPort)")
                 .replacing("/etc/ssl/mcms.pem", with: authority).replacing("/etc/ssl/mcms.key", with: directory.path + "/mcms.key")
             let user = getuid() == 0 ? "user nobody nogroup;\n" : ""
             let configuration = """
@@ -153,6 +159,35 @@ import Testing
         try await waitUntilItAnswers(proxy, roles)
         let login = try FileTools.login(roles)
         try await FileRelay.sendAndFetch(roles, proxy.url, proxy.options + login, name: "nginx")
+        try await roles.stop()
+    }
+
+    /// Beside other sites on the same name: the server doesn't know of the path.
+    @Test(.enabled(if: Nginx.isInstalled, needsNginx)) func underAPathOfItsOwnAllIsThere() async throws {
+        let port = try FreePorts.base()
+        let origin = "https://mcms.example.lan:\(port)"
+        let roles = try RunningRoles { $0.replacing("    signInVisitors: true\n", with: "    origins: [\"\(origin)\"]\n") }
+        try await roles.startAll(FileTools.roles)
+        let proxy = try Nginx(at: port, before: roles.base + 2) { server in
+            let atRoot = "    location / {\n        proxy_pass http://127.0.0.1:7402;\n"
+            try #require(server.contains(atRoot))
+            return server.replacing(atRoot, with: try Nginx.documented().underPath)
+        }
+        let (health, options) = (proxy.url + "/mcms/healthz", proxy.options)
+        try await roles.waitUntil("nginx answers") { try await Curl.send("GET", health, options).status == 200 }
+        #expect(try await proxy.send("GET", "/healthz").status == 404, "only the path is ours")
+        #expect(try await proxy.send("GET", "/mcms").field("location") == "/mcms/")
+
+        let fromPage = ["-H", "Origin: \(origin)"]
+        let signedIn = try await proxy.send("POST", "/mcms/api/session", fromPage, body: #"{"token":"\#(try roles.token("web"))"}"#)
+        #expect(signedIn.status == 201, "\(signedIn)")
+        let session = ["-H", "Cookie: \(try #require(signedIn.cookie))"]
+        let stream = try Curl.Stream(proxy.url + "/mcms/events/updates", proxy.options + session)
+        try await roles.waitUntil("the stream begins") { stream.count(of: "hello") == 1 }
+        #expect(try await proxy.send("POST", "/mcms/api/routings", session + fromPage, body: #"{"name": "a"}"#).status == 201)
+        try await roles.waitUntil("the event comes") { stream.count(of: "routing.created") == 1 }
+        let login = try FileTools.login(roles)
+        try await FileRelay.sendAndFetch(roles, origin, path: "/mcms", proxy.options + login, name: "path")
         try await roles.stop()
     }
 }
