@@ -1,81 +1,9 @@
 import Foundation
 import Testing
 
-/// nginx in front of the web server, with the configuration that docs/operations.md shows, and strangers before it.
+/// nginx in front of the web server, and strangers before it.
 @Suite(.serialized) struct ProxyTests {
-    /// nginx with one server block, in a folder of its own, for the time of this object.
-    private final class Nginx {
-        static let program = "/usr/sbin/nginx"
-        static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: program) }
-
-        let directory: TemporaryDirectory
-        let port: Int
-        let authority: String
-        private let process = Process()
-
-        /// The blocks of nginx's configuration that the document shows: a server's, and the lines that put it under a path.
-        static func documented() throws -> (server: String, underPath: String) {
-            let root = Spindle.executable.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            let page = try String(contentsOf: root.appendingPathComponent("docs/operations.md"), encoding: .utf8)
-            let blocks = page.components(separatedBy: "```nginx\n").dropFirst().compactMap { $0.components(separatedBy: "```").first }
-            try #require(blocks.count == 2, "the document shows \(blocks.count)")
-            return (blocks[0], blocks[1])
-        }
-
-        /// - Parameter change: of the server's block that the document shows.
-        init(at port: Int, before webPort: Int, change: (String) throws -> String = { $0 }) throws {
-            directory = try TemporaryDirectory()
-            self.port = port
-            authority = directory.path + "/mcms.pem"
-            let openssl = Process()
-            openssl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            openssl.arguments = [
-                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", directory.path + "/mcms.key", "-out",
-                authority, "-days", "2", "-subj", "/CN=mcms.example.lan", "-addext", "subjectAltName=DNS:mcms.example.lan",
-            ]
-            openssl.standardError = FileHandle.nullDevice
-            try openssl.run()
-            openssl.waitUntilExit()
-            let server = try change(Self.documented().server).replacing("listen 443 ssl", with: "listen 127.0.0.1:\(port) ssl").replacing("127.0.0.1:7402", with: "127.0.0.1:\(webPort)")
-                .replacing("/etc/ssl/mcms.pem", with: authority).replacing("/etc/ssl/mcms.key", with: directory.path + "/mcms.key")
-            let user = getuid() == 0 ? "user nobody nogroup;\n" : ""
-            let configuration = """
-                \(user)pid \(directory.path)/pid;
-                error_log \(directory.path)/error.log;
-                events {}
-                http {
-                    access_log off;
-                    client_body_temp_path \(directory.path)/body; proxy_temp_path \(directory.path)/proxy; fastcgi_temp_path \(directory.path)/fastcgi;
-                    uwsgi_temp_path \(directory.path)/uwsgi; scgi_temp_path \(directory.path)/scgi;
-                \(server)
-                }
-                """
-            try configuration.write(toFile: directory.path + "/nginx.conf", atomically: true, encoding: .utf8)
-            process.executableURL = URL(fileURLWithPath: Self.program)
-            process.arguments = ["-p", directory.path, "-c", directory.path + "/nginx.conf", "-g", "daemon off;"]
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-        }
-
-        deinit { stop() }
-
-        func stop() {
-            guard process.isRunning else { return }
-            process.terminate()
-            process.waitUntilExit()
-        }
-
-        var url: String { "https://mcms.example.lan:\(port)" }
-        /// A browser that knows the company's name for the server, and its certificate.
-        var options: [String] { ["--resolve", "mcms.example.lan:\(port):127.0.0.1", "--cacert", authority] }
-
-        func send(_ method: String, _ path: String, _ further: [String] = [], body: String? = nil) async throws -> Curl.Answer {
-            try await Curl.send(method, url + path, options + further, body: body)
-        }
-    }
-
     private static let trial = #"{"trial":true}"#
-    private static let needsNginx: Comment = "nginx is not installed: apt-get install nginx-light"
 
     private func waitUntilItAnswers(_ nginx: Nginx, _ roles: RunningRoles) async throws {
         let (url, options) = (nginx.url + "/healthz", nginx.options)
@@ -90,7 +18,7 @@ import Testing
         return id
     }
 
-    @Test(.enabled(if: Nginx.isInstalled, needsNginx)) func strangersApproveNothingAndPeopleWork() async throws {
+    @Test(.enabled(if: Nginx.isInstalled, Nginx.isNeeded)) func strangersApproveNothingAndPeopleWork() async throws {
         let port = try FreePorts.base()
         let url = "https://mcms.example.lan:\(port)"
         let roles = try RunningRoles { $0.replacing("    signInVisitors: true\n", with: "    origins: [\"\(url)\"]\n") }
@@ -127,7 +55,7 @@ import Testing
     }
 
     /// The trial on one PC, before which somebody puts a proxy all the same: as documented, and with nothing but the address.
-    @Test(.enabled(if: Nginx.isInstalled, needsNginx), arguments: [true, false]) func aTrialBehindAProxyLetsNoStrangerIn(asDocumented: Bool) async throws {
+    @Test(.enabled(if: Nginx.isInstalled, Nginx.isNeeded), arguments: [true, false]) func aTrialBehindAProxyLetsNoStrangerIn(asDocumented: Bool) async throws {
         let roles = try RunningRoles()
         try await roles.startAll(["broker", "bridge"])
         let nginx = try Nginx(at: try FreePorts.base(), before: roles.base + 2) { block in
@@ -152,7 +80,7 @@ import Testing
     }
 
     /// A part of 10 MiB is more than nginx takes by itself.
-    @Test(.enabled(if: Nginx.isInstalled, needsNginx)) func filesGoThroughNginxByPartsAndTusAndComeBackInRanges() async throws {
+    @Test(.enabled(if: Nginx.isInstalled, Nginx.isNeeded)) func filesGoThroughNginxByPartsAndTusAndComeBackInRanges() async throws {
         let roles = try RunningRoles()
         try await roles.startAll(FileTools.roles)
         let proxy = try Nginx(at: try FreePorts.base(), before: roles.base + 2)
@@ -163,7 +91,7 @@ import Testing
     }
 
     /// Beside other sites on the same name: the server doesn't know of the path.
-    @Test(.enabled(if: Nginx.isInstalled, needsNginx)) func underAPathOfItsOwnAllIsThere() async throws {
+    @Test(.enabled(if: Nginx.isInstalled, Nginx.isNeeded)) func underAPathOfItsOwnAllIsThere() async throws {
         let port = try FreePorts.base()
         let origin = "https://mcms.example.lan:\(port)"
         let roles = try RunningRoles { $0.replacing("    signInVisitors: true\n", with: "    origins: [\"\(origin)\"]\n") }

@@ -31,7 +31,8 @@ actor RunningRoles {
         let common = ["--data", directory.path + "/data", "--port-base", "\(base)", "--config", configuration, "--log-format", "json"]
         commands = [
             "broker": ["broker"] + common,
-            "bridge": ["bridge"] + common,
+            "bridge": ["bridge", "--name", "web"] + common,
+            "bridge-2": ["bridge", "--name", "web-2"] + common,
             "worker": ["worker", "--group", "results"] + common,
             "files": ["worker", "--group", "files"] + common,
             "addin": ["addin"] + addin + common,
@@ -84,7 +85,7 @@ actor RunningRoles {
 
     /// SIGTERM to all but the broker, then to the broker.
     func stop() async throws {
-        for role in ["addin", "addin-2", "worker", "files", "bridge", "broker"] {
+        for role in ["addin", "addin-2", "worker", "files", "bridge", "bridge-2", "broker"] {
             guard let process = processes.removeValue(forKey: role) else { continue }
             process.send(SIGTERM)
             #expect(try await process.exitCode(within: Spindle.deadline) == 0, "\(role) stops with 0: \(process.errors.suffix(2000))")
