@@ -38,13 +38,13 @@ import Testing
         }
         let roles = try RunningRoles()
         try await roles.startAll(["broker", "bridge", "files"])
-        _ = try await roles.http("POST", "/api/routings", body: #"{"name": "files"}"#)
+        let routing = try await FileTools.routing(roles)
         let path = roles.directory.path + "/부품.bin"
         try Data(repeating: 7, count: 25 << 20).write(to: URL(fileURLWithPath: path))
         let browser = try await WebDriver()
         let list = "document.getElementById('files-list').innerText"
         func openAndChoose() async throws {
-            try await browser.openTrial(roles)
+            try await browser.openTrial(roles, at: "#/routings/\(routing)")
             try await roles.waitUntil("files can be chosen") { try await browser.evaluate("!document.getElementById('files-drop').hidden") == "true" }
             try await browser.choose(path, in: "#files-input")
         }
@@ -54,16 +54,11 @@ import Testing
 
         // An upload of which one part is here already, as a reload leaves it: only the rest is sent, and it is the same upload.
         try Data(repeating: 8, count: 25 << 20).write(to: URL(fileURLWithPath: path))
-        struct Routings: Decodable {
-            struct Routing: Decodable { let id: String }
-            let items: [Routing]
-        }
         struct Upload: Decodable { let id: String }
         struct File: Decodable {
             let status: String
             let sha256: String?
         }
-        let routing = try #require(try await roles.http("GET", "/api/routings").decode(Routings.self).items.first).id
         let base = "http://127.0.0.1:\(roles.base + 2)"
         // The page's own principal.
         let login = ["-H", "Authorization: Bearer \(try roles.token("web"))"]
@@ -90,13 +85,13 @@ import Testing
         }
         let roles = try RunningRoles()
         try await roles.startAll(["broker", "bridge", "files"])
-        _ = try await FileTools.routing(roles)
+        let routing = try await FileTools.routing(roles)
         let (port, fault) = (try FreePorts.base(), roles.directory.path + "/fault")
         let relay = try ForeignProcess.python(FileRelay.python, ["\(port)", "\(roles.base + 2)", try roles.token("web"), fault])
         defer { relay.kill() }
         try await roles.waitUntil("the relay answers") { try await Curl.send("GET", "http://127.0.0.1:\(port)/healthz").status == 200 }
         let browser = try await WebDriver()
-        try await browser.open("http://127.0.0.1:\(port)/")
+        try await browser.open("http://127.0.0.1:\(port)/#/routings/\(routing)")
         try await roles.waitUntil("files can be chosen") { try await browser.evaluate("!document.getElementById('files-drop').hidden") == "true" }
         func item(_ name: String) -> String { "[...document.querySelectorAll('#files-list > li')].find((one) => one.innerText.includes('\(name)'))" }
         @Sendable func text(_ name: String) async throws -> String {

@@ -45,8 +45,11 @@ final class WebDriver: Sendable {
     func open(_ url: String) async throws { _ = try await Self.post("\(base)/session/\(session)/url", ["url": url]) }
 
     /// Opens the page of a cluster in which nobody has an account, and lets itself in by the one click.
-    func openTrial(_ roles: RunningRoles) async throws {
-        try await open("http://127.0.0.1:\(roles.base + 2)/")
+    /// - Parameter place: an address of the page, such as `#/routings`.
+    func openTrial(_ roles: RunningRoles, at place: String = "") async throws {
+        // Otherwise the same address with another place would not load the page again.
+        try await open("about:blank")
+        try await open("http://127.0.0.1:\(roles.base + 2)/\(place)")
         let me = "!document.getElementById('me').hidden"
         let trial = "document.getElementById('sign-in-trial')"
         try await roles.waitUntil("the page offers the trial, or is in it") {

@@ -7,16 +7,43 @@ struct WebPage: Sendable {
         let name: String
         let type: String
         let bytes: [UInt8]
+
+        init(_ name: String, _ bytes: [UInt8]) {
+            self.name = name
+            type = name.hasSuffix(".css") ? "text/css; charset=utf-8" : "text/javascript; charset=utf-8"
+            self.bytes = bytes
+        }
     }
 
     /// A file that is added to `Page/` is found here under the name that the build gives it: `_` for what can't be in a Swift name.
     private static let files = [
-        File(name: "page.css", type: "text/css; charset=utf-8", bytes: PackageResources.page_css),
-        File(name: "strings.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.strings_js),
-        File(name: "events.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.events_js),
-        File(name: "files.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.files_js),
-        File(name: "people.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.people_js),
-        File(name: "app.js", type: "text/javascript; charset=utf-8", bytes: PackageResources.app_js),
+        File("alerts.js", PackageResources.alerts_js),
+        File("api.js", PackageResources.api_js),
+        File("base.css", PackageResources.base_css),
+        File("base.js", PackageResources.base_js),
+        File("elements.js", PackageResources.elements_js),
+        File("files.js", PackageResources.files_js),
+        File("icons.js", PackageResources.icons_js),
+        File("jobs.js", PackageResources.jobs_js),
+        File("language.js", PackageResources.language_js),
+        File("layout.css", PackageResources.layout_css),
+        File("link-worker.js", PackageResources.link_worker_js),
+        File("link.js", PackageResources.link_js),
+        File("main.js", PackageResources.main_js),
+        File("parts.css", PackageResources.parts_css),
+        File("people.js", PackageResources.people_js),
+        File("routing-store.js", PackageResources.routing_store_js),
+        File("routing.js", PackageResources.routing_js),
+        File("routings.js", PackageResources.routings_js),
+        File("session.js", PackageResources.session_js),
+        File("sign-in.js", PackageResources.sign_in_js),
+        File("signals.js", PackageResources.signals_js),
+        File("streams.js", PackageResources.streams_js),
+        File("strings-en.js", PackageResources.strings_en_js),
+        File("strings-ko.js", PackageResources.strings_ko_js),
+        File("theme.js", PackageResources.theme_js),
+        File("views.css", PackageResources.views_css),
+        File("views.js", PackageResources.views_js),
     ]
 
     /// Everything comes from this server and from files. Nothing inline runs, neither scripts nor handlers in attributes (`onclick=…`) nor

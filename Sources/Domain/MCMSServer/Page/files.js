@@ -1,5 +1,11 @@
-"use strict";
-// The files of a routing: sends them by parts (protocol/upload.md), goes on after a break, and shows how each one stands.
+// The files of the routing that is shown: sends them by parts (protocol/upload.md), goes on after a break, and shows how each one stands.
+import {call, Problem, refresh} from "./api.js";
+import {toast} from "./alerts.js";
+import {at} from "./base.js";
+import {badge, byID, make, renderList} from "./elements.js";
+import {language, text, time} from "./language.js";
+import {actor, may} from "./session.js";
+import {emit, on} from "./signals.js";
 
 const PARTS_AT_ONCE = 3; // of the six connections that a browser opens to one server; two of them are event streams
 // Refusals after which the same request may succeed: bytes that were damaged on their way, a login that has ended, too many at once.
@@ -8,7 +14,7 @@ const RESUME_PAUSE = 10000; // after a failure without an answer: until somebody
 const RETRY_PAUSES = [500, 1000, 2000, 4000, 8000];
 const FILE_TONES = {uploading: "run", staged: "wait", scanning: "wait", ingesting: "run", committed: "ok", quarantined: "bad", invalid: "bad"};
 
-const files = {routing: null, known: new Map(), uploads: new Map(), open: new Set(), mayUpload: false, mayManage: false};
+const files = {routing: null, known: new Map(), uploads: new Map(), open: new Set()};
 
 // One file on its way. It lives as long as the page; after a reload the same file, chosen again, goes on where it stopped.
 class Upload {
@@ -83,10 +89,10 @@ class Upload {
       const part = {request, loaded: 0};
       this.inFlight.set(index, part);
       const end = (work) => () => { this.inFlight.delete(index); work(); };
-      request.open("PUT", `/api/upload/${encodeURIComponent(this.id)}/parts/${index}`);
+      request.open("PUT", at(`/api/upload/${encodeURIComponent(this.id)}/parts/${index}`));
       request.upload.onprogress = (event) => { part.loaded = event.loaded; renderFilesSoon(); };
       request.onload = end(() => {
-        if (request.status === 401) signIn();
+        if (request.status === 401) emit("sign-in");
         let document = null;
         try { document = JSON.parse(request.responseText); } catch { /* a proxy's answer */ }
         if (request.status >= 200 && request.status < 300) resolve(); else reject(new Problem(request.status, document));
@@ -142,7 +148,8 @@ async function addFiles(chosen) {
     const begun = [...files.known.values()].find((one) =>
       one.status === "uploading" && one.logicalName === file.name && one.size === file.size && !files.uploads.has(one.id));
     try {
-      const id = begun?.id ?? (await call("POST", "/api/upload/parts", {routingId: files.routing, filename: file.name, size: file.size, actor: actor()})).id;
+      const routingId = files.routing;
+      const id = begun?.id ?? (await call("POST", "/api/upload/parts", {routingId, filename: file.name, size: file.size, actor: actor()})).id;
       const upload = new Upload(file, id);
       files.uploads.set(id, upload);
       refreshFile(id);
@@ -155,8 +162,15 @@ async function addFiles(chosen) {
 
 // MARK: Showing
 
+// - Parameter routing: nil where there is none to show.
+export async function showFilesOf(routing) {
+  if (files.routing !== routing) files.known = new Map();
+  files.routing = routing;
+  await loadFiles();
+}
+
 async function loadFiles() {
-  if (!files.routing) { renderFiles(); return; }
+  if (!files.routing || !may("readFiles")) { renderFiles(); return; }
   const routing = files.routing;
   const page = await call("GET", `/api/files?limit=500&routingId=${encodeURIComponent(routing)}`);
   if (files.routing !== routing) return;
@@ -177,22 +191,12 @@ function renderFilesSoon() {
 }
 
 function renderFiles() {
-  const choice = byID("files-routing");
-  const routings = [...state.routings.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
-  if (!routings.some((one) => one.id === files.routing)) files.routing = routings[0]?.id ?? null;
-  const signature = JSON.stringify(routings.map((one) => [one.id, one.name]));
-  if (choice.dataset.sign !== signature) {
-    choice.replaceChildren(...routings.map((one) => make("option", {value: one.id}, one.name)));
-    choice.dataset.sign = signature;
-  }
-  choice.value = files.routing ?? "";
-  choice.disabled = !routings.length;
-  byID("files-drop").hidden = !files.mayUpload || !files.routing;
+  byID("files-drop").hidden = !may("uploadFiles") || !files.routing;
   const items = [...files.known.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
   renderList(byID("files-list"), items, (one) => {
     const upload = files.uploads.get(one.id);
     const moving = upload && [upload.bytesSent, upload.paused, upload.error, upload.missing.length];
-    return [one.id, JSON.stringify([one, moving, files.open.has(one.id), state.language])];
+    return [one.id, JSON.stringify([one, moving, files.open.has(one.id), language()])];
   }, fileItem);
   byID("files-empty").hidden = items.length > 0;
 }
@@ -225,18 +229,18 @@ function fileActions(one, upload) {
   if (upload && !upload.paused && !upload.error) actions.push(button("pause", () => upload.pause()));
   if (upload?.paused) actions.push(button("goOn", () => upload.start(), "primary"));
   if (upload?.error) actions.push(button("retry", () => upload.start(), "primary"));
-  if (one.status === "uploading" && files.mayUpload) actions.push(button("giveUp", () => fileChange(one, async () => {
+  if (one.status === "uploading" && may("uploadFiles")) actions.push(button("giveUp", () => fileChange(one, async () => {
     upload?.pause();
     files.uploads.delete(one.id);
     await call("DELETE", `/api/upload/${id}`);
     files.known.delete(one.id);
   }), "danger"));
   if (one.status === "committed") actions.push(make("a", {
-    href: `/api/files/${id}/content`, download: one.logicalName.split("/").pop(), className: "button", data: {action: "download"},
+    href: at(`/api/files/${id}/content`), download: one.logicalName.split("/").pop(), className: "button", data: {action: "download"},
     "aria-label": text("actionFor", text("download"), one.logicalName),
   }, text("download")));
-  if (one.status === "quarantined" && files.mayManage) actions.push(button("rescan", () => fileChange(one, () => call("POST", `/api/files/${id}/rescan`, {}))));
-  if (one.status !== "uploading" && files.mayManage) actions.push(button("delete", () => fileChange(one, async () => {
+  if (one.status === "quarantined" && may("manageFiles")) actions.push(button("rescan", () => fileChange(one, () => call("POST", `/api/files/${id}/rescan`, {}))));
+  if (one.status !== "uploading" && may("manageFiles")) actions.push(button("delete", () => fileChange(one, async () => {
     if (!confirm(text("deleteAsk", one.logicalName))) return;
     await call("DELETE", `/api/files/${id}`);
     files.known.delete(one.id);
@@ -276,11 +280,6 @@ async function fileChange(one, work) {
   }
 }
 
-byID("files-routing").onchange = (event) => {
-  files.routing = event.target.value;
-  files.known = new Map();
-  loadFiles().catch((problem) => toast(text("loadFailed"), problem.message, "bad"));
-};
 byID("files-input").onchange = (event) => { addFiles([...event.target.files]); event.target.value = ""; };
 const drop = byID("files-drop");
 drop.ondragover = (event) => { event.preventDefault(); drop.dataset.over = "true"; };
@@ -291,3 +290,5 @@ for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event
 addEventListener("beforeunload", (event) => { if ([...files.uploads.values()].some((one) => !one.paused && !one.error)) event.preventDefault(); });
 // The network is there again: what failed without an answer goes on.
 addEventListener("online", () => { for (const one of files.uploads.values()) one.resume(); });
+on("event", (name, data) => { if (data.fileId) refreshFile(data.fileId); });
+on("render", renderFiles);
