@@ -64,6 +64,8 @@ final class FakeOperationsBroker: OperationsBroker {
         }
     }
 
+    func body(of id: String, in queue: String) async throws -> [UInt8] { Array(try await message(id, in: queue).body?.value.utf8 ?? "".utf8) }
+
     func cancel(_ id: String, in queue: String, reason: String) async throws -> CancelAnswer {
         let message = try await message(id, in: queue)
         return try with { state in

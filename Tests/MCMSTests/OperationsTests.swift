@@ -97,6 +97,17 @@ import Testing
         #expect(message["origin"]["queue"] == "esprit-gen")
     }
 
+    @Test func aBodyIsSavedAsItIsAndNeverShownAsAPage() async throws {
+        let (api, _) = try api()
+        defer { api.test.remove() }
+        let answer = try await api.send(.get, "/api/queues/esprit-gen.dead/messages/a/body", as: "admin")
+        #expect(answer.status == 200 && answer.text == "{}")
+        #expect(answer.headers[.contentType] == "application/octet-stream")
+        #expect(answer.headers[.contentDisposition] == "attachment; filename=\"a.bin\"")
+        #expect(answer.headers[.xContentTypeOptions] == "nosniff")
+        #expect(try await api.send(.get, "/api/queues/esprit-gen.dead/messages/z/body", as: "admin").status == 404)
+    }
+
     @Test func aRedriveIsCountedFirstThenDoneWithAReceiptThatTheAuditKeeps() async throws {
         let (api, broker) = try api()
         defer { api.test.remove() }
@@ -108,10 +119,12 @@ import Testing
         #expect(receipt["moved"] == 2)
         #expect(receipt["state"] == "done")
         #expect(broker.state.withLock { $0.told } == ["redrive esprit-gen.dead: a,c"])
-        let line = try #require(try await api.test.store.audit(action: "redrive").items.first)
-        #expect(line.actor == "admin")
-        #expect(line.subject == "esprit-gen.dead")
-        #expect(line.detail == "job 1a (done): 2 moved, 0 skipped; filter: error=license")
+        let lines = try await api.test.store.audit(action: "POST /api/queues/{id}/redrive").items
+        #expect(lines.map(\.actor) == ["admin", "admin"] && lines.map(\.subject) == [path, path])
+        #expect(
+            lines.map(\.detail) == [
+                "job 1a (done): 2 moved, 0 skipped; filter: error=license", "preview: 2 messages; filter: error=license",
+            ])
     }
 
     @Test func aCancelledMessageIsGoneOrFlagged() async throws {
@@ -133,7 +146,7 @@ import Testing
         #expect(try await api.send(.post, "/api/workers/8/terminate", as: "admin").status == 404)
         #expect(broker.state.withLock { $0.told } == ["quiet 7: service"])
         let audit = try await api.test.store.audit(action: "POST /api/workers/{id}/quiet").items
-        #expect(audit.map(\.subject) == ["/api/workers/7/quiet"])
+        #expect(audit.map(\.subject) == ["/api/workers/7/quiet"] && audit.map(\.detail) == ["service"])
     }
 
     @Test func aBrokerThatIsAwayIsABusyServerNotABrokenOne() async throws {

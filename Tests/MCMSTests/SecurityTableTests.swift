@@ -68,6 +68,7 @@ import Testing
         Row(.get, "/api/queues", needs: .readOperations, 200), Row(.get, "/api/queues/x", needs: .readOperations, 404),
         Row(.post, "/api/queues/x/pause", "{}", needs: .manageQueues, 404), Row(.post, "/api/queues/x/resume", "{}", needs: .manageQueues, 404),
         Row(.get, "/api/queues/x/messages", needs: .readOperations, 404), Row(.get, "/api/queues/x/messages/0", needs: .readOperations, 404),
+        Row(.get, "/api/queues/x/messages/0/body", needs: .readOperations, 404),
         Row(.post, "/api/queues/x/messages/0/cancel", "{}", needs: .manageQueues, 404),
         Row(.post, "/api/queues/x/redrive", #"{"preview":true}"#, needs: .manageQueues, 404),
         Row(.get, "/api/queues/x/redrive/0", needs: .readOperations, 404),

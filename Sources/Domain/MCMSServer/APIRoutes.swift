@@ -25,8 +25,8 @@ struct APIRequest: Sendable {
         let address: String
         /// Where the connection's writes happen; nil where the server does not say.
         let loop: (any EventLoop)?
-        /// For whom a server acted, when it is known; the audit names them.
-        let actor = NamedActor()
+        /// What the handler adds to the request's line in the audit.
+        let notes = AuditNotes()
     }
 
     var loop: (any EventLoop)? { origin.loop }
@@ -41,7 +41,7 @@ struct APIRequest: Sendable {
                 action: "Leave “actor” out, or use the token of a principal with the role “bff”.", field: "actor")
         }
         if let actor {
-            origin.actor.name = actor
+            origin.notes.actor = actor
             return caller(by: actor, as: endpoint.permission)
         }
         guard [.get, .head, .options].contains(request.method) else {
@@ -91,6 +91,9 @@ struct APIRequest: Sendable {
         Problem(.tooLarge, "The body has more than \(bodyBytesMax) bytes.", action: "Send less.")
     }
 
+    /// Says in the audit's line of this request what was done.
+    func note(_ detail: String) { origin.notes.detail = detail }
+
     /// A query parameter; absent and empty are the same.
     func query(_ name: String) -> String? {
         request.uri.queryParameters[name[...]].flatMap { $0.isEmpty ? nil : String($0) }
@@ -121,13 +124,20 @@ package protocol ConnectionContext: RequestContext {
     var eventLoop: any EventLoop { get }
 }
 
-/// For whom a server acts, told by the handler to whoever writes the audit.
-final class NamedActor: Sendable {
-    private let value = Mutex<String?>(nil)
+/// What only a handler knows of a request, for the request's line in the audit.
+final class AuditNotes: Sendable {
+    private let values = Mutex<(actor: String?, detail: String?)>((nil, nil))
 
-    var name: String? {
-        get { value.withLock { $0 } }
-        set { value.withLock { $0 = newValue } }
+    /// For whom a server acted.
+    var actor: String? {
+        get { values.withLock { $0.actor } }
+        set { values.withLock { $0.actor = newValue } }
+    }
+
+    /// What was done, in words.
+    var detail: String? {
+        get { values.withLock { $0.detail } }
+        set { values.withLock { $0.detail = newValue } }
     }
 }
 
@@ -236,8 +246,9 @@ struct APIRoutes {
             let override = request.headers[TusHeader.methodOverride]?.uppercased()
             guard endpoint.isAudited, let principal = known, override != "PATCH", override != "HEAD" else { return }
             let by = Caller(
-                actor: origin.actor.name ?? principal.actor, principal: principal.name, correlationID: correlationID, address: origin.address)
-            try await store.audit("\(request.method.rawValue) /\(path)", subject: request.uri.path, status: status, by: by)
+                actor: origin.notes.actor ?? principal.actor, principal: principal.name, correlationID: correlationID, address: origin.address)
+            try await store.audit(
+                "\(request.method.rawValue) /\(path)", subject: request.uri.path, status: status, detail: origin.notes.detail, by: by)
         }
     }
 

@@ -50,7 +50,7 @@ package struct MCMSServer: Sendable {
             routes.addFiles(files)
         }
         if let operations {
-            routes.addQueues(operations, store)
+            routes.addQueues(operations)
             routes.addWorkers(operations)
             routes.addOutbox(store)
         }

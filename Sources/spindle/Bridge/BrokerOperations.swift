@@ -38,6 +38,15 @@ struct BrokerOperations: OperationsBroker {
         return try await asking(queue, id) { QueueMessage(try await client.message(number, in: queue), bodyBytesMax: Self.bodyBytesMax) }
     }
 
+    func body(of id: String, in queue: String) async throws -> [UInt8] {
+        guard let number = MessageID(id) else { throw OperationsError.noSuchMessage(queue: queue, id: id) }
+        let stored = try await asking(queue, id) { try await client.message(number, in: queue) }
+        guard let message = stored.message else {
+            throw OperationsError.refused("the record of the message \(id) can't be read: \(stored.unreadable.map { "\($0)" } ?? "unknown")")
+        }
+        return message.body
+    }
+
     func cancel(_ id: String, in queue: String, reason: String) async throws -> CancelAnswer {
         guard let number = MessageID(id) else { throw OperationsError.noSuchMessage(queue: queue, id: id) }
         let outcomes = try await asking(queue, id) { try await client.cancel([number], in: queue, reason: reason) }

@@ -12,6 +12,8 @@ package protocol OperationsBroker: Sendable {
     /// Messages in the order of ids. An empty page may have a cursor: the broker looks at a bounded number at a time.
     func messages(in queue: String, where query: MessageQuery, after: String?, max: Int) async throws -> QueueMessagePage
     func message(_ id: String, in queue: String) async throws -> QueueMessage
+    /// The body as it was published.
+    func body(of id: String, in queue: String) async throws -> [UInt8]
     func cancel(_ id: String, in queue: String, reason: String) async throws -> CancelAnswer
     /// Counts what matches now, up to `max`.
     func count(in queue: String, where query: MessageQuery, max: Int) async throws -> Int

@@ -2,6 +2,7 @@ internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import MCMS
+internal import NIOCore
 internal import SpindleText
 
 /// A queue as the API shows it.
@@ -43,20 +44,16 @@ struct QueueView: Encodable {
 
 extension APIRoutes {
     /// Queues: what they hold, their pause, their messages.
-    mutating func addQueues(_ operations: OperationsServices, _ store: MCMSStore) {
+    mutating func addQueues(_ operations: OperationsServices) {
         struct Queues: Encodable { let items: [QueueView] }
-        struct Reason: Decodable { var reason: String? }
         on(.get, "api/queues", .readOperations) { _ in
             let all = try await operations.readQueues()
             return try .json(Queues(items: all.map { QueueView($0, among: all, rate: operations.rates.rate(of: $0.name)) }))
         }
         on(.get, "api/queues/{id}", .readOperations) { call in try .json(try await Self.view(call.queueName, operations)) }
         on(.post, "api/queues/{id}/pause", .manageQueues) { call in
-            let reason = try await call.body(Reason.self).reason ?? ""
-            guard reason.unicodeScalars.count <= TextLimits.reasonMax else {
-                throw MCMSError.invalid(field: "reason", problem: "has more than \(TextLimits.reasonMax) characters")
-            }
-            try await operations.broker.pause(queue: call.queueName, reason: reason.isEmpty ? "paused by \(call.principal.actor)" : reason)
+            let reason = try await call.reason(or: "paused")
+            try await operations.broker.pause(queue: call.queueName, reason: reason)
             return try .json(try await Self.view(call.queueName, operations))
         }
         on(.post, "api/queues/{id}/resume", .manageQueues) { call in
@@ -64,7 +61,7 @@ extension APIRoutes {
             return try .json(try await Self.view(call.queueName, operations))
         }
         addMessages(operations)
-        addRedrive(operations, store)
+        addRedrive(operations)
     }
 
     private static func view(_ name: String, _ operations: OperationsServices) async throws -> QueueView {
@@ -75,7 +72,6 @@ extension APIRoutes {
 
     private mutating func addMessages(_ operations: OperationsServices) {
         struct Cancelled: Encodable { let outcome: CancelAnswer }
-        struct Reason: Decodable { var reason: String? }
         on(.get, "api/queues/{id}/messages", .readOperations) { call in
             let query = try call.messageQuery()
             return try .json(
@@ -84,13 +80,23 @@ extension APIRoutes {
         on(.get, "api/queues/{id}/messages/{index}", .readOperations) { call in
             try .json(MessageView(try await operations.broker.message(call.index, in: call.queueName)))
         }
+        on(.get, "api/queues/{id}/messages/{index}/body", .readOperations) { call in
+            let body = try await operations.broker.body(of: call.index, in: call.queueName)
+            // The browser saves what a stranger published, and never shows it as a page of this server. The id is hexadecimal: it was found.
+            return Response(
+                status: .ok,
+                headers: [.contentType: "application/octet-stream", .contentDisposition: "attachment; filename=\"\(call.index).bin\""],
+                body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+        }
         on(.post, "api/queues/{id}/messages/{index}/cancel", .manageQueues) { call in
-            let reason = try await call.body(Reason.self).reason ?? "cancelled by \(call.principal.actor)"
-            return try .json(Cancelled(outcome: try await operations.broker.cancel(call.index, in: call.queueName, reason: reason)))
+            let reason = try await call.reason(or: "cancelled")
+            let outcome = try await operations.broker.cancel(call.index, in: call.queueName, reason: reason)
+            call.note("\(outcome.rawValue): \(reason)")
+            return try .json(Cancelled(outcome: outcome))
         }
     }
 
-    private mutating func addRedrive(_ operations: OperationsServices, _ store: MCMSStore) {
+    private mutating func addRedrive(_ operations: OperationsServices) {
         struct Redrive: Decodable {
             var filter: MessageQuery?
             var preview: Bool?
@@ -107,13 +113,11 @@ extension APIRoutes {
             _ = try query.namedHeaders()
             if body.preview == true {
                 let count = try await operations.broker.count(in: call.queueName, where: query, max: OperationsServices.previewMax)
+                call.note("preview: \(count) messages; filter: \(query.text)")
                 return try .json(Preview(count: count, isCut: count >= OperationsServices.previewMax))
             }
             let receipt = try await operations.broker.redrive(call.queueName, where: query)
-            try await store.audit(
-                "redrive", subject: call.queueName,
-                detail: "job \(receipt.id) (\(receipt.state.rawValue)): \(receipt.moved) moved, \(receipt.skipped) skipped; filter: \(query.text)",
-                by: call.ownCaller)
+            call.note("job \(receipt.id) (\(receipt.state.rawValue)): \(receipt.moved) moved, \(receipt.skipped) skipped; filter: \(query.text)")
             return try .json(Receipt(receipt: receipt))
         }
         on(.get, "api/queues/{id}/redrive/{index}", .readOperations) { call in
@@ -147,6 +151,18 @@ private struct MessageView: Encodable {
 extension APIRequest {
     /// What stands for `{id}`, decoded: names of queues may have any characters.
     var queueName: String { id.removingPercentEncoding ?? id }
+
+    /// The body's `reason`, or who did it; the audit keeps it.
+    func reason(or action: String) async throws -> String {
+        struct Reason: Decodable { var reason: String? }
+        let given = try await body(Reason.self).reason ?? ""
+        guard given.unicodeScalars.count <= TextLimits.reasonMax else {
+            throw MCMSError.invalid(field: "reason", problem: "has more than \(TextLimits.reasonMax) characters")
+        }
+        let reason = given.isEmpty ? "\(action) by \(principal.actor)" : given
+        note(reason)
+        return reason
+    }
 
     func messageQuery() throws -> MessageQuery {
         let headers = request.uri.queryParameters.getAll("header").filter { !$0.isEmpty }

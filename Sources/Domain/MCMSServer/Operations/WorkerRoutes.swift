@@ -8,11 +8,10 @@ extension APIRoutes {
     mutating func addWorkers(_ operations: OperationsServices) {
         struct Workers: Encodable { let items: [WorkerFigures] }
         struct Told: Encodable { let told: Int }
-        struct Reason: Decodable { var reason: String? }
         on(.get, "api/workers", .readOperations) { _ in try .json(Workers(items: try await operations.broker.workers())) }
         for command in WorkerOrder.allCases {
             on(.post, "api/workers/{id}/\(command.rawValue)", .manageQueues) { call in
-                let reason = try await call.body(Reason.self).reason ?? "\(command.rawValue) by \(call.principal.actor)"
+                let reason = try await call.reason(or: command.rawValue)
                 let told = try await operations.broker.control(worker: call.id, command, reason: reason)
                 guard told > 0 else { throw OperationsError.noSuchWorker(call.id) }
                 return try .json(Told(told: told))
