@@ -66,6 +66,11 @@ import Testing
         "Results.swift: tag": ("tail", ["ACK", "SETTLE"], .request),
         "QueueAdministration.swift: pauseReasonTag": ("tail", ["STATS"], .reply),
         "Jobs.swift: lastFailureTag": ("tail", ["BULK"], .reply),
+        "Why.swift: subject": ("tail", ["WHY"], .reply),
+        "Why.swift: reason": ("tail", ["WHY"], .reply),
+        "Why.swift: count": ("tail", ["WHY"], .reply),
+        "Why.swift: limit": ("tail", ["WHY"], .reply),
+        "Why.swift: otherID": ("tail", ["WHY"], .reply),
         "TopicAdministration.swift: ageTag": ("retention", ["TOPIC_DECLARE"], .request),
         "TopicAdministration.swift: bytesTag": ("retention", ["TOPIC_DECLARE"], .request),
         "TopicAdministration.swift: eventsTag": ("retention", ["TOPIC_DECLARE"], .request),
@@ -138,6 +143,9 @@ import Testing
         check(BrowseReplyHead.State.allCases, "state", "BROWSE")
         check(JobReply.State.allCases, "state", "BULK")
         check(AwaitReply.State.allCases, "state", "AWAIT")
+        check(WhyReply.State.allCases, "state", "WHY")
+        check(WhyReply.Cause.allCases, "cause", "WHY")
+        check(WhyReply.Next.allCases, "next", "WHY")
         check(CancelReply.Was.allCases, "was", "CANCEL")
         check(BulkRequest.Action.allCases, "action", "BULK")
         check(WorkerAction.allCases, "action", "QUIET")

@@ -129,6 +129,7 @@ import Testing
         case .topicStats: match(try TopicStatsRequest(body), try TopicStatsRequest(m), &writer) { $0.encode(into: &$1) }
         case .workers: match(try WorkersRequest(body), try WorkersRequest(m), &writer) { $0.encode(into: &$1) }
         case .workerControl: match(try WorkerControlRequest(body), try WorkerControlRequest(m), &writer) { $0.encode(into: &$1) }
+        case .why: match(try WhyRequest(body), try WhyRequest(m), &writer) { $0.encode(into: &$1) }
         case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap: throw NoVectorExpected(opcode: opcode)
         }
     }
@@ -160,6 +161,7 @@ import Testing
         case .redrive, .bulk: match(try JobReply(body), try JobReply(m), &writer) { $0.encode(into: &$1) }
         case .topicStats: match(try TopicStatsReply(body), try TopicStatsReply(m), &writer) { $0.encode(into: &$1) }
         case .workers: match(try WorkersReply(body), try WorkersReply(m), &writer) { $0.encode(into: &$1) }
+        case .why: match(try WhyReply(body), try WhyReply(m), &writer) { $0.encode(into: &$1) }
         case .workerControl:
             match(try WorkerControlReply(body), WorkerControlReply(sessionsReached: try m.number("sessionsReached")), &writer) { $0.encode(into: &$1) }
         case .goingAway, .quiet, .cancelled, .topicCredit, .topicEvents, .topicGap: throw NoVectorExpected(opcode: opcode)

@@ -103,6 +103,29 @@ extension GetRequest {
     init(_ m: JSONValue) throws { self.init(queue: try m.text("queue"), id: try m.identifier("id"), parts: try BrowseParts(m)) }
 }
 
+extension WhyRequest {
+    init(_ m: JSONValue) throws { self.init(queue: try m.text("queue"), id: try m.identifier("id")) }
+}
+
+extension WhyReply {
+    init(_ m: JSONValue) throws {
+        self.init(
+            try m.named("state", Self.names(State.allCases)), try m.named("cause", Self.names(Cause.allCases)),
+            sinceMilliseconds: try m.number("sinceMs"))
+        next = try m.named("next", Self.names(Next.allCases))
+        nextAtMilliseconds = try m.number("nextAtMs")
+        if m["subject"] != nil { subject = try m.text("subject") }
+        if m["reason"] != nil { reason = try m.text("reason") }
+        if m["count"] != nil { count = try m.number("count") }
+        if m["limit"] != nil { limit = try m.number("limit") }
+        if m["otherId"] != nil { otherID = try m.identifier("otherId") }
+    }
+
+    private static func names<Value>(_ values: [Value]) -> [String: Value] {
+        Dictionary(uniqueKeysWithValues: values.map { ("\($0)", $0) })
+    }
+}
+
 extension BrowseReplyHead {
     init(_ m: JSONValue) throws { self.init(next: try m.identifier("next"), items: try m.array("messages").map { try Item($0) }) }
 }

@@ -98,6 +98,7 @@ import Testing
         case .topicStats: _ = try TopicStatsRequest(body)
         case .workers: _ = try WorkersRequest(body)
         case .workerControl: _ = try WorkerControlRequest(body)
+        case .why: _ = try WhyRequest(body)
         case .ping: try PingBody.check(body)
         case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap: break
         }
@@ -123,6 +124,7 @@ import Testing
         case .redrive, .bulk: _ = try JobReply(body)
         case .topicStats: _ = try TopicStatsReply(body)
         case .workers: _ = try WorkersReply(body)
+        case .why: _ = try WhyReply(body)
         case .cancelled: _ = try CancelledNotice(body)
         case .quiet: _ = try QuietNotice(body)
         default: break

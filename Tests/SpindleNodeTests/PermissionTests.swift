@@ -117,6 +117,9 @@ import Testing
         Row(allButRead, "by p browse team.other", "!PERMISSION_DENIED"),
         Row("read=team.*", "by p get team.other foreign", "ready#0"),
         Row(allButRead, "by p get team.other foreign", "!PERMISSION_DENIED"),
+        Row("read=team.*", "by p why team.other foreign", "ready noConsumer"),
+        Row("admin=team.*", "by p why team.other foreign", "ready noConsumer"),
+        Row(allButRead, "by p why team.other foreign", "!PERMISSION_DENIED"),
         Row("admin=team.*", "by p cancel team.in waits", "ready"),
         Row(allButAdmin, "by p cancel team.in waits", "!PERMISSION_DENIED"),
         Row("admin=team.*", "by p reschedule team.in 5s waits", "ok"),
@@ -200,7 +203,7 @@ import Testing
             .publish: "publish", .lease: "lease", .ack: "ack", .nack: "nack", .extend: "extend", .settle: "settle", .await: "await",
             .declare: "queue", .delete: "delete", .purge: "purge", .pause: "pause", .resume: "resume", .stats: "stats", .browse: "browse",
             .get: "get", .cancel: "cancel", .reschedule: "reschedule", .redrive: "redrive", .bulk: "bulk", .topicPublish: "event",
-            .topicSubscribe: "subscribe", .topicDeclare: "retain", .topicStats: "topics", .workers: "workers", .workerControl: "control",
+            .why: "why", .topicSubscribe: "subscribe", .topicDeclare: "retain", .topicStats: "topics", .workers: "workers", .workerControl: "control",
         ]
         let needNone: Set<Opcode> = [.hello, .auth, .ping, .withdraw, .topicUnsubscribe, .topicCredit]
         let pushes: Set<Opcode> = [.goingAway, .quiet, .cancelled, .topicEvents, .topicGap]

@@ -68,6 +68,7 @@ import Testing
         #expect(try Self.code(.publish, try Self.publish("absent"), as: Self.nobody) == .permissionDenied)
         #expect(try Self.code(.delete, Self.body { DeleteRequest(queue: "absent", mode: .ifEmpty).encode(into: &$0) }, as: Self.nobody) == .permissionDenied)
         #expect(try Self.code(.get, Self.body { GetRequest(queue: "absent", id: 1, parts: []).encode(into: &$0) }, as: Self.nobody) == .permissionDenied)
+        #expect(try Self.code(.why, Self.body { WhyRequest(queue: "absent", id: 1).encode(into: &$0) }, as: Self.nobody) == .permissionDenied)
         #expect(
             try Self.code(.await, Self.body { AwaitRequest(queue: "absent", ids: [1], waitMilliseconds: 0).encode(into: &$0) }, as: Self.nobody)
                 == .permissionDenied)

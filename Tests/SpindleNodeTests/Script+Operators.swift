@@ -14,6 +14,7 @@ import Testing
 // records q FILTER…         -> a b          the same with their records: what stands in them
 // history q NAME            -> q: no; nacked no, expired the lease ended
 // get q NAME                -> leased#1 admin/w 40% half
+// why q NAME                -> leased leased admin/w count=1 since=-2s next=leaseEnds+28s     times from now on
 // cancel q a b              -> ready leased NO_SUCH_MESSAGE
 // pushed w                  -> a b: reason       what came with CANCELLED
 // reschedule q 5s a b       -> ok CONFLICT
@@ -52,6 +53,7 @@ extension Script {
             return try reply(ask(.resume) { ResumeRequest(queue: words[1]).encode(into: &$0) }) { _ in "ok" }
         case "browse", "records": return try browse(words)
         case "get", "history": return try get(words)
+        case "why": return try why(words)
         case "cancel": return try cancel(words)
         case "pushed": return try pushed(words[1])
         case "reschedule": return try reschedule(words)

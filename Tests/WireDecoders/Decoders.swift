@@ -105,6 +105,11 @@ package enum Decoders {
             Decoder(name: "MessageFilter", opcode: nil) { reserved(try MessageFilter(fields: $0)) },
             Decoder(name: "BrowseRequest", opcode: .browse) { reserved(try BrowseRequest($0).filter) },
             Decoder(name: "GetRequest", opcode: .get) { try GetRequest($0).queue.utf8.count },
+            Decoder(name: "WhyRequest", opcode: .why) { try WhyRequest($0).queue.utf8.count },
+            Decoder(name: "WhyReply", opcode: .why) { body in
+                let reply = try WhyReply(body)
+                return max(reply.subject.utf8.count, reply.reason.utf8.count)
+            },
             Decoder(name: "BrowseReplyHead", opcode: .browse) { body in
                 var reader = WireReader(body)
                 let head = try BrowseReplyHead(&reader)

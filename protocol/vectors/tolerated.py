@@ -43,6 +43,7 @@ JOB = {"job": "0x1", "matched": 3, "done": 0, "failed": 0, "state": "running"}
 AWAITED = {"items": [{"status": 0, "state": "unknown", "settledAtMs": 0, "resultHex": ""}]}
 DECLARE = {"queue": "q", "policy": {"leaseMs": 2000}}
 STATS_REPLY = {"queues": [{"name": "q", **{name: 1 for name in wire.STATS}, "policy": {}}], "moreFollow": False}
+WHY = {"state": "other", "cause": "other", "sinceMs": 1780000000000, "next": "none", "nextAtMs": 0}
 ERROR = {"code": 24, "name": "INVALID_ARGUMENT", "blastRadius": "request", "retryable": False, "retryAfterMs": 0, "message": "no"}
 
 
@@ -90,6 +91,10 @@ TOLERATED = [
     tolerated("a status that this version does not send", "ACK", "reply", {"runs": [{"status": 44, "count": 1}]}),
     tolerated("a status that is not known", "ACK", "reply", {"runs": [{"status": 999, "count": 1}]}),
     tolerated("an unknown figure", "STATS", "reply", STATS_REPLY, change=extra_figure),
+    tolerated("a message in an unknown state", "WHY", "reply", WHY, change=at(0, 99)),
+    tolerated("an unknown cause", "WHY", "reply", {**WHY, "state": "ready", "cause": "other"}, change=at(1, 99)),
+    tolerated("an unknown event that is next", "WHY", "reply", {**WHY, "nextAtMs": 5}, change=at(10, 99)),
+    tolerated("an explanation with an unknown tag", "WHY", "reply", WHY, tail=unknown()),
     tolerated("an unknown blast radius", "LEASE", "error", {**ERROR, "blastRadius": "connection"}, change=at(2, 9)),
 ]
 

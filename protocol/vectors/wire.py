@@ -13,7 +13,7 @@ OPCODES = {
     "BROWSE": 0x0026, "GET": 0x0027, "CANCEL": 0x0028, "RESCHEDULE": 0x0029, "REDRIVE": 0x002A, "BULK": 0x002B,
     "TOPIC_PUBLISH": 0x0030, "TOPIC_SUBSCRIBE": 0x0031, "TOPIC_UNSUBSCRIBE": 0x0032, "TOPIC_CREDIT": 0x0033,
     "TOPIC_EVENTS": 0x0034, "TOPIC_GAP": 0x0035, "TOPIC_DECLARE": 0x0036, "TOPIC_STATS": 0x0037,
-    "WORKERS": 0x0040, "WORKER_CONTROL": 0x0041,
+    "WORKERS": 0x0040, "WORKER_CONTROL": 0x0041, "WHY": 0x0042,
 }
 
 # code: (name, blast radius, retryable)
@@ -612,6 +612,27 @@ def error(m):
     return body
 
 
+WHY_STATES = ["other", "ready", "leased", "delayed", "cancelled", "acknowledged", "dead", "removed", "elsewhere"]
+WHY_CAUSES = [
+    "other", "leased", "cancelled", "delayed", "backOff", "paused", "concurrency", "rate", "groupOrder", "groupConcurrency", "groupRate",
+    "timeToLiveEnded", "deadLetter", "noConsumer", "consumersBusy", "consumersQuiet", "consumersFull", "behind", "logFull", "next", "ended", "moved"]
+WHY_NEXTS = ["none", "leaseEnds", "becomesReady", "rateAllows", "otherLeaseEnds", "otherBecomesReady", "timeToLiveEnds", "forgotten"]
+
+
+def why_reply(m):
+    body = Fields().u8(WHY_STATES.index(m["state"])).u8(WHY_CAUSES.index(m["cause"])).u64(m["sinceMs"])
+    body.u8(WHY_NEXTS.index(m["next"])).u64(m["nextAtMs"])
+    for tag, key in ((1, "subject"), (2, "reason")):
+        if key in m:
+            body.tag(tag, m[key].encode("utf-8"))
+    for tag, key in ((3, "count"), (4, "limit")):
+        if key in m:
+            body.tag(tag, struct.pack("<Q", m[key]))
+    if "otherId" in m:
+        body.tag(5, struct.pack("<Q", number(m["otherId"])))
+    return body
+
+
 ENCODERS = {
     ("HELLO", "request"): hello, ("HELLO", "reply"): hello_reply,
     ("AUTH", "request"): lambda m: mechanism_data(Fields().u8(METHODS[m["method"]]).string(m["credential"]), m),
@@ -663,6 +684,8 @@ ENCODERS = {
     ("WORKERS", "reply"): workers_reply,
     ("WORKER_CONTROL", "request"): worker_control,
     ("WORKER_CONTROL", "reply"): lambda m: Fields().u32(m["sessionsReached"]),
+    ("WHY", "request"): lambda m: Fields().string(m["queue"]).u64(number(m["id"])),
+    ("WHY", "reply"): why_reply,
 }
 
 

@@ -14,6 +14,11 @@ package struct MessageView: Equatable, Sendable {
     package var state: HeldMessage.State
     package var isCancelled: Bool
 
+    var isLeased: Bool {
+        if case .leased = state { return true }
+        return false
+    }
+
     package init(_ message: HeldMessage) {
         id = message.id
         address = message.address

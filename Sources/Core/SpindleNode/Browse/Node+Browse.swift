@@ -76,7 +76,7 @@ extension Node {
         answer(get.session, get.correlationID, .browsed(.get, page))
     }
 
-    private func lookedAtQueue(_ request: Request, _ name: String) throws(WireError) -> UInt32 {
+    func lookedAtQueue(_ request: Request, _ name: String) throws(WireError) -> UInt32 {
         try Self.allow(request.principal.read + request.principal.admin, name, "look at messages of queue", request.principal)
         return try queueNumber(name)
     }

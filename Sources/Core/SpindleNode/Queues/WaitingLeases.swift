@@ -105,6 +105,12 @@ package struct WaitingLeases: Sendable {
     /// Waiters on `queue`, parked ones too.
     package func count(on queue: UInt32) -> Int { Int(queue) < lines.count ? lines[Int(queue)].count + lines[Int(queue)].parked.count : 0 }
 
+    /// Why waiters on `queue` are parked, all of them together.
+    package func parkReasons(on queue: UInt32) -> Waiter.ParkReasons {
+        guard Int(queue) < lines.count else { return [] }
+        return lines[Int(queue)].parked.sorted().reduce(into: []) { reasons, number in reasons.formUnion(waiters[number]?.parkedFor ?? []) }
+    }
+
     package func count(of session: SessionID) -> Int { numbersBySession[session]?.count ?? 0 }
 
     /// When the next wait may end; a time at which none does is possible.

@@ -66,7 +66,8 @@ extension AuditEntry {
             target = control.sessionID > 0 ? "session \(control.sessionID)" : control.label.isEmpty ? "all" : "\(control.label)=\(control.value)"
             detail = control.reason
         case .hello, .auth, .ping, .goingAway, .quiet, .publish, .lease, .ack, .nack, .extend, .settle, .await, .cancelled, .withdraw, .stats, .browse, .get,
-            .reschedule, .topicPublish, .topicSubscribe, .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap, .topicStats, .workers:
+            .reschedule, .topicPublish, .topicSubscribe, .topicUnsubscribe, .topicCredit, .topicEvents, .topicGap, .topicStats, .workers,
+            .why:
             return nil
         }
     }

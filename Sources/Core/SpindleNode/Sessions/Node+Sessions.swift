@@ -251,6 +251,7 @@ extension Node {
         case .withdraw: try withdraw(request, body)
         case .workers: try workers(request, body)
         case .workerControl: try workerControl(request, body)
+        case .why: try why(request, body)
         case .hello, .auth:
             throw WireError(.invalidArgument, "\(opcode.name) comes once, at the beginning of a connection")
         case .goingAway, .quiet, .cancelled, .topicEvents, .topicGap:

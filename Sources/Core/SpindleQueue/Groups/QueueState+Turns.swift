@@ -18,20 +18,45 @@ extension QueueState {
 
     // MARK: What limits
 
-    /// When the queue's own limits allow a delivery: a time that is past, one to come, or nil: not before something else happens.
-    private func opensAt() -> UInt64? {
-        guard !isDeleted, !pause.deliveries, counts.ready > 0 else { return nil }
-        if policy.concurrency > 0, counts.leased >= policy.concurrency { return nil }
-        return policy.ratePerSecond > 0 ? Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecond) : 0
+    /// What holds deliveries back, of the queue or of one of its groups.
+    enum Bar: Equatable {
+        case none
+        /// There is nothing to deliver.
+        case empty
+        case paused
+        /// The one message that an ordered group may have out is out.
+        case order
+        case concurrency
+        /// Until that time, which may be past.
+        case rate(opensAt: UInt64)
+
+        /// When a delivery is allowed: a time that is past, one to come, or nil: not before something else happens.
+        @inline(__always) var opensAt: UInt64? {
+            switch self {
+            case .none: 0
+            case .rate(let opensAt): opensAt
+            case .empty, .paused, .order, .concurrency: nil
+            }
+        }
     }
 
-    /// The same of one group, its messages aside.
-    private func opensAt(group slot: Int) -> UInt64? {
-        guard slot > 0 else { return 0 }
+    /// What holds the queue's deliveries back, its groups aside. The one place where these rules stand: deliveries and explanations ask it.
+    @inline(__always) func bar() -> Bar {
+        if isDeleted || counts.ready == 0 { return .empty }
+        if pause.deliveries { return .paused }
+        if policy.concurrency > 0, counts.leased >= policy.concurrency { return .concurrency }
+        if policy.ratePerSecond > 0 { return .rate(opensAt: Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecond)) }
+        return .none
+    }
+
+    /// What holds one group's deliveries back, its messages aside.
+    func bar(group slot: Int) -> Bar {
+        guard slot > 0 else { return .none }
         let leased = UInt64(groups.slots[slot].leased)
-        if policy.orderedGroups, leased > 0 { return nil }
-        if policy.concurrencyPerGroup > 0, leased >= policy.concurrencyPerGroup { return nil }
-        return policy.ratePerSecondPerGroup > 0 ? Rate.opensAt(time: groups.slots[slot].rateTime, perSecond: policy.ratePerSecondPerGroup) : 0
+        if policy.orderedGroups, leased > 0 { return .order }
+        if policy.concurrencyPerGroup > 0, leased >= policy.concurrencyPerGroup { return .concurrency }
+        guard policy.ratePerSecondPerGroup > 0 else { return .none }
+        return .rate(opensAt: Rate.opensAt(time: groups.slots[slot].rateTime, perSecond: policy.ratePerSecondPerGroup))
     }
 
     // MARK: Turns
@@ -39,13 +64,13 @@ extension QueueState {
     /// Something about a group changed: whether it may take its turn is judged anew.
     mutating func refresh(_ number: UInt32, _ held: HeldMessages) {
         guard let slot = slotWithTurns(number) else { return }
-        if let from = opensAt(group: slot), let priority = bestPriority(slot, held) { open(number, from: from, priority) } else { close(number) }
+        if let from = bar(group: slot).opensAt, let priority = bestPriority(slot, held) { open(number, from: from, priority) } else { close(number) }
     }
 
     /// The same where no held message has a say, which is nearly always: nothing large is handed on. False: one may have.
     mutating func refreshPacked(_ number: UInt32) -> Bool {
         guard let slot = slotWithTurns(number) else { return true }
-        guard let from = opensAt(group: slot) else {
+        guard let from = bar(group: slot).opensAt else {
             close(number)
             return true
         }
@@ -101,29 +126,39 @@ extension QueueState {
         return nil
     }
 
+    /// The first message of a group, and until when it waits for its time, in an ordered group.
+    struct First {
+        var head: Head
+        var delayedUntil: UInt64?
+    }
+
     /// The next message of a group, limits aside; nil where there is none, or an earlier one of an ordered group waits for its time.
     private mutating func head(_ slot: Int, _ held: HeldMessages) -> Head? {
+        guard let first = first(slot, held), first.delayedUntil == nil else { return nil }
+        return first.head
+    }
+
+    /// The message of a group that comes first, limits aside; nil where none waits.
+    mutating func first(_ slot: Int, _ held: HeldMessages) -> First? {
         let isOrdered = isOrdered(slot)
-        var best: Head?
-        var isDelayed = false
+        var best: First?
         for lane in groups.slots[slot].lanes.indices {
             let priority = groups.slots[slot].lanes[lane].priority
-            if let first = groups.slots[slot].lanes[lane].packed.first, best.map({ first.id < $0.id }) ?? true {
-                best = Head(
-                    id: first.id, byteCount: first.byteCount, group: UInt32(slot), priority: priority, liveFrom: first.storedAt, timeToLive: 0)
-                isDelayed = false
+            if let first = groups.slots[slot].lanes[lane].packed.first, best.map({ first.id < $0.head.id }) ?? true {
+                best = First(head: Head(
+                    id: first.id, byteCount: first.byteCount, group: UInt32(slot), priority: priority, liveFrom: first.storedAt, timeToLive: 0))
             }
             let mayHold = groups.slots[slot].lanes[lane].heldReady > 0 || (isOrdered && groups.slots[slot].delayed > 0)
-            if mayHold, let message = firstHeld(slot, lane, held), best.map({ message.id < $0.id }) ?? true {
-                best = Head(
+            if mayHold, let message = firstHeld(slot, lane, held), best.map({ message.id < $0.head.id }) ?? true {
+                best = First(head: Head(
                     id: message.id, byteCount: message.byteCount, group: UInt32(slot), priority: priority, liveFrom: message.liveFrom,
-                    timeToLive: message.timeToLive)
-                isDelayed = message.state != .ready
+                    timeToLive: message.timeToLive))
+                if case .delayed(let until) = message.state { best?.delayedUntil = until }
             }
             // An ordered group has more than one lane only if it was not ordered once: the oldest of all counts.
             if best != nil, !isOrdered { break }
         }
-        return isDelayed ? nil : best
+        return best
     }
 
     /// The first held message of a lane; those that have left are forgotten.
@@ -152,9 +187,7 @@ extension QueueState {
     /// The same as ``next(now:_:)`` where the next message is a packed one, which is nearly always: it takes a tenth of the time. It
     /// changes nothing, but is made to be called in place: a call that only looks would copy the whole queue.
     mutating func nextPacked(now: UInt64) -> Quick {
-        if isDeleted || pause.deliveries || counts.ready == 0 { return .nothing }
-        if policy.concurrency > 0, counts.leased >= policy.concurrency { return .nothing }
-        if policy.ratePerSecond > 0, Rate.opensAt(time: rateTime, perSecond: policy.ratePerSecond) > now { return .nothing }
+        guard let opens = bar().opensAt, opens <= now else { return .nothing }
         var slot = 0
         if groups.hasKeys {
             if let limited = groups.limited.first, limited.key <= now { return .unknown }
@@ -175,7 +208,7 @@ extension QueueState {
 
     /// The message that the queue would deliver now, limits considered.
     mutating func next(now: UInt64, _ held: HeldMessages) -> Head? {
-        guard let opens = opensAt(), opens <= now else { return nil }
+        guard let opens = bar().opensAt, opens <= now else { return nil }
         guard groups.hasKeys else { return living(head(0, held), now) }
         openLimited(now: now, held)
         guard let first = groups.open.first else { return nil }
@@ -203,7 +236,7 @@ extension QueueState {
 
     /// When time alone will let the queue deliver what it holds back for its rates; nil: it doesn't.
     func limitedUntil(now: UInt64) -> UInt64? {
-        guard let opens = opensAt() else { return nil }
+        guard let opens = bar().opensAt else { return nil }
         if opens > now { return opens }
         guard groups.hasKeys, groups.open.isEmpty, let first = groups.limited.first else { return nil }
         return max(first.key, now)

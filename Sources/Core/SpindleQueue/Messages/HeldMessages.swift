@@ -234,6 +234,24 @@ package struct HeldMessages: Sendable {
         return earliest
     }
 
+    /// The lease that ends first among those of which `isMeant` says so; nil: there is none among the first `looksMax` of each duration's.
+    func earliestLease(looksMax: Int, where isMeant: (HeldMessage) -> Bool) -> (id: UInt64, deadline: UInt64)? {
+        var earliest: (id: UInt64, deadline: UInt64)?
+        for list in lists {
+            var looks = 0
+            var index = list.first
+            while index >= 0, looks < looksMax, earliest.map({ slots[Int(index)].deadline < $0.deadline }) ?? true {
+                if isMeant(slots[Int(index)].message) {
+                    earliest = (slots[Int(index)].message.id, slots[Int(index)].deadline)
+                    break
+                }
+                looks += 1
+                index = slots[Int(index)].next
+            }
+        }
+        return earliest
+    }
+
     /// The lowest address of a held message's record: what the log must keep.
     package var lowestAddress: UInt64? {
         var lowest: UInt64?

@@ -46,6 +46,9 @@ package enum Opcode: UInt16, CaseIterable, Sendable {
     case workers = 0x0040
     case workerControl = 0x0041
 
+    // Explanations
+    case why = 0x0042
+
     /// The name used by the specification, the logs and the metrics.
     package var name: String {
         switch self {
@@ -85,6 +88,7 @@ package enum Opcode: UInt16, CaseIterable, Sendable {
         case .topicStats: "TOPIC_STATS"
         case .workers: "WORKERS"
         case .workerControl: "WORKER_CONTROL"
+        case .why: "WHY"
         }
     }
 }
@@ -92,12 +96,10 @@ package enum Opcode: UInt16, CaseIterable, Sendable {
 /// Numbers of operations to come: no other operation takes them, and this version answers them `UNSUPPORTED`. An operation that is built moves to
 /// ``Opcode``. Source: `protocol/README.md`, "Reserved numbers".
 package enum ReservedOpcode: UInt16, CaseIterable, Sendable {
-    case why = 0x0042
     case locate = 0x0043
 
     package var name: String {
         switch self {
-        case .why: "WHY"
         case .locate: "LOCATE"
         }
     }

@@ -108,6 +108,7 @@ package enum RequestTail {
     private static let withdraw: [Part] = [.fixed(4)]
     private static let credit: [Part] = [.fixed(8)]
     private static let workers: [Part] = [.text, .fixed(13)]
+    private static let why: [Part] = [.text, .fixed(8)]
     private static let workerControl: [Part] = [.fixed(8), .text, .text, .fixed(5), .text]
 
     private static func parts(of opcode: Opcode) -> [Part]? {
@@ -135,6 +136,7 @@ package enum RequestTail {
         case .topicCredit: credit
         case .workers: workers
         case .workerControl: workerControl
+        case .why: why
         case .hello, .auth, .ping, .goingAway, .quiet, .cancelled, .topicEvents, .topicGap: nil
         }
     }
