@@ -50,7 +50,7 @@ import Testing
             broker, to: "missingParts", ["body"], "--task-type", evil, "--group", evil, "--correlation-id", evil, "--header", "evil=\(evil)")
         _ = try await broker.json("queue", "pause", "missingParts", "--what", "publishes", "--reason", evil)
         let commands = [
-            ["queue", "stats", "missingParts"], ["queue", "ls"], ["queue", "browse", "missingParts"], ["queue", "browse", "missingParts", "--full"],
+            ["why", "missingParts", ids[0]], ["queue", "stats", "missingParts"], ["queue", "ls"], ["queue", "browse", "missingParts"], ["queue", "browse", "missingParts", "--full"],
             ["message", "get", "missingParts", ids[0]], ["message", "get", "missingParts", ids[0], "--json"],
             ["message", "publish", "missingParts", "--text", "x"], ["message", "lease", "missingParts"], ["queue", "browse", "missingParts", "--full"],
         ]
@@ -80,6 +80,14 @@ import Testing
         let table = try await broker.spindle("queue", "browse", "missingParts", "--group", "g")
         #expect(table.output.contains(late[0]) && !table.output.contains(ids[0]), "\(table.output)")
         #expect(try await broker.spindle("queue", "browse", "missingParts", "--text", "nobody has this").output.contains("no message"))
+
+        let waits = try await broker.json("why", "missingParts", late[0])
+        #expect(waits["state"] as? String == "delayed" && waits["cause"] as? String == "delayed", "\(waits)")
+        #expect((waits["next"] as? [String: Any])?["event"] as? String == "becomesReady", "\(waits)")
+        _ = try await broker.json("queue", "pause", "missingParts", "--reason", "the saw is blunt")
+        let paused = try await broker.spindle("why", "missingParts", ids[0]).output
+        #expect(paused.contains("ready since") && paused.contains("deliveries of ‘missingParts’ are paused: the saw is blunt"), "\(paused)")
+        _ = try await broker.json("queue", "resume", "missingParts")
 
         let moved = try await broker.json("message", "reschedule", "missingParts", late[0], "--now")
         #expect(moved["outcome"] as? String == "rescheduled")
