@@ -105,6 +105,7 @@ let package = Package(
         // The deterministic core: no clock, thread, lock, async, random source, logger, Foundation or NIO.
         library("SpindleText", in: .core, []),
         library("SpindleWire", in: .core, ["CCRC32C"]),
+        library("QRCode", in: .core, []),
         library("SpindleQueue", in: .core, ["SpindleText", .collections]),
         library("SpindleLog", in: .core, ["CCRC32C", .collections]),
         library("SpindleNode", in: .core, ["SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
@@ -118,7 +119,7 @@ let package = Package(
             .logging, .lifecycle,
         ]),
         library("SpindleWeb", in: .shell, [
-            .hummingbird, .nioCore, .nioHTTP1, .nioHTTP2, .nioHTTPTypes, .nioHTTPTypesHTTP2, .nioWebSocket, .nioSSL, .logging,
+            "QRCode", .hummingbird, .nioCore, .nioHTTP1, .nioHTTP2, .nioHTTPTypes, .nioHTTPTypesHTTP2, .nioWebSocket, .nioSSL, .logging,
         ]),
         library("SpindleCluster", in: .shell, ["SpindleText", "SpindleWire", "SpindleLog", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
 
@@ -149,7 +150,7 @@ let package = Package(
             dependencies: [
                 "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
                 "SpindleObservability", "SpindleTelemetry", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "StoreSimulator", "SpindleText", "SpindleWire",
-                "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "S3", "CMalloc",
+                "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "QRCode", "S3", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
@@ -189,6 +190,7 @@ let package = Package(
         tests("HouseStyleTests", []),
         tests("SpindleWireTests", ["SpindleWire", "WireDecoders", "CCRC32C"]),
         tests("SpindleConformanceTests", ["SpindleWire"]),
+        tests("QRCodeTests", ["QRCode"]),
         tests("SpindleQueueTests", ["SpindleQueue", "SpindleText"]),
         tests("SpindleLogTests", ["SpindleSimulator", "SpindleLog", "CCRC32C"]),
         tests("SpindleNodeTests", ["DataFixtures", "SpindleSimulator", "SpindleNode", "SpindleText", "SpindleWire", "SpindleQueue", "SpindleLog"]),
