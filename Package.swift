@@ -221,7 +221,7 @@ let package = Package(
         tests("OutboxTests", ["Outbox", "SpindleClient", "SQLStore", .logging, .lifecycle]),
         tests("MCMSTests", [
             "ContentStore", "DataFixtures", "Digests", "MCMS", "MCMSFiles", "SpindleText", "SpindleWorker", "MCMSServer", "Outbox", "SpindleBridge", "SpindleClient",
-            "SQLStore", .hummingbird, .hummingbirdTesting, .nioCore, .logging,
+            "SpindleWeb", "SQLStore", .hummingbird, .hummingbirdTesting, .nioCore, .logging,
         ]),
         tests("S3Tests", ["ObjectStoreRig", "S3", "Digests", .nioCore]),
         tests("MCMSFilesTests", ["ObjectStoreRig", "PythonTools", "S3", "MCMSFiles", "MCMS", "ContentStore", "Digests", "SQLStore", "SpindleText", .nioCore, .logging]),

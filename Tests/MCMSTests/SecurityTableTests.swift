@@ -9,6 +9,7 @@ import MCMSServer
 import NIOCore
 import SpindleBridge
 import SpindleClient
+import SpindleWeb
 import Testing
 
 /// Every path of the web server, by every kind of caller. What each may do is written out here once more, apart from the code.
@@ -42,6 +43,8 @@ import Testing
 
     static let rows = pageFiles.map { Row(.get, "/page/\($0)", needs: .anyone, 200) } + [
         Row(.get, "/", needs: .anyone, 200),
+        Row(.get, "/trust", needs: .anyone, 200), Row(.get, "/trust/trust.css", needs: .anyone, 200), Row(.get, "/trust/spindle-ca.crt", needs: .anyone, 200),
+        Row(.get, "/trust/spindle-ca.pem", needs: .anyone, 200), Row(.get, "/trust/spindle-ca.mobileconfig", needs: .anyone, 200),
         Row(.get, "/healthz", needs: .anyone, 200), Row(.get, "/readyz", needs: .anyone, 200),
         Row(.post, "/api/routings", #"{"name":"a"}"#, needs: .changeRoutings, 201),
         Row(.get, "/api/routings", needs: .readRoutings, 200),
@@ -140,6 +143,8 @@ import Testing
             router = Router()
             router.add(middleware: SecurityHeaders(isSecure: true))
             server.addRoutes(to: router)
+            let authority = TrustedAuthority(name: "a", der: [1], pem: "a", sha256: "01", sha1: "01", end: "2036-01-01")
+            TrustRoutes(authority: { authority }, securePort: 7402, plainPort: 7404).add(to: router)
             EventRoutes(hub: hub, logger: quiet) { request in
                 guard let caller = try? await server.access.principal(for: request), caller.permissions.contains(.readRoutings) else { return nil }
                 return EventCaller(name: caller.name)

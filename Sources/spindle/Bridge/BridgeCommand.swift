@@ -42,6 +42,7 @@ struct BridgeCommand: AsyncParsableCommand {
         let tokens = try tokens(cluster)
         let tls = try setup.tls()
         let certificates = CertificateWatch(setup.certificateFiles(), logger: process.logger)
+        let trust = TrustSetup(cluster: cluster, web: web, logger: process.logger)
         let files = try FilesSetup(cluster, store).services(logger: process.logger)
         let hasher = PasswordHasher()
         try await hasher.warmUp()
@@ -50,7 +51,7 @@ struct BridgeCommand: AsyncParsableCommand {
             store: store, files: files, operations: operations, authenticator: tokens, access: setup.access, hasher: hasher,
             logger: process.logger, onPeopleChange: hub.recheckAll)
         let server = Application(
-            router: router(domain, setup, store, hub, process, certificates), server: WebChannel.server(tls: tls),
+            router: router(domain, setup, store, hub, process, certificates, trust), server: WebChannel.server(tls: tls),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
             onServerRunning: { channel in
                 process.logger.info("web server is ready", metadata: ["port": "\(channel.localAddress?.port ?? web.port)"])
@@ -60,12 +61,13 @@ struct BridgeCommand: AsyncParsableCommand {
                 ClientClosing(client: client), DomainStore.relay(store, client, cluster, logger: process.logger),
                 MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates, hub,
                 AccessWatch(store: store, tokens: tokens, logger: process.logger, onChange: hub.recheckAll), server,
-            ]) {
+            ] + trust.plainServer(logger: process.logger)) {
+                trust.reload(logger: process.logger)
                 certificates.look()
                 await setup.reload(tokens, tls, hub, process.logger)
             }
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw CommandFailure("port \(web.port) is in use.", advice: "Stop what uses it, or choose other ports with --port-base.")
+            throw CommandFailure("port \(([web.port, web.redirectPort].compactMap(\.self)).map(String.init).joined(separator: " or ")) is in use.", advice: "Stop what uses it, or choose other ports with --port-base.")
         }
     }
 
@@ -97,11 +99,13 @@ struct BridgeCommand: AsyncParsableCommand {
     }
 
     private func router(
-        _ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess, _ certificates: CertificateWatch
+        _ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess, _ certificates: CertificateWatch,
+        _ trust: TrustSetup
     ) -> Router<WebContext> {
         let router = Router(context: WebContext.self)
         router.add(middleware: SecurityHeaders(isSecure: setup.isSecure))
         domain.addRoutes(to: router)
+        trust.routes.add(to: router)
         EventRoutes(hub: hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request in
             do {
                 let caller = try await domain.access.principal(for: request, purpose: .background)

@@ -5,7 +5,10 @@ import SpindleCluster
 struct CertificateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cert", abstract: "The company's own certificate authority for a cluster.",
-        subcommands: [CertificateInitCommand.self, CertificateIssueCommand.self, CertificateRenewCommand.self, CertificateListCommand.self])
+        subcommands: [
+            CertificateInitCommand.self, CertificateIssueCommand.self, CertificateRenewCommand.self, CertificateListCommand.self,
+            CertificateTrustCommand.self,
+        ])
 }
 
 struct CertificateInitCommand: AsyncParsableCommand {

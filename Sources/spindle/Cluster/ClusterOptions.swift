@@ -52,6 +52,7 @@ extension ClusterConfiguration {
             if let port = endpoints.operations?.port, brokers[0].ports.operations != nil { brokers[0].ports.operations = port }
         }
         if !webs.isEmpty, let port = endpoints.web?.port { webs[0].port = port }
+        if !webs.isEmpty, let port = endpoints.webRedirect, webs[0].redirectPort != nil { webs[0].redirectPort = port }
     }
 
     /// Moves everything to other ports. What is not opened stays closed. A second broker or web server takes its ports of the next four, and so on.
@@ -62,6 +63,10 @@ extension ClusterConfiguration {
             if brokers[index].ports.tls != nil { brokers[index].ports.tls = base.tls }
             if brokers[index].ports.operations != nil { brokers[index].ports.operations = base.operations }
         }
-        for index in webs.indices { webs[index].port = PortBaseArgument(ports.base + index * BrokerPorts.span).web }
+        for index in webs.indices {
+            let base = PortBaseArgument(ports.base + index * BrokerPorts.span)
+            webs[index].port = base.web
+            if webs[index].redirectPort != nil { webs[index].redirectPort = base.redirect }
+        }
     }
 }

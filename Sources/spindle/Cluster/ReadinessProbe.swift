@@ -46,7 +46,9 @@ struct PortCheck {
                     broker.tls == nil ? nil : broker.ports.tls.map { ("the broker's TLS", broker.listen.tls, $0) },
                     broker.ports.operations.map { ("the broker's operations", broker.listen.operations, $0) },
                 ].compactMap(\.self)
-            case .web(let web): [("the web server “\(web.name)”", web.listen, web.port)]
+            case .web(let web):
+                [("the web server “\(web.name)”", web.listen, web.port)]
+                    + (web.redirectPort.map { [("the web server “\(web.name)” in the clear", web.listen, $0)] } ?? [])
             case .worker, .addin: []
             }
         }

@@ -53,6 +53,11 @@ final class UpScreen: Sendable {
         Output.line("")
         Output.line("The cluster runs.\(endpoints.webURL.map { " Open \($0)/" } ?? "")")
         Output.line("")
+        if let page = configuration.webs.first?.trustURL(in: configuration), let authority = try? AuthorityCertificate(file: configuration.authorityFile) {
+            Output.line("Browsers warn until they trust the cluster's authority: \(page) explains how. People compare its fingerprint:")
+            Output.line("  SHA-256 \(authority.sha256)")
+            Output.line("")
+        }
         Output.line("In another terminal:")
         Output.line("  \(Self.command) demo\(data)        one routing: approved, generated, answered")
         Output.line("  \(Self.command) queue ls\(data)    what waits where")

@@ -65,4 +65,6 @@ struct PortBaseArgument: ExpressibleByArgument, CustomStringConvertible {
     var tls: Int { base + 1 }
     var web: Int { base + 2 }
     var operations: Int { base + 3 }
+    /// Of the web server: the port in the clear that leads to HTTPS.
+    var redirect: Int { base + 4 }
 }

@@ -109,6 +109,8 @@ struct ClusterEndpoints: Codable, Equatable {
     var web: Endpoint?
     /// Whether the web server speaks HTTPS.
     var webHasTLS: Bool?
+    /// Its port in the clear that leads to HTTPS.
+    var webRedirect: Int?
 
     /// The page's address, without a slash at the end.
     var webURL: String? { web.map { "\(webHasTLS ?? false ? "https" : "http")://\($0)" } }
@@ -144,6 +146,7 @@ struct ClusterEndpoints: Codable, Equatable {
             return Endpoint(host: address, port: web.port)
         }
         webHasTLS = first?.tls != nil
+        webRedirect = first?.redirectPort
     }
 
     func write(to directory: DataDirectory) throws {

@@ -100,3 +100,28 @@ import Testing
         #expect(throws: CertificateFilesError.certificateMissing(name: "ca", directory: files.directory)) { try files.renew("ca") }
     }
 }
+
+@Suite struct AuthorityCertificateTests {
+    @Test func fingerprintsAreThoseThatOpensslReads() throws {
+        let folder = try TemporaryFolder()
+        let files = CertificateFiles(directory: folder.path + "/tls")
+        let issued = try files.initialize(cluster: "test", servers: [.init(name: "web", hosts: ["a.example"])], clients: [])
+        let authority = try AuthorityCertificate(file: files.authorityPath)
+        for (kind, told) in [("sha256", authority.sha256), ("sha1", authority.sha1)] {
+            let output = try OpenSSL.run(["x509", "-in", files.authorityPath, "-noout", "-fingerprint", "-\(kind)"]).output
+            #expect(output.trimmingCharacters(in: .newlines).split(separator: "=").last.map(String.init) == told)
+        }
+        #expect(try authority.pem == String(contentsOfFile: files.authorityPath, encoding: .utf8))
+        #expect(try authority.issued(issued[1].certificatePath))
+    }
+
+    /// Of the same name, with another key.
+    @Test func anotherAuthoritysCertificateIsNotOurs() throws {
+        let folder = try TemporaryFolder()
+        let (files, others) = (CertificateFiles(directory: folder.path + "/tls"), CertificateFiles(directory: folder.path + "/others"))
+        _ = try files.initialize(cluster: "test", servers: [], clients: [])
+        let issued = try others.initialize(cluster: "test", servers: [.init(name: "web", hosts: ["a.example"])], clients: [])
+        #expect(try !AuthorityCertificate(file: files.authorityPath).issued(issued[1].certificatePath))
+        #expect(throws: CertificateFilesError.self) { try AuthorityCertificate(file: issued[1].keyPath) }
+    }
+}

@@ -42,7 +42,7 @@ import Testing
             """)
         .replacing("  - pattern: notification.alert\n", with: "  - pattern: notification.alert\n    retention: {age: 30d, bytes: 1 MiB, count: 9}\n")
         .replacing("  - name: addin\n    role", with: "  - name: addin\n    certificateName: cam\n    \(quotas)\n    role")
-        .replacing("    listen: 127.0.0.1\n", with: "    listen: 127.0.0.1\n    allowPlaintext: false\n    tls: {certificate: w.pem, key: w.key}\n")
+        .replacing("    listen: 127.0.0.1\n", with: "    listen: 127.0.0.1\n    allowPlaintext: false\n    tls: {certificate: w.pem, key: w.key}\n    redirectPort: 7410\n")
         .replacing("    signInVisitors: true\n", with: "    signInVisitors: false\n    origins: [https://a.example]\n")
         .replacing("  database: mcms/mcms.sqlite\n", with: "  database: mcms/mcms.sqlite\n  approval: anyone\n")
         .replacing("  scanner: none\n", with: "  scanner: {\(clamd), attemptsMax: 3, alertAfter: 10m}\n  s3: {\(bucket)}\n")
@@ -173,6 +173,7 @@ import Testing
         Use("web.port", "port: 7402", "port: 7409", reads: "port: web.port", in: bridge),
         Use("web.listen", "    listen: 127.0.0.1\n    allow", "    listen: localhost\n    allow", reads: ".hostname(web.listen", in: bridge),
         Use("web.allowPlaintext", "    listen: 127.0.0.1\n    allowPlaintext: false", "    listen: 127.0.0.1\n    allowPlaintext: true", reads: "!web.allowPlaintext", in: "../Shell/SpindleCluster/Decoding/WebDecoder.swift"),
+        Use("web.redirectPort", "redirectPort: 7410", "redirectPort: 7411", reads: "port = web.redirectPort", in: "Bridge/TrustSetup.swift"),
         Use("webTLS.certificate", "certificate: w.pem", "certificate: v.pem", reads: "cluster.resolve(tls.certificate)", in: "Bridge/WebServerSetup.swift"),
         Use("webTLS.key", "key: w.key", "key: v.key", reads: "cluster.resolve(tls.key)", in: "Bridge/WebServerSetup.swift"),
         Use("addin.enabled", "enabled: true", "enabled: false", reads: "addin.enabled", in: plan),

@@ -110,7 +110,7 @@ extension CertificateFiles {
             notValidAfter: certificate.notValidAfter, certificatePath: path)
     }
 
-    private static func commonName(_ certificate: Certificate) -> String? {
+    static func commonName(_ certificate: Certificate) -> String? {
         for relative in certificate.subject {
             for attribute in relative where attribute.type == .RDNAttributeType.commonName { return String(attribute.value) }
         }

@@ -262,6 +262,8 @@ package struct WebConfiguration: Sendable, Equatable {
     package var listen: String
     /// Nil: plain HTTP.
     package var tls: WebTLSConfiguration?
+    /// A port in the clear that explains at `/trust` how to trust the server, and leads to HTTPS. Nil: none.
+    package var redirectPort: Int?
     /// True: plain HTTP may be served beyond loopback.
     package var allowPlaintext: Bool
     /// True: the user of this machine who opens the page is signed in without a token, as ``principal``. On loopback only.

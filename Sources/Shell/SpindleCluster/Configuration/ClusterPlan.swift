@@ -28,7 +28,7 @@ package struct ClusterPlan: Sendable, Equatable {
             processes.append(Process(name: broker.name, role: .broker(broker), tier: 0, ports: ports))
         }
         for web in configuration.webs where isHere(web.host) {
-            processes.append(Process(name: web.name, role: .web(web), tier: 1, ports: [web.port]))
+            processes.append(Process(name: web.name, role: .web(web), tier: 1, ports: [web.port, web.redirectPort].compactMap(\.self)))
         }
         for group in configuration.workers where isHere(group.host) {
             for number in 1...group.processes {

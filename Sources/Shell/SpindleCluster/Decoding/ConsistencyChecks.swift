@@ -35,6 +35,7 @@ struct ConsistencyChecks {
         }
         for (index, web) in configuration.webs.enumerated() {
             take(web.port, web.host, "the web server \"\(web.name)\"", place("webs", index, "port"))
+            take(web.redirectPort, web.host, "the web server \"\(web.name)\" in the clear", place("webs", index, "redirectPort"))
         }
     }
 

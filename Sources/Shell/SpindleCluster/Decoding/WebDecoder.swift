@@ -8,9 +8,13 @@ enum WebDecoder {
             principal: reader.reference("principal", to: .principal), port: reader.required("port", .port),
             listen: reader.optional("listen", .address) ?? "127.0.0.1",
             tls: reader.mapping("tls", shape: "webTLS", required: false).map(tls),
+            redirectPort: reader.optional("redirectPort", .port),
             allowPlaintext: reader.optional("allowPlaintext", .bool) ?? false,
             signInVisitors: reader.optional("signInVisitors", .bool) ?? false,
             origins: reader.scalars("origins", .origin, of: "origins").map(\.value))
+        if web.tls == nil, web.redirectPort != nil {
+            diagnostics.report("found \"redirectPort\" without \"tls\", expected it only where it leads to HTTPS", at: reader.place(of: "redirectPort"))
+        }
         let isLoopback = ClusterDecoder.isLoopback(web.listen)
         if web.tls == nil, !web.allowPlaintext, !isLoopback {
             diagnostics.report(
