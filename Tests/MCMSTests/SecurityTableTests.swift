@@ -68,6 +68,7 @@ import Testing
         Row(.post, "/api/users", #"{"name":"NEW","role":"admin","password":"long enough, is it?"}"#, needs: .managePeople, 201),
         Row(.get, "/api/users/x", needs: .managePeople, 404), Row(.patch, "/api/users/x", #"{"role":"viewer"}"#, needs: .managePeople, 404),
         Row(.get, "/api/audit", needs: .readAudit, 200),
+        Row(.get, "/api/health/summary", needs: .session, 200),
         Row(.get, "/api/queues", needs: .readOperations, 200), Row(.get, "/api/queues/x", needs: .readOperations, 404),
         Row(.post, "/api/queues/x/pause", "{}", needs: .manageQueues, 404), Row(.post, "/api/queues/x/resume", "{}", needs: .manageQueues, 404),
         Row(.get, "/api/queues/x/messages", needs: .readOperations, 404), Row(.get, "/api/queues/x/messages/0", needs: .readOperations, 404),
@@ -133,7 +134,8 @@ import Testing
             let services = FileServices(store: files, uploads: uploads, payloads: LocalPayloadStore(folder), scanning: "none")
             for role in AccountRole.allCases { try await TestAPI.makeAccount("person-\(role.rawValue)", role, test.store) }
             let server = try MCMSServer(
-                store: test.store, files: services, operations: OperationsServices(broker: FakeOperationsBroker()), authenticator: tokens, hasher: PasswordHasher(cost: TestAPI.cheap), logger: quiet)
+                store: test.store, files: services, operations: OperationsServices(broker: FakeOperationsBroker()),
+                health: HealthWatch(site: HealthSite(), readers: []), authenticator: tokens, hasher: PasswordHasher(cost: TestAPI.cheap), logger: quiet)
             let hub = EventHub(
                 configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["a"]), .init("alerts", topics: ["b"])]), source: NoTopics(),
                 logger: quiet)

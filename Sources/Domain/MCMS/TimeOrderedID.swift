@@ -21,6 +21,12 @@ package enum TimeOrderedID {
         return text
     }
 
+    /// What no id of that moment or a later one is below.
+    static func lowest(at time: Timestamp) -> String {
+        let digits = hexadecimal(UInt64(clamping: time.milliseconds) & 0xFFFF_FFFF_FFFF).suffix(12)
+        return "\(digits.prefix(8))-\(digits.suffix(4))-"
+    }
+
     private static func hexadecimal(_ value: UInt64) -> String {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits

@@ -17,6 +17,7 @@ package struct MCMSServer: Sendable {
     private let store: MCMSStore
     private let files: FileServices?
     private let operations: OperationsServices?
+    private let health: HealthWatch?
     private let logger: Logger
     private let onPeopleChange: @Sendable () -> Void
     private let page = WebPage()
@@ -24,16 +25,19 @@ package struct MCMSServer: Sendable {
     /// - Parameters:
     ///   - files: nil: this server takes no uploads.
     ///   - operations: nil: this server knows no broker, and has no part for operators.
+    ///   - health: nil: nobody looks whether all is well.
     ///   - onPeopleChange: called after this server changed who may do what.
     package init(
-        store: MCMSStore, files: FileServices? = nil, operations: OperationsServices? = nil, authenticator: any BearerAuthenticator,
-        access: WebAccess.Configuration = .init(), hasher: PasswordHasher = PasswordHasher(), logger: Logger, onPeopleChange: @escaping @Sendable () -> Void = {}
+        store: MCMSStore, files: FileServices? = nil, operations: OperationsServices? = nil, health: HealthWatch? = nil,
+        authenticator: any BearerAuthenticator, access: WebAccess.Configuration = .init(), hasher: PasswordHasher = PasswordHasher(), logger: Logger,
+        onPeopleChange: @escaping @Sendable () -> Void = {}
     ) throws {
         self.access = WebAccess(store: store, authenticator: authenticator, configuration: access, hasher: hasher, logger: logger)
         self.onPeopleChange = onPeopleChange
         self.store = store
         self.files = files
         self.operations = operations
+        self.health = health
         self.logger = logger
     }
 
@@ -54,6 +58,7 @@ package struct MCMSServer: Sendable {
             routes.addWorkers(operations)
             routes.addOutbox(store)
         }
+        if let health { routes.addHealthSummary(health, access) }
         routes.add(to: router)
         addPage(to: router)
         addHealth(to: router)

@@ -47,8 +47,9 @@ struct BridgeCommand: AsyncParsableCommand {
         let hasher = PasswordHasher()
         try await hasher.warmUp()
         let operations = OperationsServices(broker: BrokerOperations(client: client))
+        let health = HealthSetup(cluster: cluster, web: web, store: store, client: client, logger: process.logger).watch()
         let domain = try MCMSServer(
-            store: store, files: files, operations: operations, authenticator: tokens, access: setup.access, hasher: hasher,
+            store: store, files: files, operations: operations, health: health, authenticator: tokens, access: setup.access, hasher: hasher,
             logger: process.logger, onPeopleChange: hub.recheckAll)
         let server = Application(
             router: router(domain, setup, store, hub, process, certificates, trust), server: WebChannel.server(tls: tls),
@@ -59,7 +60,8 @@ struct BridgeCommand: AsyncParsableCommand {
         do {
             try await process.run([
                 ClientClosing(client: client), DomainStore.relay(store, client, cluster, logger: process.logger),
-                MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates, hub,
+                MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates,
+                health, hub,
                 AccessWatch(store: store, tokens: tokens, logger: process.logger, onChange: hub.recheckAll), server,
             ] + trust.plainServer(logger: process.logger)) {
                 trust.reload(logger: process.logger)

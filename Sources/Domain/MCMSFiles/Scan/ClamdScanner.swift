@@ -33,6 +33,10 @@ package struct ClamdScanner: FileScanner {
         return try await ClamdProbe(client: client, windowBytes: configuration.windowBytes).run()
     }
 
+    package func ping() async throws(ScanError) {
+        _ = try await ClamdClient(address: configuration.address, timeoutSeconds: ScannerPing.timeoutSeconds).version()
+    }
+
     package func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding {
         let engine = try await client.version()
         let step = configuration.windowBytes - configuration.overlapBytes

@@ -5,6 +5,16 @@ package protocol FileScanner: Sendable {
     /// Asked before any file. Throws if it does not answer or can't be relied on; returns what could not be told, nil if there is no doubt.
     func probe() async throws(ScanError) -> String?
     func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding
+    /// Throws if nobody answers within a few seconds. Costs the scanner next to nothing, and may be asked every few seconds.
+    func ping() async throws(ScanError)
+}
+
+extension FileScanner {
+    package func ping() async throws(ScanError) { _ = try await probe() }
+}
+
+enum ScannerPing {
+    static let timeoutSeconds = 2
 }
 
 /// What a scanner found, and in how much.

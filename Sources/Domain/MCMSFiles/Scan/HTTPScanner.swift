@@ -64,6 +64,20 @@ package final class HTTPScanner: FileScanner {
         }
     }
 
+    /// Whether anybody listens there: a request would be a line in its log every few seconds.
+    package func ping() async throws(ScanError) {
+        let (url, name) = (URL(string: configuration.url), configuration.url)
+        guard let url, let host = url.host else { throw .unreachable("\(name) is no address") }
+        let port = url.port ?? (url.scheme == "https" ? 443 : 80)
+        do {
+            try await Blocking.run { _ = try ScanSocket(.tcp(host: host, port: port), timeoutSeconds: ScannerPing.timeoutSeconds) }
+        } catch let error as ScanError {
+            throw error
+        } catch {
+            throw .unreachable("\(name): \(error)")
+        }
+    }
+
     package func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding {
         guard bytes <= configuration.bytesMax else {
             return ScanFinding(.notScannable, detail: "it has \(bytes) bytes, and the scanner takes \(configuration.bytesMax)", engine: name, scannedBytes: 0)

@@ -40,6 +40,8 @@ package final class ProbedScanner: FileScanner, Service {
         }
     }
 
+    package func ping() async throws(ScanError) { try await scanner.ping() }
+
     package func scan(_ file: any PayloadBytes, bytes: Int64) async throws(ScanError) -> ScanFinding {
         switch state.withLock({ $0 }) {
         case .unprobed: throw .unreachable("\(name) is being probed")
