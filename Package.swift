@@ -121,6 +121,7 @@ let package = Package(
         library("SpindleWeb", in: .shell, [
             "QRCode", .hummingbird, .nioCore, .nioHTTP1, .nioHTTP2, .nioHTTPTypes, .nioHTTPTypesHTTP2, .nioWebSocket, .nioSSL, .logging,
         ]),
+        library("PFX", in: .shell, ["CLibcrypto"]),
         library("SpindleCluster", in: .shell, ["SpindleText", "SpindleWire", "SpindleLog", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
 
         // Programs that talk to a broker.
@@ -150,7 +151,7 @@ let package = Package(
             dependencies: [
                 "SpindleBroker", "SpindleClient", "SpindleWorker", "SpindleBridge", "SpindleCluster", "SpindleWeb",
                 "SpindleObservability", "SpindleTelemetry", "SpindleDisk", "SpindleLog", "SpindleNode", "SpindleQueue", "SpindleSimulator", "StoreSimulator", "SpindleText", "SpindleWire",
-                "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "QRCode", "S3", "CMalloc",
+                "Digests", "ContentStore", "MCMS", "MCMSFiles", "MCMSServer", "Outbox", "PFX", "QRCode", "S3", "CMalloc",
                 .arguments, .httpClient, .histogram, .hummingbird, .lifecycle, .lifecycleUnix, .logging,
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
@@ -202,6 +203,7 @@ let package = Package(
         tests("SpindleClusterTests", [
             "SpindleCluster", "SpindleObservability", "SpindleText", "SpindleWire", .yams, .logging, .metrics, .tracing, .lifecycle,
         ]),
+        tests("PFXTests", ["PFX", "SpindleCluster", .nioPosix]),
         tests("SpindleTelemetryTests", [
             "SpindleTelemetry", "SpindleObservability", "PythonTools", .nioCore, .nioPosix, .hummingbird, .hummingbirdTesting, .logging, .tracing, .lifecycle,
         ]),

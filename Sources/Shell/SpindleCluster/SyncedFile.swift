@@ -16,13 +16,18 @@ package enum SyncedFile {
     /// Writes the whole text under another name with `mode`, syncs it, renames it, and syncs the folder: afterwards `path` holds the old
     /// text or the new one, whatever happens.
     package static func write(_ text: String, to path: String, mode: UInt32) throws(Failure) {
+        try write(bytes: Array(text.utf8), to: path, mode: mode)
+    }
+
+    /// Writes bytes as ``write(_:to:mode:)`` writes a text.
+    package static func write(bytes content: [UInt8], to path: String, mode: UInt32) throws(Failure) {
         let temporary = "\(path).\(getpid()).new"
         unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw Failure(path: temporary, errno: errno) }
         // The process's umask may have taken bits away that were asked for.
         var isDone = fchmod(descriptor, mode) == 0
-        var bytes = Array(text.utf8)[...]
+        var bytes = content[...]
         while isDone, !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { systemWrite(descriptor, $0) }
             if written > 0 {

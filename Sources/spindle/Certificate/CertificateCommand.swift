@@ -7,7 +7,7 @@ struct CertificateCommand: AsyncParsableCommand {
         commandName: "cert", abstract: "The company's own certificate authority for a cluster.",
         subcommands: [
             CertificateInitCommand.self, CertificateIssueCommand.self, CertificateRenewCommand.self, CertificateListCommand.self,
-            CertificateTrustCommand.self,
+            CertificateTrustCommand.self, CertificatePFXCommand.self,
         ])
 }
 

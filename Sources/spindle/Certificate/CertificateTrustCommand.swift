@@ -27,7 +27,10 @@ struct CertificateTrustCommand: AsyncParsableCommand {
 
     func run() async throws {
         var cluster = try ClusterOptions.load(options.config)
-        cluster.dataDirectory = DataDirectory(option: options.data, configured: cluster.dataDirectory).path
+        let directory = DataDirectory(option: options.data, configured: cluster.dataDirectory)
+        cluster.dataDirectory = directory.path
+        // With other ports than the description's, where it was started so.
+        if let endpoints = directory.endpoints() { cluster.use(endpoints) }
         let file = cluster.authorityFile
         let authority: AuthorityCertificate
         do {

@@ -22,7 +22,7 @@ struct PasswordOptions: ParsableArguments {
         return try await PasswordHasher().hash(password)
     }
 
-    private func text() throws -> String {
+    func text() throws -> String {
         if let passwordFile { return try Self.read(passwordFile) }
         guard isatty(STDIN_FILENO) == 1 else {
             throw CommandFailure("nobody is here to be asked for the password.", advice: "Put it into a file, and name it: --password-file FILE.")

@@ -41,27 +41,42 @@ extension CertificateFiles {
     /// it is copied to. The authority stays, and the old certificate stays good until its own end.
     /// - Parameter name: a server's or a client's; `client-NAME` means the client where a server has the same name.
     package func renew(_ name: String, now: Date = Date()) throws(CertificateFilesError) -> Issued {
-        for file in [name, "client-\(name)"] where file != "ca" {
+        let path = try path(of: name)
+        let old = try read(path)
+        let entry = Self.entry(old, path: path)
+        let usage: ExtendedKeyUsage.Usage
+        switch entry.purpose {
+        case .server: usage = .serverAuth
+        case .client: usage = .clientAuth
+        case .authority, .other: throw .notOurs(path: path)
+        }
+        let names: SubjectAlternativeNames?
+        do {
+            names = try old.extensions.subjectAlternativeNames
+        } catch {
+            throw .fileFailed(path: path, operation: "read as a certificate", reason: "\(error)")
+        }
+        let stem = String(path.dropLast(".pem".count))
+        let key = try readKey(stem + ".key")
+        guard old.publicKey == Certificate.PublicKey(key.publicKey) else { throw .keyOfAnother(keyPath: stem + ".key", certificatePath: path) }
+        let file = String(stem.dropFirst(directory.count + 1))
+        return try issue(name: entry.name, file: file, usage: usage, names: names, key: key, now: now)
+    }
+
+    /// Where a certificate and its key are.
+    /// - Parameter name: as for ``renew(_:now:)``.
+    package func pair(_ name: String) throws(CertificateFilesError) -> Issued {
+        let path = try path(of: name)
+        let entry = Self.entry(try read(path), path: path)
+        return Issued(
+            name: entry.name, certificatePath: path, keyPath: String(path.dropLast(".pem".count)) + ".key", notValidAfter: entry.notValidAfter)
+    }
+
+    /// The file of a server's or client's certificate.
+    func path(of name: String) throws(CertificateFilesError) -> String {
+        for file in [name, "client-\(name)"] where file != "ca" && !file.contains("/") {
             let path = "\(directory)/\(file).pem"
-            guard FileManager.default.fileExists(atPath: path) else { continue }
-            let old = try read(path)
-            let entry = Self.entry(old, path: path)
-            let usage: ExtendedKeyUsage.Usage
-            switch entry.purpose {
-            case .server: usage = .serverAuth
-            case .client: usage = .clientAuth
-            case .authority, .other: throw .notOurs(path: path)
-            }
-            let names: SubjectAlternativeNames?
-            do {
-                names = try old.extensions.subjectAlternativeNames
-            } catch {
-                throw .fileFailed(path: path, operation: "read as a certificate", reason: "\(error)")
-            }
-            let keyPath = "\(directory)/\(file).key"
-            let key = try readKey(keyPath)
-            guard old.publicKey == Certificate.PublicKey(key.publicKey) else { throw .keyOfAnother(keyPath: keyPath, certificatePath: path) }
-            return try issue(name: entry.name, file: file, usage: usage, names: names, key: key, now: now)
+            if FileManager.default.fileExists(atPath: path) { return path }
         }
         throw .certificateMissing(name: name, directory: directory)
     }
