@@ -139,7 +139,7 @@ let package = Package(
         library("MCMSFiles", in: .domain, [
             "SpindleText", "SpindleWorker", "Digests", "ContentStore", "S3", "SQLStore", "MCMS", .nioCore, .nioHTTP1, .httpClient, .logging, .lifecycle,
         ]),
-        library("MCMSServer", in: .domain, ["MCMS", "MCMSFiles", "ContentStore", "Digests", "Outbox", .hummingbird, .jwtKit, .logging, .lifecycle], resources: [.embedInCode("Page")]),
+        library("MCMSServer", in: .domain, ["SpindleText", "SpindleBridge", "MCMS", "MCMSFiles", "ContentStore", "Digests", "Outbox", .hummingbird, .jwtKit, .logging, .lifecycle], resources: [.embedInCode("Page")]),
 
         // The same node and log over a disk, network and clock that fail on demand.
         library("SpindleSimulator", in: .proof, ["SpindleText", "SpindleNode", "SpindleWire", "SpindleLog"]),

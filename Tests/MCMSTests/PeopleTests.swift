@@ -10,7 +10,7 @@ import Synchronization
 import Testing
 
 /// Everything that was logged, as one text.
-private final class Lines: Sendable {
+final class Lines: Sendable {
     private let text = Mutex("")
     var all: String { text.withLock { $0 } }
     var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }

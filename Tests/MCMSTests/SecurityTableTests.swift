@@ -90,6 +90,7 @@ import Testing
         Row(.post, "/api/upload", needs: .uploadFiles, 412), Row(.post, "/api/upload/x", needs: .uploadFiles, 412),
         Row(.patch, "/api/upload/x", needs: .uploadFiles, 412),
         // The streams have stopped: whoever is let in is told so.
+        Row(.post, "/api/connections", #"{"topics":["routing.*"]}"#, needs: .readRoutings, 201),
         Row(.get, "/events/updates", needs: .readRoutings, 503), Row(.get, "/events/alerts", needs: .readRoutings, 503),
         Row(.get, "/events/cursor", needs: .readRoutings, 503),
     ]
@@ -137,7 +138,7 @@ import Testing
                 store: test.store, files: services, operations: OperationsServices(broker: FakeOperationsBroker()),
                 health: HealthWatch(site: HealthSite(), readers: []), authenticator: tokens, hasher: PasswordHasher(cost: TestAPI.cheap), logger: quiet)
             let hub = EventHub(
-                configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["a"]), .init("alerts", topics: ["b"])]), source: NoTopics(),
+                configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["addin.job.created", "routing.created"]), .init("alerts", topics: ["notification.alert"])]), source: NoTopics(),
                 logger: quiet)
             let running = Task { try await hub.run() }
             running.cancel()
@@ -147,20 +148,32 @@ import Testing
             server.addRoutes(to: router)
             let authority = TrustedAuthority(name: "a", der: [1], pem: "a", sha256: "01", sha1: "01", end: "2036-01-01")
             TrustRoutes(authority: { authority }, securePort: 7402, plainPort: 7404).add(to: router)
-            EventRoutes(hub: hub, logger: quiet) { request in
-                guard let caller = try? await server.access.principal(for: request), caller.permissions.contains(.readRoutings) else { return nil }
-                return EventCaller(name: caller.name)
+            EventRoutes(hub: hub, logger: quiet) { request, topics in
+                try await server.access.admission(for: request, .topics(topics))
             }.add(to: router)
             app = Application(router: router, logger: quiet)
         }
 
-        func status(_ row: Row, _ headers: HTTPFields) async throws -> (code: Int, headers: HTTPFields) {
+        /// A fresh one of somebody who is signed in.
+        func connectionToken(_ topics: [String], _ person: HTTPFields) async throws -> String {
+            struct Given: Decodable { let token: String }
+            var headers = person
+            headers[.contentType] = "application/json"
+            let (fields, body) = (headers, #"{"topics":["\#(topics.joined(separator: #"",""#))"]}"#)
+            return try await app.test(.router) { client in
+                try await client.execute(uri: "/api/connections", method: .post, headers: fields, body: ByteBuffer(string: body)) { response in
+                    try JSONDecoder().decode(Given.self, from: Data(response.body.readableBytesView)).token
+                }
+            }
+        }
+
+        func status(_ row: Row, at path: String? = nil, _ headers: HTTPFields) async throws -> (code: Int, headers: HTTPFields) {
             var headers = headers
             if row.body != nil { headers[.contentType] = "application/json" }
             let fields = headers
             let body = row.body.map { $0.replacing("NEW", with: "new-\(UInt32.random(in: 0...UInt32.max))") }
             return try await app.test(.router) { client in
-                try await client.execute(uri: row.path, method: row.method, headers: fields, body: body.map { ByteBuffer(string: $0) }) {
+                try await client.execute(uri: path ?? row.path, method: row.method, headers: fields, body: body.map { ByteBuffer(string: $0) }) {
                     ($0.status.code, $0.headers)
                 }
             }
@@ -201,8 +214,7 @@ import Testing
         if row.right == .anyone { return row.status }
         guard let role, let rights = Self.rights[role] else { return 401 }
         if row.right == .session || rights.contains(row.right) { return row.status }
-        // A stream knows only who may listen.
-        return row.path.hasPrefix("/events/") ? 401 : 403
+        return 403
     }
 
     @Test func everyPathHasARow() async throws {
@@ -253,9 +265,25 @@ import Testing
                     #expect(try await site.status(row, foreign).code == 403, "\(row): the person \(role) from \(origin ?? "nowhere")")
                 }
             }
+            try await checkConnectionTokens(row, person, on: site)
             #expect(try await site.status(row, person).code == expected(row, WebRole(role)), "\(row): the person \(role)")
             if row.ends { site.forget() }
         }
+    }
+
+    /// A connection token opens what it is for, and nothing of the API: in the header or in the address.
+    private func checkConnectionTokens(_ row: Row, _ person: HTTPFields, on site: Site) async throws {
+        let (all, alerts) = (try await site.connectionToken(["*"], person), try await site.connectionToken(["notification.alert"], person))
+        let isOpened = row.path == "/events/updates" || row.path == "/events/alerts"
+        let address = "\(row.path)?access_token="
+        // The place is nothing that a token can be for.
+        let closed = row.path == "/events/cursor" ? 403 : expected(row, nil)
+        let opened = isOpened ? row.status : closed
+        #expect(try await site.status(row, [.authorization: "Bearer \(all)"]).code == opened, "\(row): a connection token")
+        #expect(try await site.status(row, at: address + all, [:]).code == (isOpened ? 401 : closed), "\(row): a used connection token")
+        let forAlerts = row.path == "/events/updates" ? 403 : opened
+        #expect(try await site.status(row, at: address + alerts, [:]).code == forAlerts, "\(row): a connection token for alerts")
+        #expect(try await site.status(row, at: address + Site.token(.admin), [:]).code == expected(row, nil), "\(row): a long-lived token in the address")
     }
 
     /// Who may say in whose name a routing is changed: a server with pages of its own, nobody else.

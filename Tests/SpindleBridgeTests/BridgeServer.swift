@@ -40,10 +40,10 @@ struct BridgeServer: Sendable {
         let hub = EventHub(configuration: configuration, source: topics, logger: logger)
         let revoked = Flag()
         let router = Router()
-        EventRoutes(hub: hub, trustedOrigins: ["https://mcms.example.lan"], logger: logger) { request in
+        EventRoutes(hub: hub, trustedOrigins: ["https://mcms.example.lan"], logger: logger) { request, _ in
             let cookie = request.headers[.cookie]?.contains("session=good") == true
             let bearer = request.headers[.authorization] == "Bearer \(token)"
-            return (cookie || bearer) && !revoked.isSet ? EventCaller(name: "kim") : nil
+            return (cookie || bearer) && !revoked.isSet ? .caller(EventCaller(name: "kim") { !revoked.isSet }) : .notAuthenticated
         }.add(to: router)
         let application = Application(router: router, services: [hub], logger: logger)
         try await application.test(.ahc(.http)) { client in

@@ -207,7 +207,7 @@ import Testing
             logger.logLevel = .critical
             let hub = EventHub(configuration: EventBridgeConfiguration(streams: EventBridgeConfiguration.testStreams), source: topics, logger: logger)
             let router = Router()
-            EventRoutes(hub: hub, logger: logger) { _ in EventCaller(name: "kim") }.add(to: router)
+            EventRoutes(hub: hub, logger: logger) { _, _ in .caller(EventCaller(name: "kim") { true }) }.add(to: router)
             let (ports, port) = AsyncStream.makeStream(of: Int.self)
             let application = Application(
                 router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),

@@ -62,7 +62,7 @@ struct APIRequest: Sendable {
     }
 
     /// For requests without a body of ours. Percent-encoded UTF-8, as a header holds it.
-    private var onBehalfOf: String? {
+    var onBehalfOf: String? {
         guard let name = Self.onBehalfOfHeader, let value = request.headers[name], !value.isEmpty else { return nil }
         return value.removingPercentEncoding ?? value
     }

@@ -48,6 +48,7 @@ package struct MCMSServer: Sendable {
         routes.addSession(access, store, onChange: onPeopleChange)
         routes.addPeople(access, store, onChange: onPeopleChange)
         routes.addAudit(store)
+        routes.addConnections(access, store)
         if let files {
             routes.addTus(files)
             routes.addParts(files)

@@ -44,12 +44,13 @@ package struct WebAccess: Sendable {
         case background
     }
 
-    private let store: MCMSStore
-    private let authenticator: any BearerAuthenticator
+    let store: MCMSStore
+    let authenticator: any BearerAuthenticator
     private let configuration: Configuration
     private let cookies: SessionCookie
     private let logger: Logger
     let passwords: PasswordDoor
+    let connections: ConnectionTokens
 
     package init(
         store: MCMSStore, authenticator: any BearerAuthenticator, configuration: Configuration, hasher: PasswordHasher = PasswordHasher(),
@@ -61,6 +62,7 @@ package struct WebAccess: Sendable {
         cookies = SessionCookie(isSecure: configuration.isSecure, limits: configuration.sessions)
         self.logger = logger
         passwords = PasswordDoor(store: store, hasher: hasher, logger: logger)
+        connections = ConnectionTokens(store: store)
     }
 
     /// - Throws: ``Problem`` (401, or 403 for a request of a foreign page).
@@ -152,7 +154,13 @@ package struct WebAccess: Sendable {
     }
 
     private func sessionPrincipal(_ request: Request, _ purpose: Purpose) async throws -> WebPrincipal? {
-        guard let digest = try cookies.digest(in: request), let session = try await store.session(digest: digest) else { return nil }
+        guard let digest = try cookies.digest(in: request) else { return nil }
+        return try await sessionPrincipal(digest: digest, request, purpose)
+    }
+
+    /// Returns whose session it is; nil if it opens nothing any more.
+    func sessionPrincipal(digest: [UInt8], _ request: Request, _ purpose: Purpose) async throws -> WebPrincipal? {
+        guard let session = try await store.session(digest: digest) else { return nil }
         let limits = configuration.sessions
         let now = store.clock()
         guard limits.isValid(session, isUpload: purpose == .upload, now: now) else { return nil }
@@ -204,7 +212,7 @@ package struct WebAccess: Sendable {
         return cookies.cookie(secret)
     }
 
-    private func checkOrigin(_ request: Request, mayBeAbsent: Bool = false) throws {
+    func checkOrigin(_ request: Request, mayBeAbsent: Bool = false) throws {
         let foreign = Problem(
             .notPermitted, "The request comes from another site's page.", action: "Use the page that this server serves, or a bearer token.")
         if let site = request.headers[Self.secFetchSite], site != "same-origin", site != "none" { throw foreign }
@@ -229,7 +237,7 @@ package struct WebAccess: Sendable {
         return field
     }
 
-    private static func bearerToken(_ header: String) -> String? {
+    static func bearerToken(_ header: String) -> String? {
         let parts = header.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         return parts[1].trimmingCharacters(in: .whitespaces)

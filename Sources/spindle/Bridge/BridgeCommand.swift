@@ -108,13 +108,8 @@ struct BridgeCommand: AsyncParsableCommand {
         router.add(middleware: SecurityHeaders(isSecure: setup.isSecure))
         domain.addRoutes(to: router)
         trust.routes.add(to: router)
-        EventRoutes(hub: hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request in
-            do {
-                let caller = try await domain.access.principal(for: request, purpose: .background)
-                return caller.permissions.contains(.readRoutings) ? EventCaller(name: caller.name) : nil
-            } catch is Problem {
-                return nil
-            }
+        EventRoutes(hub: hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request, topics in
+            try await domain.access.admission(for: request, .topics(topics))
         }.add(to: router)
         router.get("metrics") { _, _ in
             // Without the database the process's own figures are all there is.

@@ -13,6 +13,9 @@ struct EventProblem {
     static let notAuthenticated = EventProblem(
         status: .unauthorized, type: "not-authenticated", title: "Not signed in",
         detail: "Event streams need a bearer token or a session. Send “Authorization: Bearer <token>”, or sign in on the page.")
+    static let notPermitted = EventProblem(
+        status: .forbidden, type: "not-permitted", title: "Not allowed",
+        detail: "The account or the token may not listen to this. Use one that may; a connection token is good only for what it was given for.")
     static let foreignPage = EventProblem(
         status: .forbidden, type: "not-permitted", title: "Not allowed",
         detail: "The request comes from another site's page. Use the page that this server serves, or a bearer token.")

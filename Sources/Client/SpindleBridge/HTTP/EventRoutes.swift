@@ -6,9 +6,22 @@ internal import SpindleClient
 import SpindleText
 
 /// Who listens.
-package struct EventCaller: Sendable, Hashable {
-    package var name: String
-    package init(name: String) { self.name = name }
+package struct EventCaller: Sendable {
+    package let name: String
+    /// Whether the right to listen still holds; asked while the connection lasts. Throws where that can't be found out now.
+    package let mayStillListen: @Sendable () async throws -> Bool
+
+    package init(name: String, mayStillListen: @escaping @Sendable () async throws -> Bool) {
+        self.name = name
+        self.mayStillListen = mayStillListen
+    }
+}
+
+/// Whether a request's caller may listen.
+package enum EventAdmission: Sendable {
+    case caller(EventCaller)
+    case notAuthenticated
+    case notPermitted
 }
 
 /// The event streams on a router: `GET /events/<stream>` for each stream, and `GET /events/cursor`.
@@ -17,8 +30,8 @@ package struct EventCaller: Sendable, Hashable {
 /// as published, `ping` while nothing happens, `gap` where history is missing (read the state anew), `reauth` before it ends because the
 /// caller's right has ended. The id of each is a cursor: `Last-Event-ID`, or else the query's `lastEventId`, goes on behind it.
 package struct EventRoutes: Sendable {
-    /// Who a request is from, by its bearer token or its session cookie; nil: nobody who may listen. Asked again while the stream runs.
-    package typealias Authenticate = @Sendable (Request) async throws -> EventCaller?
+    /// Who a request is from, and whether they may listen to these topics; without topics, whether they may ask for the place. Asked once.
+    package typealias Authenticate = @Sendable (Request, _ topics: [String]) async throws -> EventAdmission
 
     private let hub: EventHub
     private let trustedOrigins: Set<String>
@@ -36,12 +49,12 @@ package struct EventRoutes: Sendable {
     package func add<Context: RequestContext>(to router: some RouterMethods<Context>) {
         for (index, stream) in hub.configuration.streams.enumerated() {
             router.get(RouterPath("events/\(stream.name)")) { request, _ in
-                await answer(request) { caller in open(index, request, caller) }
+                await answer(request, stream.topics) { caller in open(index, request, caller) }
             }
         }
         // The page reads this before the state: with it, no event between the state and the stream is missed.
         router.get("events/cursor") { request, _ in
-            await answer(request) { _ in
+            await answer(request, []) { _ in
                 guard let cursor = hub.cursor else { return EventProblem.noCursor.response(namespace: hub.configuration.namespace) }
                 return Response(
                     status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
@@ -50,20 +63,23 @@ package struct EventRoutes: Sendable {
         }
     }
 
-    private func answer(_ request: Request, _ body: (EventCaller) -> Response) async -> Response {
+    private func answer(_ request: Request, _ topics: [String], _ body: (EventCaller) -> Response) async -> Response {
         guard isOurPage(request) else { return EventProblem.foreignPage.response(namespace: hub.configuration.namespace) }
         do {
-            guard let caller = try await authenticate(request) else { return EventProblem.notAuthenticated.response(namespace: hub.configuration.namespace) }
-            return body(caller)
+            switch try await authenticate(request, topics) {
+            case .caller(let caller): return body(caller)
+            case .notAuthenticated: return EventProblem.notAuthenticated.response(namespace: hub.configuration.namespace)
+            case .notPermitted: return EventProblem.notPermitted.response(namespace: hub.configuration.namespace)
+            }
         } catch {
             logger.error("audit.error", metadata: ["what": "event stream: caller unknown", "error": "\(error)"])
             return EventProblem.callerUnknown.response(namespace: hub.configuration.namespace)
         }
     }
 
-    /// A browser sends the cookie whoever's page asks; a bearer token is sent only on purpose.
+    /// A browser sends the cookie whoever's page asks; a token is sent only on purpose.
     private func isOurPage(_ request: Request) -> Bool {
-        if request.headers[.authorization] != nil { return true }
+        if request.headers[.authorization] != nil || request.uri.queryParameters["access_token"] != nil { return true }
         if let origin = request.headers[.origin] {
             if trustedOrigins.contains(origin) { return true }
             guard let authority = request.head.authority?.lowercased() else { return false }
@@ -86,17 +102,17 @@ package struct EventRoutes: Sendable {
             logger[metadataKey: "stream"] = "\(hub.configuration.streams[stream].name)"
             logger[metadataKey: "caller"] = "\(caller.name)"
             logger.debug("event stream begins")
-            return Response(status: .ok, headers: Names.streamHeaders, body: body(client, request, logger))
+            return Response(status: .ok, headers: Names.streamHeaders, body: body(client, caller, request, logger))
         }
     }
 
-    private func body(_ client: EventHubClient, _ request: Request, _ logger: Logger) -> ResponseBody {
+    private func body(_ client: EventHubClient, _ caller: EventCaller, _ request: Request, _ logger: Logger) -> ResponseBody {
         ResponseBody { writer in
             let output = StreamOutput(writer)
             // The handler below needs the request's own body: no middleware before this route may have replaced it.
             let end = try await withGracefulShutdownHandler {
                 try await request.body.consumeWithInboundCloseHandler { _ in
-                    try await serve(client, request, output, logger)
+                    try await serve(client, caller, output, logger)
                 } onInboundClosed: {
                     client.leave(.left)
                 }
@@ -111,11 +127,11 @@ package struct EventRoutes: Sendable {
     }
 
     private func serve(
-        _ client: EventHubClient, _ request: Request, _ output: StreamOutput, _ logger: Logger
+        _ client: EventHubClient, _ caller: EventCaller, _ output: StreamOutput, _ logger: Logger
     ) async throws -> EventHubMachine.End {
         try await withThrowingTaskGroup(of: EventHubMachine.End.self) { group in
             group.addTask {
-                try await client.run(recheck: { await mayStillListen(request, logger) }, write: output.write)
+                try await client.run(recheck: { await mayStillListen(caller, logger) }, write: output.write)
             }
             group.addTask {
                 await client.waitForCut()
@@ -126,9 +142,9 @@ package struct EventRoutes: Sendable {
         }
     }
 
-    private func mayStillListen(_ request: Request, _ logger: Logger) async -> Bool {
+    private func mayStillListen(_ caller: EventCaller, _ logger: Logger) async -> Bool {
         do {
-            return try await authenticate(request) != nil
+            return try await caller.mayStillListen()
         } catch {
             // Not known now: asked again at the next turn.
             logger.error("audit.error", metadata: ["what": "event stream: caller can't be checked", "error": "\(error)"])

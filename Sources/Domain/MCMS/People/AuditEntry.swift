@@ -30,6 +30,8 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case accountCreated = "account-created"
     case accountChanged = "account-changed"
     case linkMade = "link-made"
+    /// A server got a connection token in somebody's name.
+    case connectionGiven = "connection-given"
 }
 
 /// How long texts of the audit are; longer ones are cut.

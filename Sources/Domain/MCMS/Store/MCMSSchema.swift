@@ -12,6 +12,8 @@ internal import SQLStore
 /// webSession                      browser sessions, by the digest of their cookie
 /// account                         the people who sign in
 /// accountLink                     links by which somebody makes an account, once, by the digest of their secret
+/// connectionKey                   keys that sign connection tokens, for every web server
+/// usedConnectionToken             connection tokens that were used and have not expired: each is good once
 /// auditLog                        append-only, enforced by triggers
 /// commandWithdrawal               ended jobs whose commands have yet to be taken out of their queue
 /// topicCursor                     how far this installation has read a topic of the broker
@@ -46,8 +48,28 @@ enum MCMSSchema {
             try db.execute("CREATE INDEX routingByName ON routing (name, id)")
             try db.execute("CREATE INDEX routingByGeneration ON routing (lastGenerationStatus, id)")
         }
+        migrations.add("mcms.6.connections") { db in
+            for statement in connectionTables { try db.execute(statement) }
+        }
         return migrations
     }
+
+    private static let connectionTables = [
+        """
+        CREATE TABLE connectionKey (
+            id TEXT NOT NULL PRIMARY KEY,
+            secret BLOB NOT NULL,
+            createdAt BIGINT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE usedConnectionToken (
+            id TEXT NOT NULL PRIMARY KEY,
+            expiresAt BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX usedConnectionTokenByExpiry ON usedConnectionToken (expiresAt)",
+    ]
 
     private static let peopleTables = [
         """

@@ -196,6 +196,13 @@ extension MCMSStore {
         }
     }
 
+    /// Ends what was given to an account and is in no session: connection tokens that a server got in its name.
+    static func renewStamp(of principal: String, _ db: any SQLConnection) throws {
+        guard principal.hasPrefix(Account.principalPrefix) else { return }
+        let name = String(principal.dropFirst(Account.principalPrefix.count))
+        try db.execute("UPDATE account SET stamp = $2 WHERE name = $1", [name, random()])
+    }
+
     private static func random() -> [UInt8] {
         var random = SystemRandomNumberGenerator()
         return (0..<stampBytes).map { _ in UInt8.random(in: .min ... .max, using: &random) }

@@ -101,11 +101,12 @@ extension MCMSStore {
         _ = try await database.write { try $0.execute("DELETE FROM webSession WHERE digest = $1", [digest]) }
     }
 
-    /// Ends every session of a principal, on whatever machine. Returns how many there were.
+    /// Ends every session of a principal, on whatever machine, and what else an account's stamp stands for. Returns how many sessions there were.
     @discardableResult
     package func endSessions(of principal: String, by caller: Caller) async throws -> Int {
         try await transaction(by: caller) { transaction in
             let count = try transaction.db.execute("DELETE FROM webSession WHERE principal = $1", [principal])
+            try Self.renewStamp(of: principal, transaction.db)
             try transaction.audit(AuditAction.signedOutEverywhere.rawValue, subject: principal, detail: "\(count) sessions")
             return count
         }

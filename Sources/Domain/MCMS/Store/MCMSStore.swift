@@ -46,7 +46,8 @@ package final class MCMSStore: Sendable {
     package static let handledRetentionMilliseconds: Int64 = 60 * 24 * 3_600_000
     private static let pruneRowsMax = 10_000
 
-    /// Deletes what is remembered only for a time: marks of handled messages, and sessions that ran out.
+    /// Deletes what is remembered only for a time: marks of handled messages, sessions that ran out, and keys and marks of
+    /// connection tokens.
     package func prune() async throws {
         let now = clock()
         try await database.write { db in
@@ -58,6 +59,7 @@ package final class MCMSStore: Sendable {
                 [now.milliseconds - Self.handledRetentionMilliseconds, Self.pruneRowsMax])
             try Self.forgetSessions(db, now: now)
             try db.execute("DELETE FROM accountLink WHERE expiresAt <= $1", [now])
+            try Self.forgetConnections(db, now: now)
         }
     }
 }
