@@ -164,6 +164,34 @@ import Testing
         #expect(left == [1, 0], "keys and marks that nothing can refer to are deleted")
     }
 
+    /// A token becomes the id of a connection, which is good at another server, once, and ends with what the token was given for.
+    @Test func anIdIsGoodOnceAtAnyWebServer() async throws {
+        let bridges = try await Bridges()
+        defer { bridges.test.remove() }
+        try await bridges.account("kim", .approver)
+        let session = try await bridges.signIn("kim")
+        let tokens = (try await bridges.connection(#"{"hubs":["addin"]}"#, session).token, try await bridges.connection(#"{"user":"kim","hubs":["addin"]}"#, Bridges.bearer("pages")).token)
+        for token in [tokens.0, tokens.1] {
+            let id = try #require(try await bridges.negotiate(token, "addin"))
+            #expect(try await bridges.negotiate(token, "addin") == nil, "the token is used up")
+            let request = Bridges.request("/hubs/addin", token: "anything")
+            #expect(try await bridges.second.hubs.redeem(token, "addin", request) == nil, "a token is no id")
+            #expect(try await bridges.second.hubs.redeem(id, "routing", request) == nil)
+            #expect(try await Bridges.status(bridges.second, id, .hub("addin")) == 401, "an id is no token")
+            let caller = try #require(try await bridges.second.hubs.redeem(id, "addin", request))
+            #expect(caller.name == "user:kim")
+            #expect(try await bridges.first.hubs.redeem(id, "addin", request) == nil)
+            #expect(try await caller.mayStillListen())
+        }
+        let late = try await bridges.connection(#"{"hubs":["addin"]}"#, session).token
+        let lateID = try #require(try await bridges.negotiate(late, "addin"))
+        bridges.test.clock.advance(60_000)
+        #expect(try await bridges.first.hubs.redeem(lateID, "addin", Bridges.request("/hubs/addin", token: "")) == nil)
+        let fresh = try #require(try await bridges.negotiate(try await bridges.connection(#"{"hubs":["addin"]}"#, session).token, "addin"))
+        try await bridges.end(.otherRole)
+        #expect(try await bridges.first.hubs.redeem(fresh, "addin", Bridges.request("/hubs/addin", token: "")) == nil)
+    }
+
     /// Whatever happens to it: no token is in a line of the log, at any level, nor in an answer's body.
     @Test func noTokenIsEverLogged() async throws {
         let lines = Lines()
@@ -264,6 +292,12 @@ private struct Bridges: Sendable {
     static func request(_ path: String, token: String) -> Request {
         let head = HTTPRequest(method: .get, scheme: "http", authority: "localhost", path: "\(path)?access_token=\(token)")
         return Request(head: head, body: RequestBody(buffer: ByteBuffer()))
+    }
+
+    /// The id of a connection; nil where there is none for this token.
+    func negotiate(_ token: String, _ hub: String) async throws -> String? {
+        guard case .agreed(let id) = try await first.hubs.negotiate(Self.request("/hubs/\(hub)/negotiate", token: token), hub) else { return nil }
+        return id
     }
 
     /// The answer to who connects with this token.

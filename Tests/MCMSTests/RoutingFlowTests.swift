@@ -38,7 +38,7 @@ import Testing
         #expect(outbox[1].payload["status"] == "pendingApproval" && outbox[1].payload["approvedBy"] == "김철수")
         #expect(
             outbox[2].payload
-                == ["routingId": .text(routing.id), "status": "approved", "approvedBy": "이영희", "timestamp": .text(time)])
+                == ["routingId": .text(routing.id), "status": "approved", "approvedBy": "이영희", "reason": .null, "timestamp": .text(time)])
         #expect(outbox[4].payload == ["jobId": .text(jobID), "routingId": .text(routing.id), "createdAt": .text(time)])
         let envelope = outbox[3].payload
         #expect(envelope["taskType"] == "EspritGenerationCommand")

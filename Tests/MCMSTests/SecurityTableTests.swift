@@ -91,6 +91,11 @@ import Testing
         Row(.patch, "/api/upload/x", needs: .uploadFiles, 412),
         // The streams have stopped: whoever is let in is told so.
         Row(.post, "/api/connections", #"{"topics":["routing.*"]}"#, needs: .readRoutings, 201),
+        Row(.post, "/hubs/addin/negotiate", needs: .readJobs, 200), Row(.post, "/hubs/routing/negotiate", needs: .readRoutings, 200),
+        // Without the id that a negotiation gives.
+        Row(.get, "/hubs/addin", needs: .anyone, 400), Row(.post, "/hubs/addin", needs: .anyone, 400), Row(.delete, "/hubs/addin", needs: .anyone, 400),
+        Row(.get, "/hubs/routing", needs: .anyone, 400), Row(.post, "/hubs/routing", needs: .anyone, 400),
+        Row(.delete, "/hubs/routing", needs: .anyone, 400),
         Row(.get, "/events/updates", needs: .readRoutings, 503), Row(.get, "/events/alerts", needs: .readRoutings, 503),
         Row(.get, "/events/cursor", needs: .readRoutings, 503),
     ]
@@ -138,7 +143,7 @@ import Testing
                 store: test.store, files: services, operations: OperationsServices(broker: FakeOperationsBroker()),
                 health: HealthWatch(site: HealthSite(), readers: []), authenticator: tokens, hasher: PasswordHasher(cost: TestAPI.cheap), logger: quiet)
             let hub = EventHub(
-                configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["addin.job.created", "routing.created"]), .init("alerts", topics: ["notification.alert"])]), source: NoTopics(),
+                configuration: EventBridgeConfiguration(streams: [.init("updates", topics: ["addin.job.created", "routing.created"]), .init("alerts", topics: ["notification.alert"])], hubs: EventHubName.allCases.map { .init($0.rawValue, topics: $0.topics.map(\.rawValue)) }), source: NoTopics(),
                 logger: quiet)
             let running = Task { try await hub.run() }
             running.cancel()
@@ -151,6 +156,7 @@ import Testing
             EventRoutes(hub: hub, logger: quiet) { request, topics in
                 try await server.access.admission(for: request, .topics(topics))
             }.add(to: router)
+            SignalRRoutes(hubs: SignalRHubs(hub: hub, access: server.access.hubs, logger: quiet), hasWebSockets: false).add(to: router)
             app = Application(router: router, logger: quiet)
         }
 
@@ -277,7 +283,8 @@ import Testing
         let isOpened = row.path == "/events/updates" || row.path == "/events/alerts"
         let address = "\(row.path)?access_token="
         // The place is nothing that a token can be for.
-        let closed = row.path == "/events/cursor" ? 403 : expected(row, nil)
+        let isForAnother = row.path == "/events/cursor" || row.path.hasSuffix("/negotiate")
+        let closed = isForAnother ? 403 : expected(row, nil)
         let opened = isOpened ? row.status : closed
         #expect(try await site.status(row, [.authorization: "Bearer \(all)"]).code == opened, "\(row): a connection token")
         #expect(try await site.status(row, at: address + all, [:]).code == (isOpened ? 401 : closed), "\(row): a used connection token")

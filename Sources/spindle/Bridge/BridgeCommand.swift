@@ -51,8 +51,9 @@ struct BridgeCommand: AsyncParsableCommand {
         let domain = try MCMSServer(
             store: store, files: files, operations: operations, health: health, authenticator: tokens, access: setup.access, hasher: hasher,
             logger: process.logger, onPeopleChange: hub.recheckAll)
+        let hubs = SignalRHubs(hub: hub, access: domain.access.hubs, logger: process.logger)
         let server = Application(
-            router: router(domain, setup, store, hub, process, certificates, trust), server: WebChannel.server(tls: tls),
+            router: router(domain, setup, store, hubs, process, certificates, trust), server: WebChannel.server(tls: tls),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
             onServerRunning: { channel in
                 process.logger.info("web server is ready", metadata: ["port": "\(channel.localAddress?.port ?? web.port)"])
@@ -61,7 +62,7 @@ struct BridgeCommand: AsyncParsableCommand {
             try await process.run([
                 ClientClosing(client: client), DomainStore.relay(store, client, cluster, logger: process.logger),
                 MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates,
-                health, hub,
+                health, hub, hubs,
                 AccessWatch(store: store, tokens: tokens, logger: process.logger, onChange: hub.recheckAll), server,
             ] + trust.plainServer(logger: process.logger)) {
                 trust.reload(logger: process.logger)
@@ -101,16 +102,17 @@ struct BridgeCommand: AsyncParsableCommand {
     }
 
     private func router(
-        _ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hub: EventHub, _ process: RoleProcess, _ certificates: CertificateWatch,
+        _ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hubs: SignalRHubs, _ process: RoleProcess, _ certificates: CertificateWatch,
         _ trust: TrustSetup
     ) -> Router<WebContext> {
         let router = Router(context: WebContext.self)
         router.add(middleware: SecurityHeaders(isSecure: setup.isSecure))
         domain.addRoutes(to: router)
         trust.routes.add(to: router)
-        EventRoutes(hub: hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request, topics in
+        EventRoutes(hub: hubs.hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request, topics in
             try await domain.access.admission(for: request, .topics(topics))
         }.add(to: router)
+        SignalRRoutes(hubs: hubs, hasWebSockets: false).add(to: router)
         router.get("metrics") { _, _ in
             // Without the database the process's own figures are all there is.
             let outbox = (try? await store.outboxFigures()).map {
@@ -139,6 +141,7 @@ extension EventBridgeConfiguration {
             Stream("updates", topics: ["addin.job.created", "addin.job.updated", "routing.created", "routing.approval.changed", "file.updated"]),
             Stream("alerts", topics: ["notification.alert"]),
         ])
+        configuration.hubs = EventHubName.allCases.map { hub in Stream(hub.rawValue, topics: hub.topics.map(\.rawValue)) }
         configuration.namespace = "mcms"
         return configuration
     }

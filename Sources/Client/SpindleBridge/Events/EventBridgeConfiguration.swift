@@ -11,8 +11,10 @@ package struct EventBridgeConfiguration: Sendable {
         }
     }
 
-    /// At most 32.
+    /// At most 32, with the hubs.
     package var streams: [Stream]
+    /// SignalR hubs below `/hubs/`. Their numbers follow those of the streams.
+    package var hubs: [Stream]
     /// The realm of its authentication, and the name space of the types of its problems.
     package var namespace = "spindle"
     /// A `ping` after this long without another event.
@@ -45,20 +47,25 @@ package struct EventBridgeConfiguration: Sendable {
     /// How often timers are looked at.
     package var tickMilliseconds: Int64 = 1_000
 
-    package init(streams: [Stream]) {
-        precondition(streams.count <= 32, "a stream is a bit of a 32-bit mask")
+    package init(streams: [Stream], hubs: [Stream] = []) {
+        precondition(streams.count + hubs.count <= 32, "a stream is a bit of a 32-bit mask")
         self.streams = streams
+        self.hubs = hubs
     }
+
+    /// Streams and hubs, by their numbers.
+    var all: [Stream] { streams + hubs }
 
     /// All topics of all streams, for one subscription.
     package var pattern: String {
         var topics: [String] = []
-        for topic in streams.flatMap(\.topics) where !topics.contains(topic) { topics.append(topic) }
+        for topic in all.flatMap(\.topics) where !topics.contains(topic) { topics.append(topic) }
         return topics.joined(separator: ",")
     }
 
     /// Bit n: stream n shows the topic.
     func mask(of topic: String) -> UInt32 {
-        streams.indices.reduce(0) { streams[$1].topics.contains(topic) ? $0 | 1 << UInt32($1) : $0 }
+        let all = all
+        return all.indices.reduce(0) { all[$1].topics.contains(topic) ? $0 | 1 << UInt32($1) : $0 }
     }
 }

@@ -152,12 +152,14 @@ package final class EventHub: Service, Sendable {
     }
 
     /// - Parameters:
-    ///   - stream: its index in the configuration.
+    ///   - stream: its number in the configuration; hubs follow the streams.
     ///   - caller: who listens.
     ///   - lastEventID: as the client sent it.
     package func connect(stream: Int, caller: EventCaller, lastEventID: String?) -> Connection {
         let now = clock()
-        let rotateAt = now + Int64.random(in: configuration.rotationMilliseconds)
+        // A client of a hub can't go on where it was: it stays.
+        let isHub = stream >= configuration.streams.count
+        let rotateAt = isHub ? Int64.max / 2 : now + Int64.random(in: configuration.rotationMilliseconds)
         let retry = Int64.random(in: configuration.retryMilliseconds)
         return state.withLock { state in
             switch state.machine.connect(

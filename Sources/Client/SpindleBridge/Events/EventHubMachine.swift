@@ -93,7 +93,7 @@ package struct EventHubMachine {
     ///   - caller: who listens.
     ///   - rotateAt: when it should end by plan.
     package mutating func connect(stream: Int, caller: String, _ resume: Resume, rotateAt: Int64, retryMilliseconds: Int64, now: Int64) -> Connected {
-        precondition(configuration.streams.indices.contains(stream), "no such stream")
+        precondition(configuration.all.indices.contains(stream), "no such stream")
         guard !isStopping else { return .stopping }
         guard clients.count < configuration.clientsMax else { return .full }
         guard clientsByCaller[caller, default: 0] < configuration.clientsPerCallerMax else { return .callerFull }

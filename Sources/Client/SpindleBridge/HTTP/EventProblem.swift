@@ -3,7 +3,7 @@ internal import Hummingbird
 import SpindleText
 
 /// Why there is no stream: RFC 9457 `application/problem+json`.
-struct EventProblem {
+struct EventProblem: Error {
     let status: HTTPResponse.Status
     let type: String
     let title: String
@@ -37,13 +37,45 @@ struct EventProblem {
         status: .serviceUnavailable, type: "busy", title: "Busy",
         detail: "Who is asking could not be found out now. Try again in a moment.", headers: [.retryAfter: "2"])
 
+    static let noConnectionID = EventProblem(
+        status: .badRequest, type: "malformed-request", title: "No connection",
+        detail: "The request names no connection. Send POST …/negotiate first, and its connectionToken or connectionId as “id”.")
+    static let unknownConnection = EventProblem(
+        status: .notFound, type: "not-found", title: "Not found",
+        detail: "There is no connection with this id: it was used, has ended or expired. Negotiate again.")
+    static let connectionInUse = EventProblem(
+        status: .conflict, type: "conflict", title: "Not possible now",
+        detail: "Another request of this connection is under way. Wait for its answer.")
+    static let messageTooLarge = EventProblem(
+        status: .contentTooLarge, type: "too-large", title: "Too large", detail: "The message is too large for this hub. Send less.")
+
     /// `namespace`: of the problem's type, and the realm.
     func response(namespace: String) -> Response {
+        Response(
+            status: status, headers: fields(namespace: namespace),
+            body: ResponseBody(byteBuffer: ByteBuffer(string: document(namespace: namespace))))
+    }
+
+    func fields(namespace: String) -> HTTPFields {
         var all = headers
         if status == .unauthorized { all[.wwwAuthenticate] = #"Bearer realm="\#(namespace)""# }
         all[.contentType] = "application/problem+json"
         all[.cacheControl] = "no-store"
-        let body = #"{"type":"urn:\#(namespace):problem:\#(type)","title":\#(JSONText.quoted(title)),"status":\#(status.code),"detail":\#(JSONText.quoted(detail))}"#
-        return Response(status: status, headers: all, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+        return all
+    }
+
+    func document(namespace: String) -> String {
+        #"{"type":"urn:\#(namespace):problem:\#(type)","title":\#(JSONText.quoted(title)),"status":\#(status.code),"detail":\#(JSONText.quoted(detail))}"#
+    }
+}
+
+extension EventProblem {
+    init(_ refusal: SignalRHubs.Refusal) {
+        self =
+            switch refusal {
+            case .full: .full
+            case .callerFull: .callerFull
+            case .stopping: .stopping
+            }
     }
 }

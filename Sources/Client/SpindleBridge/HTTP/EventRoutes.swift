@@ -102,7 +102,7 @@ package struct EventRoutes: Sendable {
             logger[metadataKey: "stream"] = "\(hub.configuration.streams[stream].name)"
             logger[metadataKey: "caller"] = "\(caller.name)"
             logger.debug("event stream begins")
-            return Response(status: .ok, headers: Names.streamHeaders, body: body(client, caller, request, logger))
+            return Response(status: .ok, headers: Self.streamHeaders, body: body(client, caller, request, logger))
         }
     }
 
@@ -152,14 +152,16 @@ package struct EventRoutes: Sendable {
         }
     }
 
+    /// Proxies must neither store, compress nor gather the stream. Its end closes the connection (a field of HTTP/1.1 only).
+    static let streamHeaders: HTTPFields = [
+        .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-store, no-transform", Names.accelBuffering: "no",
+        .xContentTypeOptions: "nosniff", .connection: "close",
+    ]
+
     private enum Names {
         static let lastEventID = name("Last-Event-ID")
         static let secFetchSite = name("Sec-Fetch-Site")
-        /// Proxies must neither store, compress nor gather the stream. Its end closes the connection (a field of HTTP/1.1 only).
-        static let streamHeaders: HTTPFields = [
-            .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-store, no-transform", name("X-Accel-Buffering"): "no",
-            .xContentTypeOptions: "nosniff", .connection: "close",
-        ]
+        static let accelBuffering = name("X-Accel-Buffering")
 
         private static func name(_ text: String) -> HTTPField.Name {
             guard let name = HTTPField.Name(text) else { preconditionFailure("\(text) is a valid field name") }
@@ -170,7 +172,7 @@ package struct EventRoutes: Sendable {
 
 /// A response's writer for the task that serves the stream. Unchecked: it's used by one task at a time, that one, and after its end the one
 /// that began it.
-private final class StreamOutput: @unchecked Sendable {
+final class StreamOutput: @unchecked Sendable {
     private let writer: any ResponseBodyWriter
 
     init(_ writer: any ResponseBodyWriter) { self.writer = writer }

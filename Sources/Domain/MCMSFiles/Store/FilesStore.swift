@@ -127,6 +127,17 @@ package struct FileUpdatedEvent: Codable, Hashable, Sendable {
         reason = file.reason
         updatedAt = file.updatedAt
     }
+
+    /// A field without a value is null.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(fileId, forKey: .fileId)
+        try container.encode(routingId, forKey: .routingId)
+        try container.encode(logicalName, forKey: .logicalName)
+        try container.encode(status, forKey: .status)
+        try container.encode(reason, forKey: .reason)
+        try container.encode(updatedAt, forKey: .updatedAt)
+    }
 }
 
 extension RoutingFileStatus: SQLConvertible {}

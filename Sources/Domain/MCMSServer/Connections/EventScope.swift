@@ -42,6 +42,10 @@ package enum EventScope: Hashable, Sendable {
     case topics([String])
     case hub(String)
 
+    var hubs: [String] {
+        if case .hub(let name) = self { [name] } else { [] }
+    }
+
     /// What a listener needs, all of it.
     var permissions: Set<WebPermission> {
         switch self {

@@ -27,6 +27,11 @@ extension WebAccess {
                 }
             }
         }
+        return try await use(token, scope, request).caller
+    }
+
+    /// Uses a token up. Returns who listens, and what the token says.
+    func use(_ token: String, _ scope: EventScope, _ request: Request) async throws -> (caller: EventCaller, claims: ConnectionClaims) {
         guard let claims = try await connections.read(token, as: .token) else {
             throw Problem.notAuthenticated("The connection token is not known, or has expired.", invalidToken: true)
         }
@@ -37,7 +42,7 @@ extension WebAccess {
         guard try await connections.use(claims) else {
             throw Problem.notAuthenticated("The connection token was used before.", invalidToken: true)
         }
-        return caller
+        return (caller, claims)
     }
 
     /// As ``listener(for:_:)``, with the answer as a value.
@@ -55,7 +60,7 @@ extension WebAccess {
 
     /// The token that the request has, unless it is a principal's own. One in the address is always taken for a connection token: others
     /// live too long for that.
-    private func connectionToken(in request: Request) -> String? {
+    func connectionToken(in request: Request) -> String? {
         if let header = request.headers[.authorization] {
             guard let token = Self.bearerToken(header), authenticator.principal(for: token) == nil else { return nil }
             return token
@@ -63,7 +68,7 @@ extension WebAccess {
         return request.uri.queryParameters["access_token"].map { String($0) }
     }
 
-    private static func check(_ principal: WebPrincipal, _ scope: EventScope) throws {
+    static func check(_ principal: WebPrincipal, _ scope: EventScope) throws {
         guard principal.permissions.isSuperset(of: scope.permissions) else {
             throw Problem(
                 .notPermitted, "“\(principal.actor)” may not listen to this.", action: "Use the account or the token of somebody who may.")
@@ -86,7 +91,6 @@ extension WebAccess {
     /// Gives a connection token to whom `request` is from. Returns it, with its end.
     func issue(_ asked: ConnectionRequest, for request: Request) async throws -> (token: String, expiresAt: Timestamp) {
         let principal = try await principal(for: request)
-        let proof = try proof(of: principal, request)
         let listener: WebPrincipal
         var person: ConnectionClaims.Person?
         if let name = asked.person {
@@ -95,10 +99,61 @@ extension WebAccess {
             listener = principal
         }
         for scope in asked.scopes { try Self.check(listener, scope) }
+        let proof = try proof(of: principal, request)
         let claims = ConnectionClaims(
             use: .token, jti: UUID().uuidString.lowercased(), exp: newExpiry, sub: listener.name, topics: asked.topics, hubs: asked.hubs,
             session: proof.session, principal: proof.principal, credential: proof.credential, person: person, role: Self.role(of: listener))
         return (try await connections.sign(claims), claims.expiresAt)
+    }
+
+    // MARK: Hubs
+
+    /// Who may connect to the hubs.
+    package var hubs: SignalRAccess {
+        SignalRAccess(
+            negotiate: { request, hub in try await negotiation(for: request, .hub(hub)) },
+            redeem: { id, hub, request in try await redeem(id, .hub(hub), request) },
+            admit: { request, hub in try await admission(for: request, .hub(hub)) })
+    }
+
+    /// Gives an id for one connection to a hub: signed, so that the connection may be made at another web server.
+    private func negotiation(for request: Request, _ scope: EventScope) async throws -> SignalRAccess.Negotiation {
+        do {
+            return .agreed(id: try await connections.sign(try await negotiate(request, scope)))
+        } catch let problem as Problem {
+            switch problem.kind {
+            case .notAuthenticated: return .notAuthenticated
+            case .notPermitted: return .notPermitted
+            default: throw problem
+            }
+        }
+    }
+
+    private func negotiate(_ request: Request, _ scope: EventScope) async throws -> ConnectionClaims {
+        let (id, hubs) = (UUID().uuidString.lowercased(), scope.hubs)
+        if let token = connectionToken(in: request) {
+            let claims = try await use(token, scope, request).claims
+            return ConnectionClaims(
+                use: .connection, jti: id, exp: newExpiry, sub: claims.sub, topics: nil, hubs: hubs, session: claims.session,
+                principal: claims.principal, credential: claims.credential, person: claims.person, role: claims.role)
+        }
+        let principal = try await principal(for: request, purpose: .background)
+        try Self.check(principal, scope)
+        let proof = try proof(of: principal, request)
+        return ConnectionClaims(
+            use: .connection, jti: id, exp: newExpiry, sub: principal.name, topics: nil, hubs: hubs, session: proof.session,
+            principal: proof.principal, credential: proof.credential, person: nil, role: Self.role(of: principal))
+    }
+
+    /// Returns whose id it is, once; nil if it is nobody's, was used, or what it was given for has ended.
+    private func redeem(_ id: String, _ scope: EventScope, _ request: Request) async throws -> EventCaller? {
+        guard let claims = try await connections.read(id, as: .connection), claims.covers(scope) else { return nil }
+        do {
+            let caller = try await caller(of: claims, scope, request)
+            return try await connections.use(claims) ? caller : nil
+        } catch let problem as Problem where problem.kind == .notAuthenticated || problem.kind == .notPermitted {
+            return nil
+        }
     }
 
     private var newExpiry: Int64 { store.clock().adding(milliseconds: ConnectionTokens.lifetimeMilliseconds).milliseconds / 1_000 }
