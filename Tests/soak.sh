@@ -70,7 +70,13 @@ soak_files() {
     soak_simulation "$1" files 10000 300
 }
 
-soak_areas="broker files"
+# An hour of normal work in which nothing may be said to be wrong, and then faults that must be.
+soak_health() {
+    soak_one "$1" HealthCalmTests SPINDLE_HEALTH_SECONDS="${SPINDLE_HEALTH_SECONDS:-3600}"
+    soak_one "$1" HealthFaultTests
+}
+
+soak_areas="broker files health"
 
 # One area, or all of them, round after round for so many minutes; a round that has begun is ended. What was counted is kept in
 # .build/soak.tsv, so that runs add up.

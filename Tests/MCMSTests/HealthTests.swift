@@ -279,6 +279,15 @@ import Testing
         #expect(script.kinds() == ["queue.paused"])
     }
 
+    @Test func attemptsFailOfOtherReasonsThanAStoreThatIsAway() {
+        for (queue, kinds) in [("file-ingest", ["store.unwritable"]), ("esprit-gen", ["store.unwritable", "queue.fails"])] {
+            var script = HealthScript.running()
+            let failing = HealthFacts.queues(changing: queue) { $0.flow = .init(acknowledged: 0, failed: 9) }
+            script.pass(8, [failing], failing: [.store: .unavailable("Read-only file system")])
+            #expect(script.kinds() == kinds, "\(queue)")
+        }
+    }
+
     @Test func theWorstComesFirstAndTheOthersAreCounted() {
         var script = HealthScript.running()
         script.pass(
@@ -304,6 +313,11 @@ import Testing
         #expect(script.kinds() == ["queue.fails"])
         #expect(script.sentence(.en) == "Every attempt in “esprit-gen” fails since 10:42; nothing is lost")
         #expect(script.sentence(.ko) == "10:42부터 “esprit-gen” 대기열의 시도가 모두 실패합니다; 잃은 것은 없습니다")
+        script.pass(6, flow(1, 5))
+        #expect(script.kinds() == [])
+        // A queue that was made after the last look.
+        script.pass(2, [.queues(HealthScript.queues + [HealthQueue(name: "new", ready: 1, flow: .init(failed: 6))])])
+        #expect(script.kinds() == ["queue.fails"])
         script.pass(6, flow(1, 5))
         #expect(script.kinds() == [])
         // Failures far apart are not in a row.

@@ -47,7 +47,7 @@ struct BridgeCommand: AsyncParsableCommand {
         let hasher = PasswordHasher()
         try await hasher.warmUp()
         let operations = OperationsServices(broker: BrokerOperations(client: client))
-        let health = HealthSetup(cluster: cluster, web: web, store: store, client: client, logger: process.logger).watch()
+        let health = HealthSetup(cluster: cluster, web: web, store: store, payloads: files.payloads, client: client, logger: process.logger).watch()
         let domain = try MCMSServer(
             store: store, files: files, operations: operations, health: health, authenticator: tokens, access: setup.access, hasher: hasher,
             logger: process.logger, onPeopleChange: hub.recheckAll)

@@ -1,3 +1,4 @@
+import ContentStore
 import Dispatch
 import Foundation
 import Logging
@@ -17,6 +18,7 @@ struct HealthSetup {
     let cluster: ClusterConfiguration
     let web: WebConfiguration
     let store: MCMSStore
+    let payloads: any PayloadStore
     let client: SpindleClient
     let logger: Logger
 
@@ -105,14 +107,17 @@ struct HealthSetup {
     private var fileStore: HealthReader {
         let path = cluster.resolve(cluster.files?.store ?? "") + "/.spindle-health-\(getpid())"
         let line = BlockingLine("health.store")
-        return HealthReader(.store, every: Self.often) {
+        // An object store is paid by the request, or shared with others.
+        return HealthReader(.store, every: cluster.files?.objectStore == nil ? Self.often : Self.seldom) { [payloads] in
             try await line.run {
                 let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, Self.fileMode)
                 guard descriptor >= 0 else { throw HealthFailure.unavailable("\(path): \(String(cString: strerror(errno)))") }
                 close(descriptor)
                 unlink(path)
-                return .store
             }
+            // No payload has this address: what counts is that the store says so.
+            if let address = ContentAddress(hash: String(repeating: "0", count: 64)) { _ = try await payloads.facts(of: address) }
+            return .store
         }
     }
 

@@ -179,7 +179,8 @@ private struct QueueFailures: Sendable {
         let before = readings
         readings = [:]
         for queue in queues {
-            var kept = before[queue.name] ?? []
+            // A queue that was not there at the last look has counted from zero since.
+            var kept = before[queue.name] ?? (before.isEmpty ? [] : [Reading(at: now, flow: HealthQueue.Flow())])
             // A queue that was made again begins at zero; a success ends a row of failures.
             if let last = kept.last, queue.flow.acknowledged != last.flow.acknowledged || queue.flow.failed < last.flow.failed { kept = [] }
             // One reading is older than the window: failures are counted from it.

@@ -210,7 +210,10 @@ extension HealthRules {
             case .queueWaits:
                 let lacksAddin = has(.addinMissing) && site.addin?.queue == queue
                 return !has(.brokerUnreachable, .brokerRefuses) && !has(.queuePaused, of: queue) && !idle.contains(queue) && !lacksAddin
-            case .queueFails: return !has(.shareUnreadable, .shareReadOnly, .storeUnwritable, .scannerUnreachable, .databaseUnavailable)
+            case .queueFails:
+                // The workers of the domain need all of them; other queues' workers none.
+                let isOurs = site.groups.contains { $0.queues.contains(queue) }
+                return !isOurs || !has(.shareUnreadable, .shareReadOnly, .storeUnwritable, .scannerUnreachable, .databaseUnavailable)
             case .shareReadOnly: return !has(.shareUnreadable)
             case .brokerUnreachable, .brokerRefuses, .databaseUnavailable, .shareUnreadable, .storeUnwritable, .scannerUnreachable, .scannerUndecided,
                 .workersMissing, .workersQuiet, .addinMissing, .queuePaused, .queueFull, .deadLetters, .outboxDead, .diskFull, .diskFiles,
