@@ -75,6 +75,7 @@ import Testing
         Row(.get, "/api/queues/x/messages/0/body", needs: .readOperations, 404),
         Row(.post, "/api/queues/x/messages/0/cancel", "{}", needs: .manageQueues, 404),
         Row(.post, "/api/queues/x/redrive", #"{"preview":true}"#, needs: .manageQueues, 404),
+        Row(.get, "/api/queues/x/history", needs: .readOperations, 404),
         Row(.get, "/api/queues/x/redrive/0", needs: .readOperations, 404),
         Row(.get, "/api/workers", needs: .readOperations, 200), Row(.post, "/api/workers/x/quiet", "{}", needs: .manageQueues, 404),
         Row(.post, "/api/workers/x/resume", "{}", needs: .manageQueues, 404), Row(.post, "/api/workers/x/terminate", "{}", needs: .manageQueues, 404),

@@ -249,6 +249,23 @@ import Testing
         try await shop.roles.stop()
     }
 
+    @Test func thePastOfAQueueOutlivesWebServerAndBroker() async throws {
+        let shop = try await Shop.open(["broker", "bridge"])
+        _ = try await shop.publish("esprit-gen", "waits")
+        @Sendable func depths() async throws -> [Int] { try await shop.items("/api/queues/esprit-gen/history?hours=1").compactMap { $0["ready"] as? Int } }
+        try await shop.roles.waitUntil("the depth is kept") { try await depths().contains(1) }
+        let before = try await shop.items("/api/queues/esprit-gen/history?hours=1")
+        try await shop.roles.killAndRestart("broker")
+        try await shop.roles.killAndRestart("bridge")
+        try await shop.roles.waitUntil("the web server is ready") { try await shop.roles.http("GET", "/readyz").status == 200 }
+        let after = try await shop.items("/api/queues/esprit-gen/history?hours=1")
+        #expect(after.prefix(before.count).map { $0["at"] as? String } == before.map { $0["at"] as? String })
+        #expect(after.prefix(before.count).map { $0["ready"] as? Int } == before.map { $0["ready"] as? Int })
+        let count = before.count
+        try await shop.roles.waitUntil("it goes on") { try await depths().count > count }
+        try await shop.roles.stop()
+    }
+
     @Test func aBrokerThatIsDownIsNamedAndBackAfterItsReturn() async throws {
         let shop = try await Shop.open(["broker", "bridge"])
         try await shop.roles.send(SIGSTOP, to: "broker")

@@ -55,7 +55,7 @@ package struct MCMSServer: Sendable {
             routes.addFiles(files)
         }
         if let operations {
-            routes.addQueues(operations)
+            routes.addQueues(operations, store)
             routes.addWorkers(operations)
             routes.addOutbox(store)
         }

@@ -62,7 +62,7 @@ struct BridgeCommand: AsyncParsableCommand {
             try await process.run([
                 ClientClosing(client: client), DomainStore.relay(store, client, cluster, logger: process.logger),
                 MCMSHousekeeping(store: store, logger: process.logger), UploadUpkeep(uploads: files.uploads, logger: process.logger), certificates,
-                health, hub, hubs,
+                health, hub, hubs, QueueSampler(operations: operations, store: store, logger: process.logger),
                 AccessWatch(store: store, tokens: tokens, logger: process.logger, onChange: hub.recheckAll), server,
             ] + trust.plainServer(logger: process.logger)) {
                 trust.reload(logger: process.logger)

@@ -16,6 +16,7 @@ internal import SQLStore
 /// usedConnectionToken             connection tokens that were used and have not expired: each is good once
 /// auditLog                        append-only, enforced by triggers
 /// commandWithdrawal               ended jobs whose commands have yet to be taken out of their queue
+/// queueHistory                    what queues held, at two steps
 /// topicCursor                     how far this installation has read a topic of the broker
 /// outbox                          see Outbox
 /// ```
@@ -51,6 +52,7 @@ enum MCMSSchema {
         migrations.add("mcms.6.connections") { db in
             for statement in connectionTables { try db.execute(statement) }
         }
+        migrations.add("mcms.7.queueHistory") { try $0.execute(queueHistoryTable) }
         return migrations
     }
 
@@ -70,6 +72,21 @@ enum MCMSSchema {
         """,
         "CREATE INDEX usedConnectionTokenByExpiry ON usedConnectionToken (expiresAt)",
     ]
+
+    private static let queueHistoryTable = """
+        CREATE TABLE queueHistory (
+            queue TEXT NOT NULL,
+            stepSeconds INTEGER NOT NULL,
+            time INTEGER NOT NULL,
+            ready INTEGER NOT NULL,
+            leased INTEGER NOT NULL,
+            oldestAge INTEGER NOT NULL,
+            -- Since the queue was made, as the broker counts.
+            published INTEGER NOT NULL,
+            settled INTEGER NOT NULL,
+            PRIMARY KEY (queue, stepSeconds, time)
+        ) WITHOUT ROWID
+        """
 
     private static let peopleTables = [
         """

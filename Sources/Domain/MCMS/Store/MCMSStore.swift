@@ -46,8 +46,8 @@ package final class MCMSStore: Sendable {
     package static let handledRetentionMilliseconds: Int64 = 60 * 24 * 3_600_000
     private static let pruneRowsMax = 10_000
 
-    /// Deletes what is remembered only for a time: marks of handled messages, sessions that ran out, and keys and marks of
-    /// connection tokens.
+    /// Deletes what is remembered only for a time: marks of handled messages, sessions that ran out, keys and marks of connection
+    /// tokens, the queues' past, alerts.
     package func prune() async throws {
         let now = clock()
         try await database.write { db in
@@ -60,6 +60,7 @@ package final class MCMSStore: Sendable {
             try Self.forgetSessions(db, now: now)
             try db.execute("DELETE FROM accountLink WHERE expiresAt <= $1", [now])
             try Self.forgetConnections(db, now: now)
+            try Self.forgetQueueHistory(db, now: now)
         }
     }
 }

@@ -44,13 +44,19 @@ struct QueueView: Encodable {
 
 extension APIRoutes {
     /// Queues: what they hold, their pause, their messages.
-    mutating func addQueues(_ operations: OperationsServices) {
+    mutating func addQueues(_ operations: OperationsServices, _ store: MCMSStore) {
         struct Queues: Encodable { let items: [QueueView] }
         on(.get, "api/queues", .readOperations) { _ in
             let all = try await operations.readQueues()
             return try .json(Queues(items: all.map { QueueView($0, among: all, rate: operations.rates.rate(of: $0.name)) }))
         }
         on(.get, "api/queues/{id}", .readOperations) { call in try .json(try await Self.view(call.queueName, operations)) }
+        on(.get, "api/queues/{id}/history", .readOperations) { call in
+            let history = try await store.queueHistory(of: call.queueName, hours: try call.hours())
+            // The past is there without the broker, and of queues that are gone.
+            if history.items.isEmpty { _ = try await Self.view(call.queueName, operations) }
+            return try .json(history)
+        }
         on(.post, "api/queues/{id}/pause", .manageQueues) { call in
             let reason = try await call.reason(or: "paused")
             try await operations.broker.pause(queue: call.queueName, reason: reason)
@@ -151,6 +157,15 @@ private struct MessageView: Encodable {
 extension APIRequest {
     /// What stands for `{id}`, decoded: names of queues may have any characters.
     var queueName: String { id.removingPercentEncoding ?? id }
+
+    func hours() throws -> Int {
+        guard let text = query("hours") else { return QueueHistoryLimits.hoursDefault }
+        guard let hours = Int(text), (1...QueueHistoryLimits.hoursMax).contains(hours) else {
+            throw Problem(
+                .invalidField, "“hours” must be a number from 1 to \(QueueHistoryLimits.hoursMax).", action: "Correct the query.", field: "hours")
+        }
+        return hours
+    }
 
     /// The body's `reason`, or who did it; the audit keeps it.
     func reason(or action: String) async throws -> String {
