@@ -53,9 +53,14 @@ import Testing
                     "jobId": .text(flow.jobID), "routingId": .text(routing.id), "status": "completed", "message": "완료",
                     "updatedAt": .text(job.updatedAt.rfc3339),
                 ])
+        let parameters: JSON = .object([
+            "routing": "브래킷", "routingId": .text(routing.id), "jobId": .text(flow.jobID), "message": "완료", "revision": "1", "files": "1",
+        ])
         #expect(
-            outbox[1].payload
-                == ["type": "addin.job.completed", "title": "CAM generation completed: 브래킷", "message": "완료", "severity": "info"])
+            outbox[1].payload == [
+                "id": 1, "type": "addin.job.completed", "title": "CAM generation completed: 브래킷", "message": "완료", "severity": "info",
+                "parameters": parameters,
+            ])
     }
 
     @Test func failureKeepsTheRoutingApprovedAndAlerts() async throws {
@@ -73,7 +78,10 @@ import Testing
         #expect(
             outbox[1].payload
                 == [
-                    "type": "addin.job.failed", "title": "CAM generation failed: 브래킷", "message": "라이선스 없음", "severity": "error",
+                    "id": 1, "type": "addin.job.failed", "title": "CAM generation failed: 브래킷", "message": "라이선스 없음", "severity": "error",
+                    "parameters": .object([
+                        "routing": "브래킷", "routingId": .text(routing.id), "jobId": .text(flow.jobID), "message": "라이선스 없음",
+                    ]),
                 ])
     }
 

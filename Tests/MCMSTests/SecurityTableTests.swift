@@ -69,6 +69,7 @@ import Testing
         Row(.get, "/api/users/x", needs: .managePeople, 404), Row(.patch, "/api/users/x", #"{"role":"viewer"}"#, needs: .managePeople, 404),
         Row(.get, "/api/audit", needs: .readAudit, 200),
         Row(.get, "/api/health/summary", needs: .session, 200),
+        Row(.get, "/api/alerts", needs: .readRoutings, 200),
         Row(.get, "/api/queues", needs: .readOperations, 200), Row(.get, "/api/queues/x", needs: .readOperations, 404),
         Row(.post, "/api/queues/x/pause", "{}", needs: .manageQueues, 404), Row(.post, "/api/queues/x/resume", "{}", needs: .manageQueues, 404),
         Row(.get, "/api/queues/x/messages", needs: .readOperations, 404), Row(.get, "/api/queues/x/messages/0", needs: .readOperations, 404),

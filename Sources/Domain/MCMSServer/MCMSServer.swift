@@ -49,6 +49,7 @@ package struct MCMSServer: Sendable {
         routes.addPeople(access, store, onChange: onPeopleChange)
         routes.addAudit(store)
         routes.addConnections(access, store)
+        routes.addAlerts(store)
         if let files {
             routes.addTus(files)
             routes.addParts(files)

@@ -51,19 +51,3 @@ package struct RoutingApprovalChangedEvent: Codable, Hashable, Sendable {
         try container.encode(timestamp, forKey: .timestamp)
     }
 }
-
-package struct AlertEvent: Codable, Hashable, Sendable {
-    package enum Severity: String, Codable, Sendable { case info, warning, error }
-
-    package var type: String
-    package var title: String
-    package var message: String
-    package var severity: Severity
-
-    package init(type: String, title: String, message: String, severity: Severity) {
-        self.type = type
-        self.title = title
-        self.message = message
-        self.severity = severity
-    }
-}

@@ -16,6 +16,7 @@ internal import SQLStore
 /// usedConnectionToken             connection tokens that were used and have not expired: each is good once
 /// auditLog                        append-only, enforced by triggers
 /// commandWithdrawal               ended jobs whose commands have yet to be taken out of their queue
+/// alert                           what people were told of
 /// queueHistory                    what queues held, at two steps
 /// topicCursor                     how far this installation has read a topic of the broker
 /// outbox                          see Outbox
@@ -53,6 +54,7 @@ enum MCMSSchema {
             for statement in connectionTables { try db.execute(statement) }
         }
         migrations.add("mcms.7.queueHistory") { try $0.execute(queueHistoryTable) }
+        migrations.add("mcms.8.alerts") { try $0.execute(alertTable) }
         return migrations
     }
 
@@ -72,6 +74,24 @@ enum MCMSSchema {
         """,
         "CREATE INDEX usedConnectionTokenByExpiry ON usedConnectionToken (expiresAt)",
     ]
+
+    private static let alertTable = """
+        CREATE TABLE alert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            time INTEGER NOT NULL,
+            type TEXT NOT NULL,
+            severity TEXT NOT NULL CHECK (severity IN ('info', 'warning', 'error')),
+            -- In English; other languages are made of type and parameters.
+            title TEXT NOT NULL,
+            message TEXT NOT NULL,
+            parameters TEXT NOT NULL,
+            routingId TEXT NOT NULL,
+            correlationId TEXT NOT NULL
+        );
+        CREATE INDEX alertByTime ON alert (time);
+        CREATE INDEX alertByRouting ON alert (routingId, id);
+        CREATE INDEX alertBySeverity ON alert (severity, id);
+        """
 
     private static let queueHistoryTable = """
         CREATE TABLE queueHistory (

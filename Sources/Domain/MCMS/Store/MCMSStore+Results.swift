@@ -158,11 +158,13 @@ extension MCMSStore {
             routing.lastGenerationStatus = .completed
             if hasNew { routing.camRevision += 1 }
         }
-        try transaction.event(
-            MCMSNames.alertTopic, routing: job.routingId,
-            AlertEvent(
-                type: "addin.job.completed", title: "CAM generation completed: \(routing.name)",
-                message: stored.job.message ?? "revision \(routing.camRevision), \(outputs.count) files", severity: .info))
+        try transaction.alert(
+            Alert(
+                .jobCompleted, routing: job.routingId,
+                [
+                    .routing: routing.name, .jobId: job.jobId, .message: stored.job.message, .revision: "\(routing.camRevision)",
+                    .files: "\(outputs.count)",
+                ]))
     }
 
     static func fail(_ transaction: MCMSTransaction, _ message: String, _ stored: inout StoredJob) throws {
@@ -172,9 +174,8 @@ extension MCMSStore {
         stored.job.finishedAt = transaction.now
         try transaction.history(.addinJobFailed, routing: job.routingId, job: job.jobId, generation: .failed, message: message)
         let routing = try finishUpdate(transaction, &stored) { $0.lastGenerationStatus = .failed }
-        try transaction.event(
-            MCMSNames.alertTopic, routing: job.routingId,
-            AlertEvent(type: "addin.job.failed", title: "CAM generation failed: \(routing.name)", message: message, severity: .error))
+        try transaction.alert(
+            Alert(.jobFailed, routing: job.routingId, [.routing: routing.name, .jobId: job.jobId, .message: message]))
     }
 
     /// Writes the job, its routing (if this is still the routing's latest job) and the event that both changed.

@@ -61,6 +61,7 @@ package final class MCMSStore: Sendable {
             try db.execute("DELETE FROM accountLink WHERE expiresAt <= $1", [now])
             try Self.forgetConnections(db, now: now)
             try Self.forgetQueueHistory(db, now: now)
+            try Self.forgetAlerts(db, now: now)
         }
     }
 }

@@ -75,9 +75,7 @@ extension FilesStore {
             file.verdict = verdict ?? file.verdict
             try Self.move(transaction, &file, to: .quarantined, reason: reason)
             try transaction.history(.fileQuarantined, routing: file.routingId, message: "\(file.logicalName): \(reason)")
-            try Self.alert(
-                transaction, file, type: "file.quarantined", title: "File quarantined: \(file.logicalName)",
-                message: "\(reason). An operator decides what becomes of it.", severity: .error)
+            try Self.alert(.fileQuarantined, transaction, file, [.reason: reason])
         }
     }
 
@@ -87,9 +85,7 @@ extension FilesStore {
             let key = "\(wait.rawValue)-alert/\(transaction.now.milliseconds / 3_600_000)"
             guard try !MCMSTransaction.isHandled(transaction.db, key) else { return }
             try transaction.markHandled(key)
-            try Self.alert(
-                transaction, file, type: wait.alertType, title: wait.alertTitle, message: "\(file.logicalName) waits: \(reason)",
-                severity: .warning)
+            try Self.alert(wait.alert, transaction, file, [.reason: reason])
         }
     }
 
@@ -177,12 +173,7 @@ extension FilesStore {
             try Self.endUpload(transaction, id)
             try transaction.history(
                 .fileCommitted, routing: file.routingId, message: "\(file.logicalName), \(file.size ?? 0) bytes, sha256 \(hash)")
-            try Self.alert(
-                transaction, file, type: share == .occupied ? "file.shareOccupied" : "file.committed",
-                title: share == .occupied ? "Another file lies at \(file.logicalPath)" : "File stored: \(file.logicalName)",
-                message: share == .occupied
-                    ? "\(file.logicalName) is stored and can be downloaded; what lies on the share was left alone" : "\(file.size ?? 0) bytes, stored and verified",
-                severity: share == .occupied ? .warning : .info)
+            try Self.alert(share == .occupied ? .fileShareOccupied : .fileCommitted, transaction, file)
             return true
         }
     }
@@ -230,9 +221,7 @@ extension FilesStore {
             try transaction.command(
                 FileQueues.missingTask, taskID: "\(id)/\(file.retryCount)", to: FileQueues.missing, routing: file.routingId,
                 MissingPartsCommand(resumeToken: upload.resumeToken, uploadSessionId: id, routingId: file.routingId, parts: parts))
-            try Self.alert(
-                transaction, file, type: "file.missingParts", title: "Parts are missing: \(file.logicalName)",
-                message: "\(indexes.count) of \(grid.count) parts are asked for again", severity: .warning)
+            try Self.alert(.fileMissingParts, transaction, file, [.missing: "\(indexes.count)", .parts: "\(grid.count)"])
         }
     }
 
@@ -250,8 +239,7 @@ extension FilesStore {
             try Self.freeClaim(transaction.db, of: id)
             try transaction.history(.fileInvalid, routing: file.routingId, message: "\(file.logicalName): \(detail)")
             if isFirst {
-                try Self.alert(
-                    transaction, file, type: "file.invalid", title: "File damaged: \(file.logicalName)", message: detail, severity: .error)
+                try Self.alert(.fileInvalid, transaction, file, [.reason: detail])
             }
             try Self.askForIngest(transaction, file, upload, to: FileQueues.retry)
         }
@@ -262,9 +250,7 @@ extension FilesStore {
         try move(transaction, &file, to: .invalid, reason: reason)
         try forgetUpload(transaction.db, file.id)
         try transaction.history(.storageCommitFailed, routing: file.routingId, message: "\(file.logicalName): \(reason)")
-        try alert(
-            transaction, file, type: "file.storageCommitFailed", title: "\(file.uploader): please upload \(file.logicalName) again",
-            message: "It could not be stored: \(reason)", severity: .error)
+        try alert(.fileStorageCommitFailed, transaction, file, [.reason: reason])
     }
 
     /// The ingest's message died. Does nothing where the file has ended already.

@@ -86,11 +86,12 @@ package struct FilesStore: Sendable {
     static func json(_ value: some Encodable) throws -> String { String(decoding: try MCMSJSON.encode(value), as: UTF8.self) }
 
     static func alert(
-        _ transaction: MCMSTransaction, _ file: RoutingFile, type: String, title: String, message: String, severity: AlertEvent.Severity
+        _ type: AlertType, _ transaction: MCMSTransaction, _ file: RoutingFile, _ parameters: [AlertParameter: String?] = [:]
     ) throws {
-        try transaction.event(
-            MCMSNames.alertTopic, routing: file.routingId,
-            AlertEvent(type: type, title: title, message: message, severity: severity))
+        let own: [AlertParameter: String?] = [
+            .file: file.logicalName, .fileId: file.id, .uploader: file.uploader, .path: file.logicalPath, .bytes: file.size.map { "\($0)" },
+        ]
+        try transaction.alert(Alert(type, routing: file.routingId, own.merging(parameters) { $1 }))
     }
 }
 

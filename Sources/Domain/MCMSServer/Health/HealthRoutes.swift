@@ -10,7 +10,7 @@ extension APIRoutes {
         on(.get, "api/health/summary", nil) { call in
             // The page asks again and again by itself: that keeps no session that nobody uses.
             _ = try await access.principal(for: call.request, purpose: .background)
-            let language = HealthLanguage(asked: try call.choice("language", HealthLanguage.self)?.rawValue, accepted: call.request.headers[.acceptLanguage])
+            let language = try call.language()
             let text = HealthText(language) { TimeZone.current.secondsFromGMT(for: Date(timeIntervalSince1970: Double($0.milliseconds) / 1000)) }
             return try .json(HealthSummary(watch.report(), text), headers: [.contentLanguage: language.rawValue])
         }
