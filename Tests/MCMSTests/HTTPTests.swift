@@ -90,6 +90,10 @@ struct TestAPI {
         let jobs = try await api.send(.get, "/api/addin/jobs?status=created", as: "addin")
         #expect(jobs.body["items"]?.list?.map { $0["jobId"] } == [.text(job)])
         #expect(try await api.send(.get, "/api/addin/jobs/\(job)").body["requestedBy"] == "이영희")
+        for (query, count) in [("sort=oldest", 1), ("sort=newest&status=created", 1), ("since=2001-01-01T00:00:00.000Z", 0)] {
+            let found = try await api.send(.get, "/api/addin/jobs?\(query)", as: "addin")
+            #expect(found.body["items"]?.list?.count == count, "\(query): the job has not ended")
+        }
         let history = try await api.send(.get, "/api/routings/\(id)/history")
         #expect(
             history.body["items"]?.list?.map { $0["event"] }
@@ -149,6 +153,8 @@ struct TestAPI {
         Refusal(method: .get, path: "/api/routings?limit=many", status: 400, kind: "invalid-field", field: "limit"),
         Refusal(method: .get, path: "/api/routings?status=done", status: 400, kind: "invalid-field", field: "status"),
         Refusal(method: .get, path: "/api/addin/jobs?status=done", status: 400, kind: "invalid-field", field: "status"),
+        Refusal(method: .get, path: "/api/addin/jobs?since=today", status: 400, kind: "invalid-field", field: "since"),
+        Refusal(method: .get, path: "/api/addin/jobs?sort=name", status: 400, kind: "invalid-field", field: "sort"),
         Refusal(
             method: .post, path: "/api/addin/jobs/x/complete", body: #"{"resultStatus":"failed","outputs":[{}]}"#, principal: "addin",
             status: 400, kind: "invalid-field", field: "outputs[0].path"),

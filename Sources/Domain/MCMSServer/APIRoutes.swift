@@ -5,6 +5,7 @@ internal import Logging
 internal import MCMS
 internal import MCMSFiles
 package import NIOCore
+internal import SpindleText
 internal import Synchronization
 
 /// One request to the API, after its caller is known and allowed to make it.
@@ -106,6 +107,17 @@ struct APIRequest: Sendable {
                 .invalidField, "“limit” must be a number from 1 to \(PageLimits.itemsMax).", action: "Correct the query.", field: "limit")
         }
         return limit
+    }
+
+    /// A time of the query, as the API writes times.
+    func time(_ name: String) throws -> Timestamp? {
+        guard let text = query(name) else { return nil }
+        guard let time = Timestamp(rfc3339: text) else {
+            throw Problem(
+                .invalidField, "“\(name)” must be a time in UTC, such as 2026-11-28T13:05:00.000Z.", action: "Correct the query.",
+                field: name)
+        }
+        return time
     }
 
     func choice<Value: RawRepresentable & CaseIterable>(_ name: String, _ type: Value.Type) throws -> Value? where Value.RawValue == String {

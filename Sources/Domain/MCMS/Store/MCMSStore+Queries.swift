@@ -1,3 +1,4 @@
+package import SpindleText
 internal import SQLStore
 
 /// A part of a longer list.
@@ -31,14 +32,17 @@ extension MCMSStore {
 
     /// Jobs, newest first.
     package func jobs(
-        status: AddinJobStatus? = nil, routing: String? = nil, limit: Int = PageLimits.itemsDefault, cursor: String? = nil
+        status: AddinJobStatus? = nil, routing: String? = nil, finishedSince: Timestamp? = nil, oldestFirst: Bool = false,
+        limit: Int = PageLimits.itemsDefault, cursor: String? = nil
     ) async throws -> Page<AddinJob> {
         try await page(limit: limit, cursor: { $0.jobId }) { db, rows in
             var filter = QueryFilter(limit: rows)
             filter.require("status =", status)
             filter.require("routingId =", routing)
-            filter.require("jobId <", cursor)
-            return try db.rows("SELECT * FROM addinJob \(filter.clause) ORDER BY jobId DESC LIMIT $1", filter.values).map { try StoredJob($0).job }
+            filter.require("finishedAt >=", finishedSince)
+            filter.require(oldestFirst ? "jobId >" : "jobId <", cursor)
+            let order = oldestFirst ? "jobId" : "jobId DESC"
+            return try db.rows("SELECT * FROM addinJob \(filter.clause) ORDER BY \(order) LIMIT $1", filter.values).map { try StoredJob($0).job }
         }
     }
 
