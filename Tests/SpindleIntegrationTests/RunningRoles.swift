@@ -68,6 +68,13 @@ actor RunningRoles {
 
     func errors(of name: String) -> String { processes[name]?.errors ?? "" }
 
+    /// kill -9, without a new process.
+    func kill(_ role: String) async throws {
+        guard let process = processes.removeValue(forKey: role) else { return }
+        process.send(SIGKILL)
+        _ = try await process.exitCode(within: Spindle.deadline)
+    }
+
     /// kill -9, and a new process as soon as the old one has let go of its files.
     func killAndRestart(_ role: String) async throws {
         if let process = processes.removeValue(forKey: role) {

@@ -60,6 +60,26 @@ final class WebDriver: Sendable {
         try await roles.waitUntil("the page knows who one is") { try await evaluate(me) == "true" }
     }
 
+    /// Makes an administrator's account, the first time, and opens the page as that person.
+    func openAsAdministrator(_ roles: RunningRoles, at place: String = "") async throws {
+        let password = "correct horse battery"
+        // Once there is an account, a second one of the name is refused; the first stays.
+        _ = try await Spindle.run(
+            ["user", "add", "kim", "--role", "admin", "--display-name", "김철수", "--password-file", "-", "--data", roles.data], input: password)
+        try await open("http://127.0.0.1:\(roles.base + 2)/")
+        let body = #"{"name": "kim", "password": "\#(password)"}"#
+        let script = """
+            const done = arguments[arguments.length - 1];
+            fetch("/api/session", {method: "POST", headers: {"Content-Type": "application/json"}, body: arguments[0]})
+                .then((answer) => done(String(answer.status)), (error) => done(String(error)));
+            """
+        let status = try await call(script, [body])
+        guard status == "201" || status == "200" else { throw Refused(description: "signing in: \(status)") }
+        try await open("about:blank")
+        try await open("http://127.0.0.1:\(roles.base + 2)/\(place)")
+        try await roles.waitUntil("the page knows who one is") { try await evaluate("!document.getElementById('me').hidden") == "true" }
+    }
+
     /// Types into the page's field as the keyboard does, key by key.
     func type(_ text: String, in selector: String) async throws {
         let element = try await Self.post("\(base)/session/\(session)/element", ["using": "css selector", "value": selector])
@@ -83,6 +103,45 @@ final class WebDriver: Sendable {
     func evaluate(_ expression: String) async throws -> String {
         let value = try await Self.post("\(base)/session/\(session)/execute/sync", ["script": "return String(\(expression))", "args": [String]()])
         return value as? String ?? ""
+    }
+
+    /// Runs statements whose last argument is a function that takes the answer.
+    func call(_ script: String, _ arguments: [String] = []) async throws -> String {
+        let body: [String: Any] = ["script": script, "args": arguments]
+        return try await Self.post("\(base)/session/\(session)/execute/async", body) as? String ?? ""
+    }
+
+    /// The window's size, for a page that is zoomed: at 200 % half as many of the page's pixels fit.
+    func setSize(width: Int, height: Int) async throws {
+        let metrics: [String: Any] = ["width": width, "height": height, "deviceScaleFactor": 1, "mobile": false]
+        let command: [String: Any] = ["cmd": "Emulation.setDeviceMetricsOverride", "params": metrics]
+        _ = try await Self.post("\(base)/session/\(session)/goog/cdp/execute", command)
+    }
+
+    /// Opens a further tab, and goes on in it.
+    func openTab(_ url: String) async throws {
+        let answer = try await Self.post("\(base)/session/\(session)/window/new", ["type": "tab"])
+        guard let handle = (answer as? [String: Any])?["handle"] as? String else { throw Refused(description: "there is no further tab") }
+        try await goTo(tab: handle)
+        try await open(url)
+    }
+
+    /// The open tabs, in any order.
+    func tabs() async throws -> [String] {
+        var request = HTTPClientRequest(url: "\(base)/session/\(session)/window/handles")
+        request.method = .GET
+        let response = try await HTTPClient.shared.execute(request, timeout: Self.timeout)
+        let data = Data(try await response.body.collect(upTo: 1 << 20).readableBytesView)
+        return (try JSONSerialization.jsonObject(with: data) as? [String: Any])?["value"] as? [String] ?? []
+    }
+
+    func goTo(tab handle: String) async throws { _ = try await Self.post("\(base)/session/\(session)/window", ["handle": handle]) }
+
+    /// Closes this tab, and no other.
+    func closeTab() async throws {
+        var request = HTTPClientRequest(url: "\(base)/session/\(session)/window")
+        request.method = .DELETE
+        _ = try await HTTPClient.shared.execute(request, timeout: Self.timeout).body.collect(upTo: 1 << 20)
     }
 
     /// The switch of the developer tools.

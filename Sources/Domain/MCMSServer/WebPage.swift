@@ -17,12 +17,19 @@ struct WebPage: Sendable {
 
     /// A file that is added to `Page/` is found here under the name that the build gives it: `_` for what can't be in a Swift name.
     private static let files = [
+        File("alert-list.js", PackageResources.alert_list_js),
+        File("alert-words.js", PackageResources.alert_words_js),
         File("alerts.js", PackageResources.alerts_js),
         File("api.js", PackageResources.api_js),
+        File("ask.js", PackageResources.ask_js),
         File("base.css", PackageResources.base_css),
         File("base.js", PackageResources.base_js),
+        File("chart.js", PackageResources.chart_js),
+        File("commands.js", PackageResources.commands_js),
         File("elements.js", PackageResources.elements_js),
         File("files.js", PackageResources.files_js),
+        File("follow.js", PackageResources.follow_js),
+        File("health.js", PackageResources.health_js),
         File("icons.js", PackageResources.icons_js),
         File("jobs.js", PackageResources.jobs_js),
         File("language.js", PackageResources.language_js),
@@ -30,8 +37,14 @@ struct WebPage: Sendable {
         File("link-worker.js", PackageResources.link_worker_js),
         File("link.js", PackageResources.link_js),
         File("main.js", PackageResources.main_js),
+        File("message.js", PackageResources.message_js),
+        File("outbox.js", PackageResources.outbox_js),
+        File("overview.js", PackageResources.overview_js),
         File("parts.css", PackageResources.parts_css),
         File("people.js", PackageResources.people_js),
+        File("queue.js", PackageResources.queue_js),
+        File("queues.js", PackageResources.queues_js),
+        File("redrive.js", PackageResources.redrive_js),
         File("routing-store.js", PackageResources.routing_store_js),
         File("routing.js", PackageResources.routing_js),
         File("routings.js", PackageResources.routings_js),
@@ -41,9 +54,13 @@ struct WebPage: Sendable {
         File("streams.js", PackageResources.streams_js),
         File("strings-en.js", PackageResources.strings_en_js),
         File("strings-ko.js", PackageResources.strings_ko_js),
+        File("system.js", PackageResources.system_js),
         File("theme.js", PackageResources.theme_js),
+        File("timeline.js", PackageResources.timeline_js),
         File("views.css", PackageResources.views_css),
         File("views.js", PackageResources.views_js),
+        File("why.js", PackageResources.why_js),
+        File("workers.js", PackageResources.workers_js),
     ]
 
     /// Everything comes from this server and from files. Nothing inline runs, neither scripts nor handlers in attributes (`onclick=…`) nor

@@ -10,7 +10,8 @@ const TOAST_MS = 12000;
 const log = [];
 let lastNumber = 0;
 
-export function toast(title, message, tone) {
+// - Parameter stays: until somebody closes it, as errors do.
+export function toast(title, message, tone, stays = tone === "bad") {
   const node = make("div", {className: "toast", data: {tone}},
     icon({bad: "bad", wait: "warn", ok: "ok"}[tone] ?? "info"), make("p", {}, title),
     make("button", {type: "button", className: "quiet", "aria-label": text("dismiss"), onclick: () => node.remove()}, icon("close")),
@@ -18,7 +19,7 @@ export function toast(title, message, tone) {
   const toasts = byID("toasts");
   toasts.append(node);
   while (toasts.children.length > TOASTS_MAX) toasts.firstChild.remove();
-  if (tone !== "bad") setTimeout(() => node.remove(), TOAST_MS); // errors stay until they are closed
+  if (!stays) setTimeout(() => node.remove(), TOAST_MS);
 }
 
 // - Parameter words: tells the entry in the reader's language, whenever it is drawn.

@@ -3,7 +3,7 @@ import {call, Problem, refresh} from "./api.js";
 import {toast} from "./alerts.js";
 import {at} from "./base.js";
 import {badge, byID, make, renderList} from "./elements.js";
-import {language, text, time} from "./language.js";
+import {bytes, language, text, time} from "./language.js";
 import {actor, may} from "./session.js";
 import {emit, on} from "./signals.js";
 
@@ -128,15 +128,8 @@ class Upload {
     const rate = (this.bytesSent - this.sentBefore) / seconds;
     if (!(rate > 0)) return "";
     const left = (this.file.size - this.bytesSent) / rate;
-    return `${bytesText(rate)}/s · ${left >= 90 ? text("minutesLeft", Math.ceil(left / 60)) : text("secondsLeft", Math.ceil(left))}`;
+    return `${bytes(rate)}/s · ${left >= 90 ? text("minutesLeft", Math.ceil(left / 60)) : text("secondsLeft", Math.ceil(left))}`;
   }
-}
-
-function bytesText(count) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = count, unit = 0;
-  while (value >= 1024 && unit < units.length - 1) { value /= 1024; unit++; }
-  return `${unit === 0 ? value : value.toFixed(value >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
 // MARK: Adding
@@ -205,7 +198,7 @@ function fileItem(one) {
   const upload = files.uploads.get(one.id);
   const isOpen = files.open.has(one.id);
   const waiting = one.status === "uploading" && !upload ? text("chooseAgain") : null;
-  const parts = [one.size == null ? null : bytesText(one.size), upload && !upload.paused && !upload.error ? upload.timeLeft : null,
+  const parts = [one.size == null ? null : bytes(one.size), upload && !upload.paused && !upload.error ? upload.timeLeft : null,
     upload?.paused ? text("paused") : null, upload?.error, waiting, one.reason];
   let bar = null;
   if (one.status === "uploading") {

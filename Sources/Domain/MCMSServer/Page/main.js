@@ -1,17 +1,28 @@
 // The page: shows what the API says, calls it, and follows the event streams.
-import {loadFailed, call, Problem} from "./api.js";
+import {ALERT_TONES} from "./alert-list.js";
+import {alertWords} from "./alert-words.js";
+import {call, loadFailed, Problem} from "./api.js";
 import {note, toast} from "./alerts.js";
 import {byID} from "./elements.js";
+import {followNow} from "./follow.js";
 import {loadJobs} from "./jobs.js";
 import {language, text, toggleLanguage} from "./language.js";
 import {EventLink} from "./link.js";
+import "./message.js";
+import "./outbox.js";
+import "./overview.js";
 import {loadPeople} from "./people.js";
+import "./queue.js";
+import "./queues.js";
 import {routingName} from "./routing-store.js";
 import {loadRouting} from "./routing.js";
 import {loadRoutings} from "./routings.js";
 import {may} from "./session.js";
 import {linkSecret, openSetup, showMe, signIn} from "./sign-in.js";
 import {emit, on} from "./signals.js";
+import "./system.js";
+import "./timeline.js";
+import "./workers.js";
 
 const FAILURES_TOLD = 5;
 const BANNER_MS = 3000;
@@ -57,7 +68,7 @@ function words(name, data) {
     case "routing.created": return text("event." + name, data.name);
     case "routing.approval.changed": return text("event." + name, routingName(data.routingId), text("status." + data.status));
     case "file.updated": return text("event." + name, data.logicalName, text("file." + data.status) + (data.reason ? ` – ${data.reason}` : ""));
-    case "notification.alert": return [data.title, data.message].filter(Boolean).join(" – ");
+    case "notification.alert": return Object.values(alertWords(data)).filter(Boolean).join(" – ");
     case "gap": return text("event.gap", data.reason);
     default: return name;
   }
@@ -67,7 +78,10 @@ function onEvent(name, data) {
   if (name === "reauth") { checkSession(); return; }
   if (name === "gap") load(true).catch(() => {}); // the banner or the sign-in says what is wrong
   note(() => words(name, data), name === "gap" ? "wait" : data.status === "failed" || data.severity === "error" ? "bad" : undefined);
-  if (name === "notification.alert") toast(data.title, data.message, {error: "bad", warning: "wait"}[data.severity] ?? "info");
+  if (name === "notification.alert") {
+    const {title, message} = alertWords(data);
+    toast(title, message, ALERT_TONES[data.severity] ?? "info");
+  }
   emit("event", name, data);
   emit("render");
 }
@@ -112,9 +126,10 @@ function checkSession() {
 async function load(isBackground = false) {
   const parts = [loadPeople()];
   if (may("readRoutings")) parts.push(loadRoutings(isBackground));
-  if (may("readJobs")) parts.push(loadJobs());
+  if (may("readJobs")) parts.push(loadJobs(isBackground));
   await Promise.all(parts);
   await loadRouting();
+  followNow();
   emit("render");
 }
 

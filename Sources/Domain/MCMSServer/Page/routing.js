@@ -9,6 +9,7 @@ import {actionButtons, busy, known} from "./routing-store.js";
 import {generation} from "./routings.js";
 import {may, personName} from "./session.js";
 import {on} from "./signals.js";
+import {timelineLink} from "./timeline.js";
 import {route} from "./views.js";
 
 const HISTORY_MAX = 500;
@@ -65,7 +66,7 @@ function historyItem(entry) {
   return make("li", {data: {tone: HISTORY_TONES[entry.event] ?? "idle"}}, icon(HISTORY_TONES[entry.event]),
     make("div", {className: "row"}, make("span", {className: "title"}, text("history." + entry.event)),
       make("time", {className: "sub", datetime: entry.time}, time(entry.time, true))),
-    make("div", {className: "sub"}, [personName(entry.actor), entry.message].filter(Boolean).join(" – ")));
+    make("div", {className: "sub row"}, make("span", {}, [personName(entry.actor), entry.message].filter(Boolean).join(" – ")), timelineLink(entry.correlationId)));
 }
 
 on("route", () => { loadRouting().catch(loadFailed); });

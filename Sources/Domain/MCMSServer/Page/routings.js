@@ -6,7 +6,7 @@ import {language, text, time} from "./language.js";
 import {actionButtons, busy, change, known, refreshRouting} from "./routing-store.js";
 import {actor, may, personName} from "./session.js";
 import {emit, on} from "./signals.js";
-import {address, replaceAddress, route} from "./views.js";
+import {address, replaceAddress, route, routingAddress} from "./views.js";
 
 const ROWS_PER_PAGE = 50;
 const TYPING_MS = 250;
@@ -81,7 +81,7 @@ function renderFilters() {
 }
 
 function row(one) {
-  const href = address("routings/" + encodeURIComponent(one.id));
+  const href = routingAddress(one.id);
   return make("tr", {},
     make("td", {}, make("a", {className: "title", href}, one.name), one.approver ? make("div", {className: "sub"}, text("approver", personName(one.approver))) : null),
     make("td", {}, badge(text("status." + one.status), TONES[one.status])),

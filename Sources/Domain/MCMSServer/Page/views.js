@@ -1,34 +1,53 @@
-// The addresses of the page: `#/`, `#/routings?search=…&status=…`, `#/routings/ID`, `#/people`. What they show is a section with `data-view`.
+// The addresses of the page: `#/`, `#/routings?search=…`, `#/routings/ID`, `#/queues/NAME/messages/ID`. What they show is a section with
+// `data-view`.
 import {byID} from "./elements.js";
 import {text} from "./language.js";
 import {may, session} from "./session.js";
 import {emit, on} from "./signals.js";
 
 const VIEWS = {
+  overview: {permission: "readRoutings", title: "overview"},
   routings: {permission: "readRoutings", title: "routings"},
   routing: {permission: "readRoutings", title: "routings", of: "routings"},
-  activity: {permission: "readRoutings", title: "activity"},
+  jobs: {permission: "readJobs", title: "jobs"},
+  alerts: {permission: "readRoutings", title: "alerts"},
+  queues: {permission: "readOperations", title: "queues"},
+  queue: {permission: "readOperations", title: "queues", of: "queues"},
+  message: {permission: "readOperations", title: "queues", of: "queues"},
+  timeline: {permission: "readRoutings", title: "timeline", of: "jobs"},
+  workers: {permission: "readOperations", title: "workers"},
+  outbox: {permission: "readOperations", title: "outbox"},
+  system: {permission: "readOperations", title: "system"},
   people: {permission: "managePeople", title: "people"},
 };
 
 let current = parse();
 export const route = () => current;
 
+// What follows the view's name, one by one: names of queues may have any characters.
 function parse() {
   const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
-  const [first, ...rest] = path.split("/").filter(Boolean);
+  let [first, ...rest] = path.split("/").filter(Boolean);
   const query = new URLSearchParams(search ?? "");
-  let id = null;
-  try { id = rest.length ? decodeURIComponent(rest.join("/")) : null; } catch { /* not one of this page's addresses */ }
-  if (!first || location.hash.startsWith("#link=")) return {view: "routings", id: null, query};
-  if (first === "routings" && id) return {view: "routing", id, query};
-  return {view: first in VIEWS ? first : "routings", id, query};
+  try { rest = rest.map(decodeURIComponent); } catch { rest = []; }
+  const [id, part, partID] = rest;
+  const at = (view) => ({view, id: id ?? null, messageID: partID ?? null, query});
+  if (!first || location.hash.startsWith("#link=")) return at("overview");
+  if (first === "routings" && id) return at("routing");
+  if (first === "timeline" && id) return at("timeline");
+  if (first === "queues" && id) return at(part === "messages" && partID ? "message" : "queue");
+  return at(first in VIEWS && !VIEWS[first].of ? first : "overview");
 }
 
-export const address = (path, query = {}) => {
+// - Parameter parts: what stands between the slashes; encoded here.
+export function address(parts, query = {}) {
   const words = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
-  return "#/" + path + (words ? "?" + words : "");
-};
+  return "#/" + [parts].flat().map(encodeURIComponent).join("/") + (words ? "?" + words : "");
+}
+
+export const queueAddress = (name, query) => address(["queues", name], query);
+export const messageAddress = (queue, id) => address(["queues", queue, "messages", id]);
+export const routingAddress = (id) => address(["routings", id]);
 
 // Without a step in the browser's history: a filter that is being typed is one place.
 export function replaceAddress(hash) {
@@ -37,11 +56,11 @@ export function replaceAddress(hash) {
 }
 
 function moved() {
-  const before = current.view;
+  const before = current;
   current = parse();
   render();
   emit("route", current);
-  if (before === current.view) return;
+  if (before.view === current.view && before.id === current.id && before.messageID === current.messageID) return;
   scrollTo(0, 0);
   byID("content").focus({preventScroll: true});
 }
@@ -51,9 +70,11 @@ function render() {
   for (const node of document.querySelectorAll("[data-view]")) node.hidden = !node.dataset.view.split(" ").includes(current.view);
   const shown = VIEWS[current.view].of ?? current.view;
   for (const link of byID("navigation").querySelectorAll("a")) {
-    link.hidden = !may(VIEWS[link.dataset.to].permission);
+    link.parentElement.hidden = !may(VIEWS[link.dataset.to].permission);
     if (link.dataset.to === shown) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
+  byID("part-operations").hidden = !may("readOperations");
+  byID("part-people").hidden = !may("managePeople");
   document.title = text(VIEWS[current.view].title) + " · Spindle";
 }
 
