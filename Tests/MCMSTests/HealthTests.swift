@@ -386,6 +386,8 @@ import Testing
         let problem = HealthProblem(.queuePaused, "a b'; rm -rf /", severity: .warning, since: HealthScript.start)
         let action = HealthText(.en) { _ in 0 }.action(problem)
         #expect(action.command == #"spindle queue resume 'a b'\''; rm -rf /'"#)
+        let certificate = HealthProblem(.certificateEnds, "/tls/client-web.pem", severity: .warning, since: HealthScript.start, amount: 3)
+        #expect(HealthText(.en) { _ in 0 }.action(certificate).command == "spindle cert renew client-web")
         #expect(action.href == "#/queues/a%20b%27%3B%20rm%20-rf%20%2F")
     }
 }

@@ -115,8 +115,18 @@ final class HealthRig: Sendable {
         #expect(command.exitCode == (faults.contains { $0.severity == "error" } ? 2 : 1), "\(command)")
         let told = try #require(try command.json().first?["problems"] as? [[String: Any]]).compactMap { $0["kind"] as? String }
         #expect(Set(told) == Set(wanted.map { String($0.prefix { $0 != " " }) }), "\(command)")
+        try await checkCommands(answer)
         for fault in faults { try await fault.mend() }
         try await waitUntilAllIsWell(within: Self.mendedWithin)
+    }
+
+    /// What a reader is told to type is understood: in a folder with no cluster it fails, and not by how it is written.
+    private func checkCommands(_ answer: HealthAnswer) async throws {
+        let nowhere = try TemporaryDirectory()
+        for command in Set(answer.problems.compactMap { $0.action?.command }) where command.hasPrefix("spindle ") {
+            let result = try await Spindle.run(command.split(separator: " ").dropFirst().map(String.init) + ["--data", nowhere.path])
+            #expect(result.exitCode != 64, "\(command): \(result)")
+        }
     }
 
     func waitUntilAllIsWell(within deadline: Duration = .seconds(60)) async throws {

@@ -80,7 +80,7 @@ struct EnglishHealth: HealthWords {
         switch problem.key.kind {
         case .brokerUnreachable: return "\(reason)What is new waits in the database, and is sent when the broker is back."
         case .brokerRefuses:
-            return "\(reason)Its token was changed, or its principal lacks “read” for all queues in the description of the cluster."
+            return "\(reason)Its token was changed, or its principal lacks “read” for all queues. Correct that, then restart the web server."
         case .databaseUnavailable: return "\(reason)Changes are refused meanwhile. What was confirmed is on the disk."
         case .shareUnreadable: return "\(reason)Files and results that need the share wait, and go on when it is back."
         case .shareReadOnly: return "It is mounted read-only. Files that go there wait, and go on when it can be written."
@@ -120,7 +120,8 @@ struct EnglishHealth: HealthWords {
         case .queueFull, .queueWaits, .queueFails: "Show the queue"
         case .deadLetters: "Show the dead letters"
         case .outboxStuck, .outboxDead: "Show the outbox"
-        case .certificateEnds, .certificateUnusable: "Show the certificates"
+        case .certificateEnds: "Renew it"
+        case .certificateUnusable: "Show the certificates"
         }
     }
 

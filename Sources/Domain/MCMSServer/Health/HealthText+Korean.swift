@@ -75,7 +75,7 @@ struct KoreanHealth: HealthWords {
         let reason = problem.reason.isEmpty ? "" : "\(problem.reason). "
         switch problem.key.kind {
         case .brokerUnreachable: return "\(reason)새 메시지는 데이터베이스에서 기다리다가 브로커가 돌아오면 전송됩니다."
-        case .brokerRefuses: return "\(reason)토큰이 바뀌었거나, 클러스터 설명에서 모든 대기열에 대한 “read” 권한이 빠졌습니다."
+        case .brokerRefuses: return "\(reason)토큰이 바뀌었거나, 모든 대기열에 대한 “read” 권한이 빠졌습니다. 바로잡은 뒤 웹 서버를 다시 시작하십시오."
         case .databaseUnavailable: return "\(reason)그동안 변경은 거부됩니다. 확인된 내용은 디스크에 있습니다."
         case .shareUnreadable: return "\(reason)공유 폴더가 필요한 파일과 결과는 기다리다가 폴더가 돌아오면 계속됩니다."
         case .shareReadOnly: return "읽기 전용으로 연결되어 있습니다. 저장할 파일은 쓸 수 있게 될 때까지 기다립니다."
@@ -115,7 +115,8 @@ struct KoreanHealth: HealthWords {
         case .queueFull, .queueWaits, .queueFails: "대기열 보기"
         case .deadLetters: "메시지 보기"
         case .outboxStuck, .outboxDead: "아웃박스 보기"
-        case .certificateEnds, .certificateUnusable: "인증서 보기"
+        case .certificateEnds: "갱신"
+        case .certificateUnusable: "인증서 보기"
         }
     }
 

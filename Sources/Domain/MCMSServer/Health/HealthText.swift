@@ -131,8 +131,7 @@ enum HealthRemedy {
         let subject = problem.key.subject
         let quoted = shell(subject)
         switch problem.key.kind {
-        case .brokerUnreachable, .databaseUnavailable: return ("spindle status", "#/system")
-        case .brokerRefuses: return ("spindle config check", "#/system")
+        case .brokerUnreachable, .brokerRefuses, .databaseUnavailable: return ("spindle status", "#/system")
         case .shareUnreadable, .shareReadOnly, .storeUnwritable, .scannerUnreachable, .scannerUndecided: return ("spindle cas stat", "#/system")
         case .workersMissing, .addinMissing: return ("spindle worker ls", "#/workers")
         case .workersQuiet: return ("spindle worker resume --label \(shell("group=" + subject))", "#/workers")
@@ -142,7 +141,11 @@ enum HealthRemedy {
         case .outboxStuck: return ("spindle outbox ls", "#/outbox")
         case .outboxDead: return ("spindle outbox ls --status dead", "#/outbox")
         case .diskFull, .diskFiles: return ("df -h \(shell(problem.reason))", "#/system")
-        case .certificateEnds, .certificateUnusable: return ("openssl x509 -noout -dates -in \(quoted)", "#/system")
+        case .certificateEnds:
+            let name = HealthFigures.fileName(subject).split(separator: ".").first.map(String.init) ?? ""
+            // The authority is not renewed by itself.
+            return (name == "ca" ? "spindle cert ls" : "spindle cert renew \(shell(name))", "#/system")
+        case .certificateUnusable: return ("spindle cert ls", "#/system")
         case .clockJumped, .clockDiffers: return ("timedatectl", "#/system")
         }
     }
