@@ -114,14 +114,11 @@ struct EnglishHealth: HealthWords {
         case .brokerUnreachable, .databaseUnavailable, .brokerRefuses, .shareUnreadable, .shareReadOnly, .storeUnwritable, .scannerUnreachable,
             .scannerUndecided, .diskFull, .diskFiles, .clockJumped, .clockDiffers:
             "Show the system"
-        case .workersMissing, .addinMissing: "Show the workers"
-        case .workersQuiet: "Let them work"
-        case .queuePaused: "Resume"
-        case .queueFull, .queueWaits, .queueFails: "Show the queue"
+        case .workersMissing, .workersQuiet, .addinMissing: "Show the workers"
+        case .queuePaused, .queueFull, .queueWaits, .queueFails: "Show the queue"
         case .deadLetters: "Show the dead letters"
         case .outboxStuck, .outboxDead: "Show the outbox"
-        case .certificateEnds: "Renew it"
-        case .certificateUnusable: "Show the certificates"
+        case .certificateEnds, .certificateUnusable: "Show the certificates"
         }
     }
 

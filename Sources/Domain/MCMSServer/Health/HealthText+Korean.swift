@@ -109,14 +109,11 @@ struct KoreanHealth: HealthWords {
         case .brokerUnreachable, .databaseUnavailable, .brokerRefuses, .shareUnreadable, .shareReadOnly, .storeUnwritable, .scannerUnreachable,
             .scannerUndecided, .diskFull, .diskFiles, .clockJumped, .clockDiffers:
             "시스템 보기"
-        case .workersMissing, .addinMissing: "작업자 보기"
-        case .workersQuiet: "다시 일하게 하기"
-        case .queuePaused: "다시 시작"
-        case .queueFull, .queueWaits, .queueFails: "대기열 보기"
+        case .workersMissing, .workersQuiet, .addinMissing: "작업자 보기"
+        case .queuePaused, .queueFull, .queueWaits, .queueFails: "대기열 보기"
         case .deadLetters: "메시지 보기"
         case .outboxStuck, .outboxDead: "아웃박스 보기"
-        case .certificateEnds: "갱신"
-        case .certificateUnusable: "인증서 보기"
+        case .certificateEnds, .certificateUnusable: "인증서 보기"
         }
     }
 

@@ -29,8 +29,9 @@ package enum HealthLanguage: String, Sendable, CaseIterable {
 
 /// What a reader can do about a problem.
 package struct HealthAction: Sendable, Hashable, Codable {
+    /// Of a link to the place.
     package var label: String
-    /// What does the same at a terminal.
+    /// What helps at a terminal.
     package var command: String?
     /// Where in the page.
     package var href: String?
