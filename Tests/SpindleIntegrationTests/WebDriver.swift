@@ -16,15 +16,19 @@ final class WebDriver: Sendable {
     private let session: String
 
     /// Starts the driver on a free port and opens a window.
-    init() async throws {
+    /// - Parameters:
+    ///   - home: the folder with the person's own settings, such as the authorities that they trust. Nil: the tests'.
+    ///   - arguments: further ones of the browser.
+    init(home: String? = nil, arguments: [String] = []) async throws {
         let port = try FreePorts.base()
         base = "http://127.0.0.1:\(port)"
         process.executableURL = URL(fileURLWithPath: Self.driver)
         process.arguments = ["--port=\(port)", "--silent"]
+        if let home { process.environment = ProcessInfo.processInfo.environment.merging(["HOME": home]) { $1 } }
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
-        let options: [String: Any] = ["args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900", "--lang=en"]]
+        let options: [String: Any] = ["args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900", "--lang=en"] + arguments]
         let capabilities: [String: Any] = ["capabilities": ["alwaysMatch": ["browserName": "chrome", "goog:chromeOptions": options]]]
         let deadline = ContinuousClock.now + .seconds(30)
         while true {
