@@ -1,3 +1,4 @@
+import Foundation
 import NIOSSL
 import SpindleBroker
 import SpindleCluster
@@ -35,6 +36,45 @@ struct TLSTests {
             $0.limits.unauthenticatedMilliseconds = 1_000
             $0.principals[1].certificateNames = ["worker-1"]
         } _: { try await body($0) }
+    }
+
+    /// A revoked certificate ends its connections at the next reload, and is no good for any way to authenticate; others stay.
+    @Test func aRevokedCertificateIsRefused() async throws {
+        let (thief, other) = (try certificates.issueClient("worker-1"), try certificates.issueClient("worker-2"))
+        let (stolen, kept) = (try clientConfiguration(thief), try clientConfiguration(other))
+        try await TestBroker.run(folder) { [tls, certificates] in
+            $0.listeners = [BrokerListener(host: "127.0.0.1", port: 0, tls: tls)]
+            $0.principals[0].certificateNames = ["worker-2"]
+            $0.principals[1].certificateNames = ["worker-1"]
+            $0.revokedKeys = { try RevocationList(file: certificates.revocationPath).keyDigests }
+        } _: { running in
+            let client = try await TestClient.connect(port: running.broker.ports[0], tls: stolen)
+            #expect(try await authenticateByCertificate(client).principal() == "reader")
+            let neighbour = try await TestClient.connect(port: running.broker.ports[0], tls: kept)
+            #expect(try await authenticateByCertificate(neighbour).principal() == "admin")
+            // Renewed: another serial number, the same key, and the old one is still good.
+            _ = try certificates.renew("worker-1")
+            #expect(try certificates.revoke("worker-1") != nil)
+            #expect(try await client.lease("esprit-gen").isEmpty, "nothing changes before the list is read again")
+            try await running.broker.reload()
+            try await client.expectClosed()
+            _ = try await neighbour.publish("esprit-gen", "still here")
+            for byToken in [false, true] {
+                let again = try await TestClient.connect(port: running.broker.ports[0], tls: stolen)
+                if byToken { _ = try await again.hello() }
+                let answer = byToken ? try await again.authenticate(token: try running.token("reader")) : try await authenticateByCertificate(again)
+                #expect(try answer.errorCode() == .authenticationFailed)
+                try await again.expectClosed()
+            }
+            // Another key for the same name is good, and a list that can't be read changes nothing.
+            let fresh = try clientConfiguration(try certificates.issueClient("worker-1"))
+            let restored = try await TestClient.connect(port: running.broker.ports[0], tls: fresh)
+            #expect(try await authenticateByCertificate(restored).principal() == "reader")
+            try "nonsense\n".write(toFile: certificates.revocationPath, atomically: true, encoding: .utf8)
+            let error = await #expect(throws: BrokerStartError.self) { try await running.broker.reload() }
+            #expect(error?.code == .tls)
+            #expect(try await restored.lease("esprit-gen").map(\.text) == ["still here"])
+        }
     }
 
     private func authenticateByCertificate(_ client: TestClient) async throws -> Frame {

@@ -23,7 +23,8 @@ struct BrokerCommand: AsyncParsableCommand {
         let cluster = try role.cluster.load()
         let description = try Self.find(role.name, in: cluster)
         let process = try RoleProcess(name: description.name, options: role)
-        let configuration = try BrokerSetup(cluster: cluster, broker: description, logger: process.logger).configuration()
+        let setup = BrokerSetup(cluster: cluster, broker: description, logger: process.logger)
+        let configuration = try setup.configuration()
         let certificates = CertificateWatch(cluster.certificateFiles(ofBroker: description), logger: process.logger)
         let hooks = try Self.hooks(process, certificates)
         let broker: Broker
@@ -39,9 +40,19 @@ struct BrokerCommand: AsyncParsableCommand {
         } catch {
             process.logger.warning("commands have to be told this broker's ports: endpoints.json can't be written", metadata: ["error": "\(error)"])
         }
-        try await process.run([broker, certificates]) {
+        let reload: @Sendable () async -> Void = { await Self.reload(broker, process.logger) }
+        try await process.run([broker, certificates, RevocationWatch(setup.revocationFile, onChange: reload)]) {
             certificates.look()
-            do { try await broker.reload() } catch { process.logger.error("audit.error", metadata: ["what": "tokens or certificates can't be read again; those of before hold", "error": "\(error)"]) }
+            await reload()
+        }
+    }
+
+    private static func reload(_ broker: Broker, _ logger: Logger) async {
+        do {
+            try await broker.reload()
+        } catch {
+            logger.error(
+                "audit.error", metadata: ["what": "tokens or certificates can't be read again; those of before hold", "error": "\(error)"])
         }
     }
 

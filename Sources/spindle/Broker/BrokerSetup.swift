@@ -23,6 +23,8 @@ struct BrokerSetup {
             queues: cluster.queues.map { DeclaredQueue(name: $0.name, policy: $0.policy) },
             principals: cluster.principals.map(principal))
         configuration.operations = broker.ports.operations.map { OperationsListener(host: broker.listen.operations, port: $0, allowPlaintext: broker.allowPlaintext) }
+        let revoked = revocationFile
+        configuration.revokedKeys = { try RevocationList(file: revoked).keyDigests }
         configuration.newQueues = newQueues
         setLog(&configuration)
         let history = Self.retention(cluster.topicDefaults)
@@ -32,6 +34,9 @@ struct BrokerSetup {
         configuration.topics = cluster.topics.map { DeclaredTopic(pattern: $0.pattern.description, retention: Self.retention($0.retention)) }
         return configuration
     }
+
+    /// Whose certificates are refused.
+    var revocationFile: String { DataDirectory(path: cluster.dataDirectory).tlsDirectory + "/" + RevocationList.fileName }
 
     private func setLog(_ configuration: inout SpindleBroker.BrokerConfiguration) {
         if let segment = broker.log.segment {

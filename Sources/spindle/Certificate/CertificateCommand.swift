@@ -8,6 +8,7 @@ struct CertificateCommand: AsyncParsableCommand {
         subcommands: [
             CertificateInitCommand.self, CertificateIssueCommand.self, CertificateRenewCommand.self, CertificateListCommand.self,
             CertificateTrustCommand.self, CertificatePFXCommand.self,
+            CertificateRevokeCommand.self,
         ])
 }
 

@@ -117,7 +117,7 @@ struct CertificateRenewCommand: AsyncParsableCommand {
 
 struct CertificateListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List the certificates: name, for whom, end, serial number.",
+        commandName: "ls", abstract: "List the certificates: name, for whom, end, serial number; and those that were revoked.",
         discussion: """
             Example:
               spindle cert ls --config cluster-config/intranet.yaml
@@ -134,10 +134,21 @@ struct CertificateListCommand: AsyncParsableCommand {
         let certificate: String
     }
 
+    private struct RevokedLine: Encodable {
+        let purpose = "revoked"
+        let name: String
+        let revokedAt: String
+        let serial: String
+        let keyDigest: String
+    }
+
     func run() async throws {
         let entries: [CertificateFiles.Entry]
+        let revoked: [RevocationList.Entry]
         do {
-            entries = try options.files().list()
+            let files = try options.files()
+            entries = try files.list()
+            revoked = try RevocationList(file: files.revocationPath).entries
         } catch let error as CertificateFilesError {
             throw CommandFailure("\(error)")
         }
@@ -151,6 +162,14 @@ struct CertificateListCommand: AsyncParsableCommand {
             } else {
                 let hosts = entry.hosts.isEmpty ? "" : "  \(entry.hosts.joined(separator: ", "))"
                 Output.line("\(entry.name.padded(to: 28))  \(entry.purpose.rawValue.padded(to: 9))  \(end)  \(entry.serial)\(hosts)")
+            }
+        }
+        for entry in revoked {
+            let at = entry.revokedAt.formatted(.iso8601)
+            if options.json {
+                try Output.json(RevokedLine(name: entry.name, revokedAt: at, serial: entry.serial, keyDigest: entry.keyDigest))
+            } else {
+                Output.line("\(entry.name.padded(to: 28))  \("revoked".padded(to: 9))  \(at)  \(entry.serial)")
             }
         }
     }

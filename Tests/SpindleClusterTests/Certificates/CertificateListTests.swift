@@ -125,3 +125,81 @@ import Testing
         #expect(throws: CertificateFilesError.self) { try AuthorityCertificate(file: issued[1].keyPath) }
     }
 }
+
+@Suite struct RevocationListTests {
+    let folder: TemporaryFolder
+    let files: CertificateFiles
+
+    init() throws {
+        folder = try TemporaryFolder()
+        files = CertificateFiles(directory: folder.path + "/tls")
+        _ = try files.initialize(cluster: "test", servers: [.init(name: "web", hosts: [])], clients: ["addin", "web"])
+    }
+
+    private func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(files.directory)/\(name)") }
+
+    @Test func theListHasTheKeyThatOpensslReads() throws {
+        let certificate = "\(files.directory)/client-addin.pem"
+        let key = folder.path + "/key"
+        #expect(try OpenSSL.run(["x509", "-in", certificate, "-noout", "-pubkey", "-out", key]).code == 0)
+        #expect(try OpenSSL.run(["pkey", "-pubin", "-in", key, "-outform", "der", "-out", key + ".der"]).code == 0)
+        let digest = try OpenSSL.run(["dgst", "-sha256", "-r", key + ".der"]).output.prefix(64)
+        let serial = try files.list()[1].serial
+        let now = Date(timeIntervalSince1970: 1_796_000_000)
+        let entry = try #require(try files.revoke("addin", now: now))
+        #expect(entry == RevocationList.Entry(keyDigest: String(digest), revokedAt: now, serial: serial, name: "addin"))
+        #expect(try RevocationList(file: files.revocationPath).entries == [entry], "what was written is read")
+    }
+
+    @Test func whatIsRevokedIsRemovedAndIssuedWithAnotherKey() throws {
+        let key = try String(contentsOfFile: "\(files.directory)/client-addin.key", encoding: .utf8)
+        let copy = folder.path + "/copy.pem"
+        try FileManager.default.copyItem(atPath: "\(files.directory)/client-addin.pem", toPath: copy)
+        #expect(try files.revoke("addin") != nil)
+        #expect(!exists("client-addin.pem") && !exists("client-addin.key"))
+        #expect(throws: CertificateFilesError.certificateMissing(name: "addin", directory: files.directory)) { try files.revoke("addin") }
+        #expect(try files.revoke(copy) == nil, "it was revoked before")
+        // The key came back from a backup: it is not used again.
+        try key.write(toFile: "\(files.directory)/client-addin.key", atomically: true, encoding: .utf8)
+        let issued = try files.issueClient("addin")
+        #expect(try String(contentsOfFile: issued.keyPath, encoding: .utf8) != key)
+        // And so did the certificate: it is not renewed.
+        try key.write(toFile: issued.keyPath, atomically: true, encoding: .utf8)
+        try FileManager.default.removeItem(atPath: issued.certificatePath)
+        try FileManager.default.copyItem(atPath: copy, toPath: issued.certificatePath)
+        #expect(throws: CertificateFilesError.keyRevoked(certificatePath: issued.certificatePath)) { try files.renew("addin") }
+    }
+
+    @Test func theAuthorityCannotBeRevoked() throws {
+        #expect(throws: CertificateFilesError.certificateMissing(name: "ca", directory: files.directory)) { try files.revoke("ca") }
+        #expect(throws: CertificateFilesError.notOurs(path: files.authorityPath)) { try files.revoke(files.authorityPath) }
+    }
+
+    /// Commands at the same time: no line is lost.
+    @Test func revocationsAtTheSameTimeAreAllKept() async throws {
+        let names = (0..<12).map { "client-\($0)" }
+        for name in names { _ = try files.issueClient(name) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for name in names { group.addTask { [files] in _ = try files.revoke("client-\(name)") } }
+            try await group.waitForAll()
+        }
+        #expect(Set(try RevocationList(file: files.revocationPath).entries.map(\.name)) == Set(names))
+    }
+
+    @Test(arguments: [
+        "9f86", "zz86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 2026-11-28T13:05:00Z 1 a",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 yesterday 1 a",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 2026-11-28T13:05:00Z 1",
+        "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08 2026-11-28T13:05:00Z 1 a",
+    ])
+    func aLineThatIsNoneIsAnError(line: String) throws {
+        let file = folder.path + "/revoked"
+        let good = "# a\n\n9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 2026-11-28T13:05:00Z 1 Kim Chul Soo\n"
+        try good.write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(try RevocationList(file: file).entries.map(\.name) == ["Kim Chul Soo"])
+        try (good + line + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+        let error = #expect(throws: CertificateFilesError.self) { try RevocationList(file: file) }
+        #expect("\(try #require(error))".contains("line 4"))
+        #expect(try RevocationList(file: file + ".none").entries.isEmpty)
+    }
+}

@@ -8,12 +8,14 @@ struct BrokerCredentials: Sendable {
     let tls: [ListenerTLS?]
     private let principals: [BrokerPrincipal]
     private let mechanisms: AuthenticationMechanisms
+    private let revokedKeys: @Sendable () throws -> Set<String>
     private let logger: Logger
 
     init(_ configuration: BrokerConfiguration, logger: Logger) throws(BrokerStartError) {
         tokenDirectory = configuration.tokenDirectory
         principals = configuration.principals
         mechanisms = try AuthenticationMechanisms(configuration.mechanisms)
+        revokedKeys = configuration.revokedKeys
         self.logger = logger
         var tls: [ListenerTLS?] = []
         for listener in configuration.listeners {
@@ -22,10 +24,12 @@ struct BrokerCredentials: Sendable {
         self.tls = tls
     }
 
-    /// Who is known by which token now. A token that is missing is made.
+    /// Who is known by which token now, and whose certificate is refused. A token that is missing is made.
     func directory() throws(BrokerStartError) -> PrincipalDirectory {
         let tokens = try TokenStore.open(directory: tokenDirectory, principals: principals.map(\.principal.name))
         for path in tokens.tooOpen { logger.warning("others on this machine can read a token: chmod 600", metadata: ["file": "\(path)"]) }
-        return try PrincipalDirectory(principals: principals, tokens: tokens, mechanisms: mechanisms)
+        let revoked: Set<String>
+        do { revoked = try revokedKeys() } catch { throw BrokerStartError(.tls, "it is not known which certificates were revoked: \(error)") }
+        return try PrincipalDirectory(principals: principals, tokens: tokens, mechanisms: mechanisms, revokedKeys: revoked)
     }
 }

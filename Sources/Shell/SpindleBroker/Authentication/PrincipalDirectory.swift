@@ -7,8 +7,11 @@ struct PrincipalDirectory: Sendable {
     private let byCertificateName: [String: String]
     let tokens: TokenStore
     let mechanisms: AuthenticationMechanisms
+    private let revokedKeys: Set<String>
 
-    init(principals: [BrokerPrincipal], tokens: TokenStore, mechanisms: AuthenticationMechanisms) throws(BrokerStartError) {
+    init(
+        principals: [BrokerPrincipal], tokens: TokenStore, mechanisms: AuthenticationMechanisms, revokedKeys: Set<String>
+    ) throws(BrokerStartError) {
         var byName: [String: BrokerPrincipal] = [:]
         var byCertificateName: [String: String] = [:]
         for principal in principals {
@@ -31,7 +34,10 @@ struct PrincipalDirectory: Sendable {
         self.byCertificateName = byCertificateName
         self.tokens = tokens
         self.mechanisms = mechanisms
+        self.revokedKeys = revokedKeys
     }
+
+    func isRevoked(_ certificate: ClientCertificate) -> Bool { revokedKeys.contains(certificate.keyDigest) }
 
     func principal(named name: String) -> BrokerPrincipal? { byName[name] }
 

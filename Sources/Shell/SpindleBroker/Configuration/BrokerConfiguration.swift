@@ -24,6 +24,9 @@ package struct BrokerConfiguration: Sendable {
     package var principals: [BrokerPrincipal]
     /// Ways to authenticate besides tokens and certificates. The broker that is shipped has none.
     package var mechanisms: [any AuthenticationMechanism] = []
+    /// Reads which client certificates are refused: the SHA-256 of their public keys (SubjectPublicKeyInfo, DER), in lowercase hexadecimal
+    /// digits. Called at the start and at each reload.
+    package var revokedKeys: @Sendable () throws -> Set<String> = { [] }
     /// Limits of the log; its segment size takes effect when the log is made.
     package var log: LogConfiguration
     /// A checkpoint is written when the log has grown by so many bytes since the last.

@@ -54,7 +54,7 @@ enum ClientListener {
         if let context {
             let handler = NIOSSLServerHandler(context: context)
             if asksForCertificate {
-                connection.certificateName = { handler.peerCertificate.flatMap(CertificateName.commonName) }
+                connection.peerCertificate = { handler.peerCertificate.flatMap(ClientCertificate.init) }
             }
             try pipeline.addHandler(handler)
         }

@@ -20,8 +20,10 @@ final class Connection: ChannelDuplexHandler {
     let id: SessionID
     /// Address of the peer without its port.
     let address: String
-    /// The common name in the client certificate, which TLS has verified; nil without TLS.
-    var certificateName: (() -> String?)?
+    /// Asks TLS for the client's certificate, which it has verified; nil without TLS.
+    var peerCertificate: (() -> ClientCertificate?)?
+    /// Asked for first when the client authenticates, which is after TLS's handshake.
+    private(set) lazy var certificate = peerCertificate?()
     /// On the shard's list of those that are not read from for now.
     var isHeld = false
 

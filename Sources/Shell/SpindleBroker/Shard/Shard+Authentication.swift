@@ -23,6 +23,13 @@ extension Shard {
         connection.frameBytesMax = node.frameBytesMax(session)
     }
 
+    /// Refuses a session that shows a revoked certificate, whatever it authenticates by. Returns whether it did.
+    func refuseRevoked(_ session: SessionID) -> Bool {
+        guard let certificate = connections[session]?.certificate, directory.isRevoked(certificate) else { return false }
+        node.judged(session, .refused("the client certificate was revoked; ask for another one (`spindle cert issue`)"), now: now)
+        return true
+    }
+
     /// Has the mechanism that a client named judge its bytes, off the loop.
     func verify(_ session: SessionID, _ round: MechanismRound) {
         if round.number == 1 {

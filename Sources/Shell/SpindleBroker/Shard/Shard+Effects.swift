@@ -43,11 +43,13 @@ extension Shard {
         case .fetch(let ticket, let ranges):
             fetch(ticket, ranges)
         case .verifyToken(let session, let token):
-            answer(session, directory.principal(token: token), data: nil)
+            if !refuseRevoked(session) { answer(session, directory.principal(token: token), data: nil) }
         case .verifyCertificate(let session):
-            answer(session, connections[session]?.certificateName?().flatMap { directory.principal(certificateName: $0) }, data: nil)
+            if !refuseRevoked(session) {
+                answer(session, connections[session]?.certificate?.commonName.flatMap { directory.principal(certificateName: $0) }, data: nil)
+            }
         case .verifyMechanism(let session, let round):
-            verify(session, round)
+            if !refuseRevoked(session) { verify(session, round) }
         case .close(let session):
             connections[session]?.closeAfterOutput(lingerMilliseconds: lingerMilliseconds)
         case .audit(let entry):

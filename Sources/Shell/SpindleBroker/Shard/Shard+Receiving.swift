@@ -88,12 +88,17 @@ extension Shard {
     }
 
     /// Knows principals by new tokens from now on. Connections of one whose token has changed end: it may be because somebody else has it.
+    /// So do those that show a certificate that was revoked.
     func use(_ directory: PrincipalDirectory) {
         let changed = self.directory.tokens.changed(in: directory.tokens)
         self.directory = directory
         for connection in Array(connections.values) {
-            guard let principal = connection.principal, changed.contains(principal) else { continue }
-            cut(connection, .notAuthenticated, "the token of '\(principal)' has changed")
+            guard let principal = connection.principal else { continue }
+            if changed.contains(principal) {
+                cut(connection, .notAuthenticated, "the token of '\(principal)' has changed")
+            } else if let certificate = connection.certificate, directory.isRevoked(certificate) {
+                cut(connection, .notAuthenticated, "the certificate of '\(principal)' was revoked")
+            }
         }
     }
 

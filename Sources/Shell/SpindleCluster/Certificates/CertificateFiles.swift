@@ -147,7 +147,14 @@ package struct CertificateFiles: Sendable {
         if replacing { return P256.Signing.PrivateKey() }
         guard !FileManager.default.fileExists(atPath: certificatePath) else { throw .certificateExists(path: certificatePath) }
         let keyPath = "\(directory)/\(file).key"
-        return FileManager.default.fileExists(atPath: keyPath) ? try readKey(keyPath) : P256.Signing.PrivateKey()
+        guard FileManager.default.fileExists(atPath: keyPath) else { return P256.Signing.PrivateKey() }
+        let key = try readKey(keyPath)
+        return try isRevoked(key) ? P256.Signing.PrivateKey() : key
+    }
+
+    func isRevoked(_ key: P256.Signing.PrivateKey) throws(CertificateFilesError) -> Bool {
+        let digest = try Self.keyDigest(Certificate.PublicKey(key.publicKey))
+        return try RevocationList(file: revocationPath).keyDigests.contains(digest)
     }
 
     func readKey(_ path: String) throws(CertificateFilesError) -> P256.Signing.PrivateKey {

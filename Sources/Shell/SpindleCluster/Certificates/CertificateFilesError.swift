@@ -14,6 +14,8 @@ package enum CertificateFilesError: Error, Sendable, Equatable, CustomStringConv
     case notOurs(path: String)
     /// The key beside the certificate is not the certificate's.
     case keyOfAnother(keyPath: String, certificatePath: String)
+    /// The certificate's key is on the list of those that are refused.
+    case keyRevoked(certificatePath: String)
     /// No name for a certificate or its files.
     case badName(String, expected: String)
     /// Neither a host name nor an IP address.
@@ -31,9 +33,10 @@ package enum CertificateFilesError: Error, Sendable, Equatable, CustomStringConv
         case .certificateExists(let path): "\(path) is there already: ask for its replacement, or choose another name."
         case .certificateMissing(let name, let directory):
             "\(directory) has no certificate \"\(name)\": `spindle cert ls` lists the names, `spindle cert issue` makes one."
-        case .notOurs(let path): "\(path) is no server's or client's certificate: only those can be renewed."
+        case .notOurs(let path): "\(path) is no server's or client's certificate: only those can be renewed or revoked."
         case .keyOfAnother(let keyPath, let certificatePath):
             "\(keyPath) is not the key of \(certificatePath). Move both away, then make them again with `spindle cert issue`."
+        case .keyRevoked(let path): "\(path) was revoked: remove it with its key, then make another with `spindle cert issue`."
         case .badName(let name, let expected): "\"\(name)\" cannot be a certificate's name: expected \(expected)."
         case .badHost(let host): "\"\(host)\" is neither a host name nor an IP address."
         case .fileFailed(let path, let operation, let reason): "\(path) could not be \(operation): \(reason)."

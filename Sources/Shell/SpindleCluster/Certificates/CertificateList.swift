@@ -59,6 +59,7 @@ extension CertificateFiles {
         let stem = String(path.dropLast(".pem".count))
         let key = try readKey(stem + ".key")
         guard old.publicKey == Certificate.PublicKey(key.publicKey) else { throw .keyOfAnother(keyPath: stem + ".key", certificatePath: path) }
+        guard try !isRevoked(key) else { throw .keyRevoked(certificatePath: path) }
         let file = String(stem.dropFirst(directory.count + 1))
         return try issue(name: entry.name, file: file, usage: usage, names: names, key: key, now: now)
     }
@@ -93,7 +94,7 @@ extension CertificateFiles {
         return issued
     }
 
-    private func read(_ path: String) throws(CertificateFilesError) -> Certificate {
+    func read(_ path: String) throws(CertificateFilesError) -> Certificate {
         do {
             return try Certificate(pemEncoded: String(contentsOfFile: path, encoding: .utf8))
         } catch {
@@ -101,7 +102,7 @@ extension CertificateFiles {
         }
     }
 
-    private static func entry(_ certificate: Certificate, path: String) -> Entry {
+    static func entry(_ certificate: Certificate, path: String) -> Entry {
         let usages = (try? certificate.extensions.extendedKeyUsage).map { Array($0) } ?? []
         let purpose: Purpose
         if case .isCertificateAuthority? = try? certificate.extensions.basicConstraints {
