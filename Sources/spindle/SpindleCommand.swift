@@ -20,7 +20,7 @@ struct SpindleCommand: AsyncParsableCommand {
             CommandGroup(name: "People:", subcommands: [UserCommand.self]),
             CommandGroup(name: "Files of routings:", subcommands: [FileCommand.self, CasCommand.self]),
             CommandGroup(name: "Proof:", subcommands: [SimulateCommand.self]),
-            CommandGroup(name: "Files of a cluster:", subcommands: [ConfigCommand.self, CertificateCommand.self, BackupCommand.self, RestoreCommand.self, LogCommand.self]),
+            CommandGroup(name: "Files of a cluster:", subcommands: [ConfigCommand.self, HostCommand.self, CertificateCommand.self, BackupCommand.self, RestoreCommand.self, LogCommand.self]),
             CommandGroup(
                 name: "Single roles, as service units start them:",
                 subcommands: [BrokerCommand.self, BridgeCommand.self, WorkerCommand.self, AddinCommand.self]),

@@ -1,4 +1,5 @@
 import Foundation
+import NIOPosix
 import Testing
 
 /// `cluster-config/intranet.yaml` on three hosts, which are network namespaces here, by the commands of "Several hosts" in
@@ -17,33 +18,42 @@ import Testing
     }
 
     private func run(_ hosts: ThreeHosts) async throws {
-        // 1. The broker's host makes certificates, starts, and gathers what the others need.
+        // 1. The broker's host makes certificates, starts, and makes a file for each of the others, where it is copied and opened.
         try await hosts.spindle(on: "broker-host", "cert", "init", "--config", hosts.description)
         var broker = try hosts.start(on: "broker-host", "up", "--config", hosts.description, "--host", "broker-host")
         try await hosts.wait(broker, for: "The cluster runs.")
-        for host in ["files-host", "cam-host"] {
-            let answer = try await hosts.spindle(
-                on: "broker-host", "config", "export", host, "--config", hosts.description, "--to", hosts.folder("broker-host") + "/export-\(host)")
-            #expect(!answer.contains("ca.key"), "\(answer)")
-            try hosts.copyExport(to: host)
-        }
+        for host in ["files-host", "cam-host"] { try await hosts.take(host) }
         #expect(hosts.files("cam-host") == ["tls/ca.pem", "tls/client-addin.key", "tls/client-addin.pem"])
 
         // 2. Nothing is called ready that is not: the workers wait for a broker that is away.
         broker.send(SIGTERM)
         _ = try await broker.exitCode(within: Spindle.deadline)
-        let files = try hosts.start(on: "files-host", "up", "--config", hosts.description, "--host", "files-host")
+        let files = try hosts.start(on: "files-host", "up", "--config", hosts.ownDescription("files-host"), "--host", "files-host")
         try await hosts.wait(files, for: "results-1    is not ready yet")
         #expect(!files.output.contains("results-1    ready") && !files.output.contains("The cluster runs."), "\(files.output)")
         broker = try hosts.start(on: "broker-host", "up", "--config", hosts.description, "--host", "broker-host")
         try await hosts.wait(files, for: "The cluster runs.")
 
         // 3. The add-in on the third host, and a routing through all of it.
-        let addin = try hosts.start(on: "cam-host", "addin", "--config", hosts.description, "--slow", "1s")
+        let addin = try hosts.start(on: "cam-host", "addin", "--config", hosts.ownDescription("cam-host"), "--slow", "1s")
         let demo = try await hosts.spindle(on: "files-host", "demo", "--data", "/var/lib/spindle")
         #expect(demo.contains("completed"), "\(demo)")
         let queues = try await hosts.spindle(on: "files-host", "queue", "ls", "--data", "/var/lib/spindle")
         #expect(queues.contains("esprit-gen"), "\(queues)")
+
+        // 4. From the workstation: how to trust the console, and the console over HTTPS by name, trusting what the file brought.
+        let trust = try await hosts.curl(on: "cam-host", "http://files.example.internal:7404/trust")
+        #expect(trust.contains("HTTP/1.1 200") && trust.contains("<svg"), "\(trust)")
+        let authority = hosts.folder("cam-host") + "/lib/spindle/tls/ca.pem"
+        let console = try await hosts.curl(on: "cam-host", "--cacert", authority, "https://files.example.internal:7402/")
+        #expect(console.split(separator: "\r\n").first?.contains(" 200") == true, "\(console)")
+
+        // 5. The workstation is lost: its certificate is refused. A second file with another one, and it works again, without a restart.
+        try await hosts.spindle(on: "broker-host", "cert", "revoke", "addin", "--config", hosts.description)
+        try await hosts.wait(addin, for: "revoked", inErrors: true)
+        try await hosts.take("cam-host")
+        let again = try await hosts.spindle(on: "files-host", "demo", "--data", "/var/lib/spindle")
+        #expect(again.contains("completed"), "\(again)")
         for process in [addin, files, broker] {
             process.send(SIGTERM)
             #expect(try await process.exitCode(within: Spindle.deadline) == 0, "\(process.output)\n\(process.errors.suffix(2000))")
@@ -142,10 +152,27 @@ private final class ThreeHosts: Sendable {
         return process.output
     }
 
-    /// What `scp -pr DIR/data/. HOST:/var/lib/spindle/` does.
-    func copyExport(to host: String) throws {
-        let code = try Self.shell("cp -pr \(folder("broker-host"))/export-\(host)/data/. \(folder(host))/lib/spindle/")
-        guard code == 0 else { throw Failed(description: "the export could not be copied to \(host)") }
+    /// The description as `spindle host join` wrote it on a host.
+    func ownDescription(_ host: String) -> String { folder(host) + "/cluster.yaml" }
+
+    /// Makes a host's file on the broker's host, copies it, as `scp -p` does, and opens it.
+    func take(_ host: String) async throws {
+        let (made, copied) = ("\(folder("broker-host"))/\(host).spindle", "\(folder(host))/\(host).spindle")
+        let answer = try await spindle(on: "broker-host", "host", "add", host, "--config", description, "--to", made)
+        #expect(!answer.contains("ca.key"), "\(answer)")
+        guard try Self.shell("cp -p \(made) \(copied)") == 0 else { throw Failed(description: "\(made) could not be copied") }
+        try await spindle(on: host, "host", "join", copied, "--config", ownDescription(host))
+        guard try Self.shell("rm \(made) \(copied)") == 0 else { throw Failed(description: "\(made) could not be deleted") }
+    }
+
+    /// What `curl -i` says on a host.
+    func curl(on host: String, _ arguments: String...) async throws -> String {
+        let output = folder(host) + "/curl"
+        let command = (["curl", "-sS", "-i", "--max-time", "20", "-o", output] + arguments).joined(separator: " ")
+        let script = "unshare -m sh -c 'mount --bind \(root.path)/hosts /etc/hosts && exec \(command)'"
+        let code = try await NIOThreadPool.singleton.runIfActive { [namespace = namespace(host)] in try Self.shell("ip netns exec \(namespace) \(script)") }
+        guard code == 0 else { throw Failed(description: "\(command): exit code \(code)") }
+        return try String(contentsOfFile: output, encoding: .utf8)
     }
 
     /// Below a host's data directory, sorted.
@@ -157,10 +184,10 @@ private final class ThreeHosts: Sendable {
         }.sorted()
     }
 
-    func wait(_ process: SpindleProcess, for text: String) async throws {
+    func wait(_ process: SpindleProcess, for text: String, inErrors: Bool = false) async throws {
         let end = ContinuousClock.now + .seconds(90)
         while ContinuousClock.now < end {
-            if process.output.contains(text) { return }
+            if (inErrors ? process.errors : process.output).contains(text) { return }
             if !process.isRunning { break }
             // Another process can only be asked again, until the deadline.
             try await Task.sleep(for: .milliseconds(50))

@@ -3,8 +3,8 @@ import SpindleCluster
 
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Check a cluster's description, print the built-in one, or gather what another host needs.",
-        subcommands: [ConfigCheckCommand.self, ConfigShowCommand.self, ConfigExportCommand.self])
+        commandName: "config", abstract: "Check a cluster's description, or print the built-in one.",
+        subcommands: [ConfigCheckCommand.self, ConfigShowCommand.self])
 }
 
 struct ConfigCheckCommand: AsyncParsableCommand {
