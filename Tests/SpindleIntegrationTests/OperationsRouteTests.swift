@@ -266,6 +266,39 @@ import Testing
         try await shop.roles.stop()
     }
 
+    @Test func theSystemIsSeenWithItsPartsAndASilentBrokerIsNamed() async throws {
+        let shop = try await Shop.open(["broker", "bridge"])
+        @Sendable func broker() async throws -> [String: Any] { try #require((try await shop.json("GET", "/api/system")["brokers"] as? [[String: Any]])?.first) }
+        try await shop.roles.waitUntil("everything was looked at") {
+            let system = try await shop.json("GET", "/api/system")
+            return (system["disks"] as? [Any])?.isEmpty == false && system["share"] != nil && (system["database"] as? [String: Any])?["state"] as? String == "ok"
+        }
+        let system = try await shop.json("GET", "/api/system")
+        let server = try #require(system["server"] as? [String: Any])
+        #expect(server["name"] as? String == "web" && server["state"] as? String == "ok" && (server["uptimeSeconds"] as? Int ?? -1) >= 0, "\(server)")
+        let version = try await Spindle.run("--version").output.trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(version.contains(server["version"] as? String ?? "none"), "\(version) \(server)")
+        let disk = try #require((system["disks"] as? [[String: Any]])?.first)
+        let values = try URL(fileURLWithPath: shop.roles.data).resourceValues(forKeys: [.volumeTotalCapacityKey])
+        #expect(disk["bytesTotal"] as? Int == values.volumeTotalCapacity, "\(disk)")
+        #expect((disk["use"] as? String)?.hasPrefix("data") == true && (disk["bytesFree"] as? Int ?? 0) > 0)
+        #expect((system["share"] as? [String: Any])?["name"] as? String == #"W:\"#)
+
+        let before = try await broker()
+        #expect(before["name"] as? String == "broker-1" && before["state"] as? String == "ok", "\(before)")
+        let log = try #require(before["log"] as? [String: Any])
+        #expect((log["segments"] as? Int ?? 0) >= 1 && log["bytes"] as? Int == (log["segments"] as? Int ?? 0) * (log["segmentBytes"] as? Int ?? 0), "\(log)")
+        _ = try await shop.publish("esprit-gen", String(repeating: "x", count: 10_000))
+        let live = try #require((try await broker()["log"] as? [String: Any])?["liveBytes"] as? Int)
+        #expect(live >= (log["liveBytes"] as? Int ?? 0) + 10_000)
+        try await shop.roles.send(SIGSTOP, to: "broker")
+        let silent = try await broker()
+        #expect(silent["state"] as? String == "error" && silent["reason"] as? String != nil, "\(silent)")
+        try await shop.roles.send(SIGCONT, to: "broker")
+        try await shop.roles.waitUntil("the broker answers again") { try await broker()["state"] as? String == "ok" }
+        try await shop.roles.stop()
+    }
+
     @Test func aBrokerThatIsDownIsNamedAndBackAfterItsReturn() async throws {
         let shop = try await Shop.open(["broker", "bridge"])
         try await shop.roles.send(SIGSTOP, to: "broker")

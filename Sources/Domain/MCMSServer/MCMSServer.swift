@@ -59,6 +59,7 @@ package struct MCMSServer: Sendable {
             routes.addQueues(operations, store)
             routes.addWorkers(operations)
             routes.addOutbox(store)
+            if let health { routes.addSystem(operations, health) }
         }
         if let health { routes.addHealthSummary(health, access) }
         routes.add(to: router)

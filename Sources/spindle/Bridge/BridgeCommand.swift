@@ -46,7 +46,9 @@ struct BridgeCommand: AsyncParsableCommand {
         let files = try FilesSetup(cluster, store).services(logger: process.logger)
         let hasher = PasswordHasher()
         try await hasher.warmUp()
-        let operations = OperationsServices(broker: BrokerOperations(client: client))
+        let brokers = BrokerStatusReader(cluster, host: web.host)
+        let operations = OperationsServices(
+            broker: BrokerOperations(client: client), system: SystemSource(name: process.name, brokers: brokers.read))
         let health = HealthSetup(cluster: cluster, web: web, store: store, payloads: files.payloads, client: client, logger: process.logger).watch()
         let domain = try MCMSServer(
             store: store, files: files, operations: operations, health: health, authenticator: tokens, access: setup.access, hasher: hasher,

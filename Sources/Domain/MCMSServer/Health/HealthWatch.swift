@@ -1,6 +1,6 @@
 internal import MCMS
 internal import ServiceLifecycle
-internal import SpindleText
+package import SpindleText
 internal import Synchronization
 
 /// Looks at one source. ``HealthFailure`` says why nothing was found out; any other error is one that was not foreseen, and told the same way.
@@ -16,17 +16,31 @@ package struct HealthReader: Sendable {
     }
 }
 
+/// What was found out by the last look at a source.
+package struct HealthLook: Sendable {
+    package let at: Timestamp
+    package let result: Result<HealthFacts, HealthFailure>
+
+    package init(at: Timestamp, result: Result<HealthFacts, HealthFailure>) {
+        self.at = at
+        self.result = result
+    }
+}
+
 /// Looks at everything that the installation consists of, each source in a loop of its own, and says what is wrong.
 package final class HealthWatch: Service {
     private let readers: [HealthReader]
     private let machine: Mutex<HealthMachine>
     private let now: @Sendable () -> HealthTime
+    private let latest = Mutex<[HealthSource: HealthLook]>([:])
+    package let site: HealthSite
 
     package init(
         site: HealthSite, limits: HealthLimits = HealthLimits(), readers: [HealthReader], now: @escaping @Sendable () -> HealthTime = HealthWatch.clock()
     ) {
         self.readers = readers
         self.now = now
+        self.site = site
         machine = Mutex(HealthMachine(site: site, limits: limits, sources: Set(readers.map(\.source))))
     }
 
@@ -48,6 +62,9 @@ package final class HealthWatch: Service {
         return machine.withLock { $0.report(at: now) }
     }
 
+    /// The last look at each source, as far as there was one.
+    package var looks: [HealthSource: HealthLook] { latest.withLock { $0 } }
+
     private func keepLooking(_ reader: HealthReader) async {
         while !Task.isCancelled {
             let begin = now()
@@ -63,6 +80,7 @@ package final class HealthWatch: Service {
             guard !Task.isCancelled else { return }
             let end = now()
             machine.withLock { $0.lookEnds(reader.source, result, at: end) }
+            latest.withLock { $0[reader.source] = HealthLook(at: end.wall, result: result) }
             // Ends early only when it is cancelled, which the loop sees.
             try? await Task.sleep(for: reader.interval)
         }

@@ -10,10 +10,12 @@ package struct OperationsServices: Sendable {
 
     package let broker: any OperationsBroker
     package let rates: QueueRates
+    package let system: SystemSource
 
-    package init(broker: any OperationsBroker, rates: QueueRates = QueueRates()) {
+    package init(broker: any OperationsBroker, rates: QueueRates = QueueRates(), system: SystemSource = SystemSource()) {
         self.broker = broker
         self.rates = rates
+        self.system = system
     }
 
     /// Asks the broker, and lets the rates learn from the answer.
