@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTypes
 import MCMS
 import SQLStore
 import Testing
@@ -183,5 +184,33 @@ import Testing
         #expect(try await store.audit(action: "account-changed").items.count == 1)
         let first = try await store.audit(limit: 1)
         #expect(try await store.audit(limit: 1, cursor: first.nextCursor).items == Array(entries.suffix(1)))
+    }
+
+    @Test func aLineOfTheAuditIsForgottenAfterAYearAndNotBefore() async throws {
+        let api = try TestAPI()
+        defer { api.test.remove() }
+        let store = api.test.store
+        // By the clock of the database, which is this machine's.
+        let now = Int64(Date().timeIntervalSince1970 * 1_000)
+        for (days, action) in [(AuditLimits.retentionDays + 1, "old"), (AuditLimits.retentionDays - 1, "young")] {
+            _ = try await store.database.write { db in
+                try db.execute(
+                    "INSERT INTO auditLog (time, action, actor, address, correlationId) VALUES ($1, $2, 'a', 'b', 'c-9')",
+                    [now - Int64(days) * 86_400_000, action])
+            }
+        }
+        try await store.prune()
+        #expect(try await store.audit().items.map(\.action) == ["young"])
+        await #expect(throws: SQLError.self) { try await store.database.write { try $0.execute("DELETE FROM auditLog") } }
+    }
+
+    @Test func theAuditIsFilteredByCorrelationIdAndReadByOperators() async throws {
+        let api = try TestAPI()
+        defer { api.test.remove() }
+        try await api.account("oper", .operator)
+        for id in ["c-1", "c-2", "c-2"] { try await api.test.store.audit("tested", by: Caller(actor: "kim", correlationID: id)) }
+        let answer = try await api.send(.get, "/api/audit?correlationId=c-2", as: nil, headers: try await api.session("oper"))
+        #expect(answer.status == 200)
+        #expect(answer.body["items"]?.list?.map { $0["correlationId"] } == ["c-2", "c-2"])
     }
 }

@@ -105,7 +105,7 @@ import Testing
     static let rights: [WebRole: Set<Right>] = [
         .viewer: [.readRoutings, .readJobs, .readFiles],
         .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles],
-        .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readOperations, .manageQueues],
+        .operator: [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readAudit, .readOperations, .manageQueues],
         .admin: [
             .readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit,
             .readOperations, .manageQueues,

@@ -141,7 +141,7 @@ import Testing
         (.viewer, [.readRoutings, .readJobs, .readFiles]),
         (.bff, [.readRoutings, .changeRoutings, .readJobs, .nameActor, .readFiles, .uploadFiles]),
         (.approver, [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]),
-        (.operator, [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readOperations, .manageQueues]),
+        (.operator, [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readAudit, .readOperations, .manageQueues]),
         (
             .admin,
             [

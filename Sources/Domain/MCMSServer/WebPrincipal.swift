@@ -42,7 +42,7 @@ package enum WebRole: String, CaseIterable, Sendable {
         case .bff: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles, .nameActor]
         case .approver: [.readRoutings, .changeRoutings, .readJobs, .readFiles, .uploadFiles]
         case .operator:
-            [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readOperations, .manageQueues]
+            [.readRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .readAudit, .readOperations, .manageQueues]
         case .admin:
             [
                 .readRoutings, .changeRoutings, .readJobs, .reportJobs, .readFiles, .uploadFiles, .manageFiles, .managePeople, .readAudit,

@@ -290,6 +290,9 @@ struct UserAuditCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only this action, such as sign-in-refused.", valueName: "action"))
     var action: String?
 
+    @Option(help: ArgumentHelp("Of this correlation id only.", valueName: "id"))
+    var correlation: String?
+
     @Option(help: ArgumentHelp("At most so many lines.", valueName: "n"))
     var limit = 100
 
@@ -324,7 +327,7 @@ struct UserAuditCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let entries = try await options.withStore { store, _ in try await store.audit(actor: actor, action: action, limit: limit).items }
+        let entries = try await options.withStore { store, _ in try await store.audit(actor: actor, action: action, correlation: correlation, limit: limit).items }
         if options.json {
             for entry in entries { try Output.json(View(entry)) }
             return

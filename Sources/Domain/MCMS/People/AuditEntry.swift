@@ -1,6 +1,7 @@
 package import SpindleText
 
-/// One line of what people and programs did: who, when, from where. Lines are added and never changed: the database refuses it.
+/// One line of what people and programs did: who, when, from where. Lines are added, never changed, and deleted after a
+/// year: the database refuses anything else.
 package struct AuditEntry: Codable, Hashable, Sendable {
     /// Rises with time within one database.
     package let id: Int64
@@ -34,9 +35,14 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case connectionGiven = "connection-given"
 }
 
-/// How long texts of the audit are; longer ones are cut.
-enum AuditLimits {
+/// How long texts of the audit are, and how long its lines are kept.
+package enum AuditLimits {
+    /// Longer ones are cut.
     static let textMax = 500
+    /// The trigger `auditLogNoDelete` has this number too.
+    package static let retentionDays = 365
+    /// Deleted at once; the rest follows an hour later.
+    static let pruneRowsMax = 10_000
 
     static func shortened(_ text: String) -> String {
         text.unicodeScalars.count <= textMax ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(textMax))) + "…"

@@ -55,6 +55,9 @@ enum MCMSSchema {
         }
         migrations.add("mcms.7.queueHistory") { try $0.execute(queueHistoryTable) }
         migrations.add("mcms.8.alerts") { try $0.execute(alertTable) }
+        migrations.add("mcms.10.auditRetention") { db in
+            for statement in auditRetention { try db.execute(statement) }
+        }
         return migrations
     }
 
@@ -73,6 +76,16 @@ enum MCMSSchema {
         )
         """,
         "CREATE INDEX usedConnectionTokenByExpiry ON usedConnectionToken (expiresAt)",
+    ]
+
+    /// Lines younger than ``AuditLimits/retentionDays`` can't be deleted, by whatever clock a process has: the database asks its own.
+    private static let auditRetention = [
+        "CREATE INDEX auditLogByTime ON auditLog (time)",
+        "DROP TRIGGER auditLogNoDelete",
+        """
+        CREATE TRIGGER auditLogNoDelete BEFORE DELETE ON auditLog WHEN OLD.time >= (CAST(strftime('%s', 'now') AS INTEGER) - 365 * 86400) * 1000
+            BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+        """,
     ]
 
     private static let alertTable = """

@@ -18,7 +18,7 @@ extension MCMSStore {
 
     /// The audit, newest first.
     package func audit(
-        actor: String? = nil, action: String? = nil, limit: Int = PageLimits.itemsDefault, cursor: String? = nil
+        actor: String? = nil, action: String? = nil, correlation: String? = nil, limit: Int = PageLimits.itemsDefault, cursor: String? = nil
     ) async throws -> Page<AuditEntry> {
         // What is no number is before everything.
         let before = cursor.map { Int64($0) ?? 0 }
@@ -26,8 +26,18 @@ extension MCMSStore {
             var filter = QueryFilter(limit: rows)
             filter.require("actor =", actor)
             filter.require("action =", action)
+            filter.require("correlationId =", correlation)
             filter.require("id <", before)
             return try db.rows("SELECT * FROM auditLog \(filter.clause) ORDER BY id DESC LIMIT $1", filter.values).map(AuditEntry.init)
         }
+    }
+
+    /// Deletes the oldest lines once they are old enough. The trigger asks the same clock, the database's own.
+    static func forgetAudit(_ db: any SQLConnection) throws {
+        try db.execute(
+            """
+            DELETE FROM auditLog WHERE id IN (
+                SELECT id FROM auditLog WHERE time < (CAST(strftime('%s', 'now') AS INTEGER) - $1 * 86400) * 1000 ORDER BY time LIMIT $2)
+            """, [AuditLimits.retentionDays, AuditLimits.pruneRowsMax])
     }
 }

@@ -47,7 +47,7 @@ package final class MCMSStore: Sendable {
     private static let pruneRowsMax = 10_000
 
     /// Deletes what is remembered only for a time: marks of handled messages, sessions that ran out, keys and marks of connection
-    /// tokens, the queues' past, alerts.
+    /// tokens, the queues' past, alerts, the audit.
     package func prune() async throws {
         let now = clock()
         try await database.write { db in
@@ -62,6 +62,7 @@ package final class MCMSStore: Sendable {
             try Self.forgetConnections(db, now: now)
             try Self.forgetQueueHistory(db, now: now)
             try Self.forgetAlerts(db, now: now)
+            try Self.forgetAudit(db)
         }
     }
 }

@@ -123,7 +123,8 @@ extension APIRoutes {
         on(.get, "api/audit", .readAudit) { call in
             try .json(
                 try await store.audit(
-                    actor: call.query("actor"), action: call.query("action"), limit: try call.limit(), cursor: call.query("cursor")))
+                    actor: call.query("actor"), action: call.query("action"), correlation: call.query("correlationId"), limit: try call.limit(),
+                    cursor: call.query("cursor")))
         }
     }
 }
