@@ -58,6 +58,13 @@ import Testing
             .replacing("    address: 127.0.0.1\n", with: "    address: 127.0.0.1\n  - name: cam\n    address: 127.0.0.1\n")
             .replacing("  enabled: true\n  host: local\n", with: "  enabled: false\n  host: cam\n")
         try text.write(toFile: description, atomically: true, encoding: .utf8)
+        let made = try await Spindle.run("cert", "init", "--config", description, "--data", directory.path + "/first")
+        #expect(made.exitCode == 0, "\(made.errors)")
+        let useless = try await Spindle.run(
+            "host", "add", "cam", "--config", description, "--data", directory.path + "/first", "--to", directory.path + "/useless.spindle")
+        #expect(useless.exitCode != 0 && useless.errors.contains("certificateName: addin"), "a certificate that the broker would refuse is not handed out")
+        try text.replacing("  - name: addin\n    role", with: "  - name: addin\n    certificateName: addin\n    role")
+            .write(toFile: description, atomically: true, encoding: .utf8)
         for one in ["a", "b"] {
             let common = ["--config", description, "--data", directory.path + "/" + one]
             for command in [["cert", "init"], ["host", "add", "cam", "--to", directory.path + "/\(one).spindle"]] {

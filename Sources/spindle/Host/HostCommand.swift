@@ -56,6 +56,7 @@ struct HostAddCommand: AsyncParsableCommand {
             throw CommandFailure("\(path) is there already.", advice: "Delete it, or name another file with --to.")
         }
         let needed = HostFiles(cluster, host: host).paths
+        try Self.checkKnown(needed, cluster)
         let certificates = HostCertificates(cluster: cluster, host: host, files: CertificateFiles(directory: directory.tlsDirectory))
         let issued = try certificates.issueMissing(needed, in: directory)
         let bundle = HostBundle(
@@ -72,6 +73,17 @@ struct HostAddCommand: AsyncParsableCommand {
         Output.line("Copy it to \(host), open it there, and delete both copies:")
         Output.line("  scp -p \(path) \(address):")
         Output.line("  spindle host join \(name)        # on \(host)")
+    }
+
+    /// A broker knows principals by the certificates that the description names; another one would be refused at every connection.
+    private static func checkKnown(_ paths: [String], _ cluster: ClusterConfiguration) throws {
+        for path in paths where path.hasPrefix("tls/client-") && path.hasSuffix(".pem") {
+            let name = path.dropFirst("tls/client-".count).dropLast(".pem".count)
+            guard !cluster.principals.contains(where: { $0.certificateName.map { $0 == name } ?? false }) else { continue }
+            throw CommandFailure(
+                "no principal of the description has the certificate “\(name)”: the broker would refuse it.",
+                advice: "Write `certificateName: \(name)` below the principal, and start the broker again.")
+        }
     }
 
     private static func text(_ file: String) throws -> String {
