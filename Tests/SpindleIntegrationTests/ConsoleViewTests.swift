@@ -35,10 +35,10 @@ import Testing
             View(name: "routings", address: "#/routings", isShown: count("#routing-rows tr")),
             View(name: "routing", address: "#/routings/\(generated)", isShown: count("#history li")),
             View(name: "jobs", address: "#/jobs", isShown: count("#jobs li")),
-            View(name: "alerts", address: "#/alerts", isShown: "document.getElementById('alerts-title').innerText !== ''"),
+            View(name: "alerts", address: "#/alerts", isShown: count("#alert-list li")),
             View(name: "queues", address: "#/queues", isShown: count("#queue-rows tr")),
-            View(name: "queue", address: "#/queues/work.dead", isShown: count("#message-rows tr")),
-            View(name: "message", address: "#/queues/work.dead/messages/\(message)", isShown: count("#message-attempts li")),
+            View(name: "queue", address: "#/queues/cas-gc.dead", isShown: count("#message-rows tr")),
+            View(name: "message", address: "#/queues/cas-gc.dead/messages/\(message)", isShown: count("#message-attempts li")),
             View(name: "workers", address: "#/workers", isShown: count("#worker-rows tr")),
             View(name: "outbox", address: "#/outbox", isShown: count("#outbox-figures div")),
             View(name: "system", address: "#/system", isShown: "document.getElementById('system-command').innerText !== ''"),
@@ -113,9 +113,57 @@ import Testing
         try await browser.close()
         try await roles.stop()
     }
+
+    /// From a count on the page to the messages, through the preview, to the receipt; by buttons, as an operator does it.
+    @Test func anOperatorRedrivesDeadLettersAndPausesAQueue() async throws {
+        guard WebDriver.isInstalled else {
+            print("skipped: there is no \(WebDriver.driver); `apt-get install chromium chromium-driver`")
+            return
+        }
+        let roles = try RunningRoles()
+        try await roles.startAll(["broker", "bridge"])
+        _ = try await DeadLetters(roles, count: 3)
+        let browser = try await WebDriver()
+        try await browser.openAsAdministrator(roles, at: "#/queues")
+        func press(_ selector: String) async throws {
+            try await roles.waitUntil("there is \(selector)") { try await browser.evaluate("document.querySelector('\(selector)') !== null") == "true" }
+            _ = try await browser.evaluate("document.querySelector('\(selector)').click()")
+        }
+        func confirm(_ command: String) async throws {
+            try await roles.waitUntil("the page asks") { try await browser.evaluate("document.getElementById('ask').open") == "true" }
+            #expect(try await browser.evaluate("document.getElementById('ask-command').innerText").contains(command))
+            _ = try await browser.evaluate("document.getElementById('ask-do').click()")
+        }
+        // The number of dead letters leads to them.
+        try await press("[data-key=\"cas-gc\"] a[data-tone=bad]")
+        try await roles.waitUntil("three are listed") { try await browser.evaluate("document.querySelectorAll('#message-rows tr').length") == "3" }
+        #expect(try await browser.evaluate("document.getElementById('message-rows').innerText").contains("tool 7 is missing"))
+        // What is in the address is what is shown.
+        _ = try await browser.evaluate("location.hash = '#/queues/cas-gc.dead?header=n:2'")
+        try await roles.waitUntil("one matches") { try await browser.evaluate("document.querySelectorAll('#message-rows tr').length") == "1" }
+        try await press("#queue-actions [data-action=redrive]")
+        try await confirm("spindle queue redrive --header=n=2 cas-gc.dead")
+        try await roles.waitUntil("there is a receipt") { try await browser.evaluate("document.getElementById('toasts').innerText").contains("1 moved") }
+        _ = try await browser.evaluate("location.hash = '#/queues/cas-gc?state=ready'")
+        try await roles.waitUntil("it waits in its queue") { try await browser.evaluate("document.querySelectorAll('#message-rows tr').length") == "1" }
+        // One message, with what became of each attempt.
+        try await press("#message-rows a")
+        try await roles.waitUntil("its body is shown") { try await browser.evaluate("document.getElementById('message-text').innerText").contains("\"n\": 2") }
+        // A pause, with its reason.
+        _ = try await browser.evaluate("location.hash = '#/queues/cas-gc'")
+        try await press("#queue-actions [data-action=pauseQueue]")
+        _ = try await browser.evaluate("(document.getElementById('ask-reason').value = 'tool change', document.getElementById('ask-reason').oninput())")
+        try await confirm("spindle queue pause --reason='tool change' cas-gc")
+        try await roles.waitUntil("it is paused") { try await browser.evaluate("document.getElementById('queue-pause').innerText").contains("tool change") }
+        try await press("#queue-actions [data-action=resume]")
+        try await confirm("spindle queue resume cas-gc")
+        try await roles.waitUntil("it goes on") { try await browser.evaluate("document.getElementById('queue-pause').hidden") == "true" }
+        try await browser.close()
+        try await roles.stop()
+    }
 }
 
-/// Messages of the queue `work` that failed, in `work.dead`.
+/// Messages of the queue `cas-gc`, which nobody serves here, that failed. The web server may put them back: it may publish there.
 private struct DeadLetters {
     let ids: [String]
 
@@ -131,15 +179,13 @@ private struct DeadLetters {
             struct Message: Decodable { let id: String }
             let items: [Message]
         }
-        _ = try await spindle("queue", "declare", "work.dead")
-        _ = try await spindle("queue", "declare", "work", "--attempts-max", "1", "--dead-letter-queue", "work.dead")
         for number in 1...count {
             let body = #"{"n":\#(number),"routing":"브래킷 좌측"}"#
-            _ = try await spindle("message", "publish", "work", "--task-type", "post", "--header", "n=\(number)", "--content-type", "application/json", "-t", body)
-            let leased = try JSONDecoder().decode(Leased.self, from: Data(try await spindle("message", "lease", "work", "--json", "--wait", "10s").utf8))
+            _ = try await spindle("message", "publish", "cas-gc", "--task-type", "post", "--header", "n=\(number)", "--content-type", "application/json", "-t", body)
+            let leased = try JSONDecoder().decode(Leased.self, from: Data(try await spindle("message", "lease", "cas-gc", "--json", "--wait", "10s").utf8))
             _ = try await spindle("message", "nack", leased.token, "--dead", "--reason", "tool 7 is missing")
         }
-        ids = try await roles.http("GET", "/api/queues/work.dead/messages").decode(Messages.self).items.map(\.id)
+        ids = try await roles.http("GET", "/api/queues/cas-gc.dead/messages").decode(Messages.self).items.map(\.id)
         #expect(ids.count == count)
     }
 }

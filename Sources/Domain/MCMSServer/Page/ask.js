@@ -43,7 +43,9 @@ export function ask({title, help, command, label, tone = "primary", hasReason = 
   dialog.returnValue = "";
   dialog.showModal();
   (hasReason ? reason : tone === "danger" ? byID("ask-cancel") : byID("ask-do")).focus();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "do" ? {reason: reason.value.trim() || undefined} : null), {once: true}));
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
+    resolve(dialog.returnValue === "do" ? {reason: reason.value.trim() || undefined} : null);
+  }, {once: true}));
 }
 
 byID("ask-cancel").onclick = () => byID("ask").close("cancel");

@@ -36,7 +36,8 @@ export const redriveOutbox = (id) => spindle("outbox", "redrive", behind(id));
 
 export const systemStatus = () => [spindle("health"), spindle("status")];
 
-export const addPerson = (name, displayName, role) => spindle("user", "add", option("display-name", displayName), option("role", role), behind(name || "NAME"));
+export const addPerson = (name, displayName, role) => spindle(
+  "user", "add", option("display-name", displayName), option("role", role), behind(name || "NAME"));
 export const setPassword = (name) => spindle("user", "passwd", behind(name));
 export const setRole = (name, role) => spindle("user", "role", behind(name), word(role));
 export const disablePerson = (name) => spindle("user", "disable", behind(name));
@@ -47,8 +48,10 @@ export function samples() {
   const [odd, filter] = ["it's a $(name); with \"signs\"", {state: "ready", id: "17", type: "a b", group: "tenant 7", header: "kind:x:y", error: "it's gone"}];
   return [
     pauseQueue(odd, odd), pauseQueue("-dash"), pauseQueue("plain", ""), resumeQueue(odd), queueStats(odd), listQueues(), browseQueue(odd, filter),
-    browseQueue("plain"), redriveQueue(odd, filter), redriveQueue("plain"), showMessage(odd, "17"), cancelMessage(odd, "17", odd), explainMessage(odd, "17"), listWorkers(),
+    browseQueue("plain"), redriveQueue(odd, filter), redriveQueue("plain"), showMessage(odd, "17"), cancelMessage(odd, "17", odd),
+    explainMessage(odd, "17"), listWorkers(),
     ...["quiet", "resume", "terminate"].map((action) => controlWorker(action, "4", odd)), listOutbox(), redriveOutbox("-1"), ...systemStatus(),
-    addPerson("kim", "김철수", "approver"), addPerson("", "", "viewer"), setPassword("kim"), setRole("kim", "operator"), disablePerson("kim"), enablePerson("kim"),
+    addPerson("kim", "김철수", "approver"), addPerson("", "", "viewer"), setPassword("kim"), setRole("kim", "operator"),
+    disablePerson("kim"), enablePerson("kim"),
   ];
 }

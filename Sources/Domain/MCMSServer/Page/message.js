@@ -60,14 +60,18 @@ function render() {
   byID("message-attempts-empty").hidden = message.attempts.length > 0;
 }
 
+const timelineOf = (id) => make("a", {href: timelineAddress(id), data: {action: "timeline"}}, make("code", {}, id));
+
 function facts(one) {
   const when = (value) => (value ? make("time", {datetime: value}, time(value, true)) : null);
   const {origin} = one;
   const rows = [
-    ["state", badge(text("message." + one.state), MESSAGE_TONES[one.state])], ["type", one.type], ["group", one.group], ["priority", String(one.priority)],
-    ["attempts", String(one.attemptCount)], ["published", when(one.publishedAt)], ["readyAt", when(one.readyAt)], ["size", bytes(one.bytes)], ["holder", one.holder],
+    ["state", badge(text("message." + one.state), MESSAGE_TONES[one.state])], ["type", one.type], ["group", one.group],
+    ["priority", String(one.priority)], ["attempts", String(one.attemptCount)], ["published", when(one.publishedAt)],
+    ["readyAt", when(one.readyAt)], ["size", bytes(one.bytes)], ["holder", one.holder],
     ["origin", origin ? make("a", {href: queueAddress(origin.queue), data: {action: "origin"}}, origin.queue) : null], ["deadAt", when(origin?.deadAt)],
-    ["deadReason", origin?.reason], ["lastError", one.error === origin?.reason ? null : one.error], ["correlation", one.correlationId ? make("a", {href: timelineAddress(one.correlationId), data: {action: "timeline"}}, make("code", {}, one.correlationId)) : null],
+    ["deadReason", origin?.reason], ["lastError", one.error === origin?.reason ? null : one.error],
+    ["correlation", one.correlationId ? timelineOf(one.correlationId) : null],
   ].filter(([, value]) => value);
   return rows.map(([key, value]) => make("div", {}, make("dt", {}, text(key)), make("dd", {}, value)));
 }
@@ -107,7 +111,8 @@ function buttons(queue, message) {
 
 async function cancel(queue, message) {
   const answer = await ask({
-    title: text("cancelTitle", message.id), help: text(message.state === "leased" ? "cancelLeasedHelp" : "cancelHelp"), label: text("cancelMessage"), tone: "danger",
+    title: text("cancelTitle", message.id), help: text(message.state === "leased" ? "cancelLeasedHelp" : "cancelHelp"),
+    label: text("cancelMessage"), tone: "danger",
     command: (reason) => cancelMessage(queue, message.id, reason), hasReason: true,
   });
   if (!answer) return;

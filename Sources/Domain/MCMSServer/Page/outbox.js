@@ -38,7 +38,8 @@ function row(one) {
     make("td", {}, badge(text("outbox." + one.status), TONES[one.status])),
     make("td", {className: "number", data: {label: text("attempts")}}, count(one.attempts)),
     make("td", {className: "time", data: {label: text("createdAt")}}, make("time", {datetime: one.createdAt}, time(one.createdAt, true))),
-    make("td", {className: "time", data: {label: text("nextAttempt")}}, one.nextAttemptAt ? make("time", {datetime: one.nextAttemptAt}, time(one.nextAttemptAt, true)) : "–"),
+    make("td", {className: "time", data: {label: text("nextAttempt")}},
+      one.nextAttemptAt ? make("time", {datetime: one.nextAttemptAt}, time(one.nextAttemptAt, true)) : "–"),
     make("td", {className: "why"}, one.error ?? "", one.status === "dead" ? commandLine(redriveOutbox(one.id)) : null));
 }
 

@@ -47,7 +47,8 @@ function figure(one, at) {
   const known = NUMBERS[one.name];
   // Nil: the server does not know. Zero seconds: nothing waits.
   const value = one.value === null || (known?.isDuration && !one.value) ? "–" : known?.isDuration ? duration(one.value) : count(one.value);
-  const link = {className: "figure", href: known?.link(at) ?? "#/", data: {tone: known?.tone && one.value ? known.tone : "run", action: one.name}};
+  const tone = known?.tone && one.value ? known.tone : "run";
+  const link = {className: "figure", href: known?.link(at) ?? "#/", data: {tone, action: one.name}};
   return make("li", {}, make("a", link, make("span", {className: "figure-name"}, known ? text("number." + one.name) : one.name),
     make("span", {className: "figure-value"}, value), spark(one.spark ?? [])));
 }

@@ -28,7 +28,9 @@ function personRow(one) {
   const isMe = one.name === session.me?.name;
   const role = make("select", {"aria-label": text("roleOf", one.displayName), data: {action: "role"}, disabled: isMe, onchange: () => changeRole(one, role.value)},
     ...ROLES.map((value) => make("option", {value, selected: value === one.role}, text("role." + value))));
-  const button = (key, handler, tone = "") => make("button", {type: "button", className: tone, data: {action: key}, "aria-label": text("actionFor", text(key), one.displayName), onclick: handler}, text(key));
+  const button = (key, onclick, tone = "") => make("button", {
+    type: "button", className: tone, data: {action: key}, "aria-label": text("actionFor", text(key), one.displayName), onclick,
+  }, text(key));
   return make("tr", {},
     make("td", {}, make("div", {className: "title"}, one.displayName), make("div", {className: "sub"}, one.name)),
     make("td", {}, role),
@@ -52,7 +54,8 @@ const enable = (one) => askThen(one, {isDisabled: false}, {
   title: text("actionFor", text("enable"), one.displayName), help: text("enableHelp"), label: text("enable"), command: () => enablePerson(one.name),
 });
 const disable = (one) => askThen(one, {isDisabled: true}, {
-  title: text("actionFor", text("disable"), one.displayName), help: text("disableHelp"), label: text("disable"), tone: "danger", command: () => disablePerson(one.name),
+  title: text("actionFor", text("disable"), one.displayName), help: text("disableHelp"), label: text("disable"), tone: "danger",
+  command: () => disablePerson(one.name),
 });
 
 // So that a choice that was refused, or taken back, does not stay in its field.

@@ -53,7 +53,9 @@ function askReason(routing) {
   byID("reason").value = "";
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "reject" ? byID("reason").value.trim() : null), {once: true}));
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
+    resolve(dialog.returnValue === "reject" ? byID("reason").value.trim() : null);
+  }, {once: true}));
 }
 
 byID("reject-cancel").onclick = () => byID("reject").close("cancel");

@@ -27,7 +27,8 @@ export async function loadRoutings(isBackground = false) {
   const fresh = new Set(page.items.map((one) => one.id));
   for (const one of page.items) known.set(one.id, one);
   // Pages that were opened below stay open.
-  const below = isBackground && query === list.query && list.ids.length > ROWS_PER_PAGE ? list.ids.filter((id) => !fresh.has(id) && matches(known.get(id))) : [];
+  const isLong = isBackground && query === list.query && list.ids.length > ROWS_PER_PAGE;
+  const below = isLong ? list.ids.filter((id) => !fresh.has(id) && matches(known.get(id))) : [];
   list.ids = [...fresh, ...below];
   if (!below.length) list.cursor = page.nextCursor;
   list.query = query;
@@ -35,7 +36,8 @@ export async function loadRoutings(isBackground = false) {
   emit("render");
 }
 
-const matches = (one) => one && (!asked().status || one.status === asked().status) && (!asked().generation || one.lastGenerationStatus === asked().generation);
+const matches = (one) => one && (!asked().status || one.status === asked().status)
+  && (!asked().generation || one.lastGenerationStatus === asked().generation);
 
 async function loadMore() {
   const turn = list.turn;
@@ -49,7 +51,9 @@ async function loadMore() {
 
 function render() {
   const items = list.ids.map((id) => known.get(id)).filter(Boolean);
-  const sign = (one) => [one.id, JSON.stringify([one, job(one.lastAddinJobId), language(), busy.has(one.id), may("changeRoutings"), personName(one.approver)])];
+  const sign = (one) => [one.id, JSON.stringify([
+    one, job(one.lastAddinJobId), language(), busy.has(one.id), may("changeRoutings"), personName(one.approver),
+  ])];
   renderList(byID("routing-rows"), items, sign, row);
   byID("routings-empty").hidden = !list.isLoaded || items.length > 0;
   byID("routings-empty-text").textContent = text(isFiltered() ? "noMatches" : "noRoutings");

@@ -114,7 +114,10 @@ function render() {
   const {me} = session;
   const button = byID("me");
   button.hidden = !me;
-  if (me) button.textContent = me.kind === "account" ? `${me.displayName} · ${text("role." + me.role)}` : me.kind === "trial" ? text("trialUser") : me.name;
+  if (me) {
+    button.textContent = me.kind === "account" ? `${me.displayName} · ${text("role." + me.role)}`
+      : me.kind === "trial" ? text("trialUser") : me.name;
+  }
   byID("trial").hidden = me?.kind !== "trial";
   byID("actor-field").hidden = !may("nameActor");
 }
@@ -122,7 +125,8 @@ function render() {
 function openMe() {
   const isAccount = session.me?.kind === "account";
   byID("me-title").textContent = session.me?.displayName ?? "";
-  byID("me-details").textContent = isAccount ? `${session.me.name} · ${text("role." + session.me.role)}` : text(session.me?.kind === "trial" ? "trialHelp" : "tokenHelp");
+  byID("me-details").textContent = isAccount ? `${session.me.name} · ${text("role." + session.me.role)}`
+    : text(session.me?.kind === "trial" ? "trialHelp" : "tokenHelp");
   byID("me-password").hidden = !isAccount;
   byID("me-everywhere").hidden = session.me?.kind === "trial";
   byID("me-error").textContent = "";
@@ -138,7 +142,8 @@ async function submitPassword(event) {
     byID("me-dialog").close();
     toast(text("passwordChanged"), text("passwordChangedHelp"), "info");
   } catch (problem) {
-    byID("me-error").textContent = problem.status === 403 ? text("wrongCurrentPassword") : problem.status === 429 ? text("tooManyAttempts", problem.retryAfter ?? "60") : problem.message;
+    byID("me-error").textContent = problem.status === 403 ? text("wrongCurrentPassword")
+      : problem.status === 429 ? text("tooManyAttempts", problem.retryAfter ?? "60") : problem.message;
   }
 }
 

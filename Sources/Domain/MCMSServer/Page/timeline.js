@@ -13,7 +13,8 @@ import {address, messageAddress, queueAddress, route, routingAddress} from "./vi
 
 const SECONDS = 5;
 const TONES = {
-  request: "run", change: "idle", queued: "wait", published: "ok", unpublished: "bad", attempt: "bad", leased: "run", handled: "ok", result: "ok", event: "idle",
+  request: "run", change: "idle", queued: "wait", published: "ok", unpublished: "bad", attempt: "bad", leased: "run", handled: "ok",
+  result: "ok", event: "idle",
 };
 const shown = {id: null, answer: null, isMissing: false};
 
@@ -43,7 +44,8 @@ function render() {
   byID("timeline-command").replaceChildren(commandLine(showTimeline(route().id)));
   const items = answer?.items ?? [];
   const first = items.length ? new Date(items[0].at).getTime() : 0;
-  renderList(byID("timeline-list"), items, (one) => [[one.at, one.kind, one.text, one.details.attempt, one.details.topic].join(" "), JSON.stringify([one, language(), routingName(one.details.routingId)])],
+  const key = ({at, kind, text, details}) => [at, kind, text, details.attempt, details.topic].join(" ");
+  renderList(byID("timeline-list"), items, (one) => [key(one), JSON.stringify([one, language(), routingName(one.details.routingId)])],
     (one) => item(one, new Date(one.at).getTime() - first));
 }
 

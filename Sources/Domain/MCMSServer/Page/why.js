@@ -17,7 +17,10 @@ export const whyLine = (why) => make("div", {className: "row why-line"},
   make("span", {}, icon("info"), " ", why.text), make("span", {className: "row"}, when("sinceThen", why.since), when("nextAt", why.next?.at)));
 
 export function whyButton(id, name, command) {
-  return make("button", {type: "button", className: "quiet", data: {action: "why"}, "aria-label": text("actionFor", text("why"), name), onclick: () => show(id, name, command)}, text("why"));
+  return make("button", {
+    type: "button", className: "quiet", data: {action: "why"}, "aria-label": text("actionFor", text("why"), name),
+    onclick: () => show(id, name, command),
+  }, text("why"));
 }
 
 async function show(id, name, command) {

@@ -56,7 +56,8 @@ function actions(one) {
 async function control(one, key) {
   const action = key === "resumeWorker" ? "resume" : key;
   const answer = await ask({
-    title: text("actionFor", text(key), one.name), help: text("worker.help." + action), label: text(key), tone: key === "terminate" ? "danger" : "primary", hasReason: true,
+    title: text("actionFor", text(key), one.name), help: text("worker.help." + action), label: text(key),
+    tone: key === "terminate" ? "danger" : "primary", hasReason: true,
     command: (reason) => controlWorker(action, one.id, reason),
   });
   if (!answer) return;
