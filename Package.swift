@@ -23,6 +23,7 @@ extension Target.Dependency {
     static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
     static let nioHTTP2: Self = .product(name: "NIOHTTP2", package: "swift-nio-http2")
     static let nioHTTPTypes: Self = .product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+    static let nioHTTPTypesHTTP1: Self = .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
     static let nioHTTPTypesHTTP2: Self = .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras")
     static let jwtKit: Self = .product(name: "JWTKit", package: "jwt-kit")
     static let logging: Self = .product(name: "Logging", package: "swift-log")
@@ -119,7 +120,8 @@ let package = Package(
             .logging, .lifecycle,
         ]),
         library("SpindleWeb", in: .shell, [
-            "QRCode", .hummingbird, .nioCore, .nioHTTP1, .nioHTTP2, .nioHTTPTypes, .nioHTTPTypesHTTP2, .nioWebSocket, .nioSSL, .logging,
+            "QRCode", .hummingbird, .nioCore, .nioHTTP1, .nioHTTP2, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioHTTPTypesHTTP2, .nioWebSocket, .nioSSL,
+            .logging,
         ]),
         library("PFX", in: .shell, ["CLibcrypto"]),
         library("SpindleCluster", in: .shell, ["SpindleText", "SpindleWire", "SpindleLog", .yams, .x509, .asn1, .crypto, .logging, .lifecycle, .system]),
@@ -211,7 +213,9 @@ let package = Package(
             "SpindleBroker", "SpindleNode", "SpindleDisk", "SpindleLog", "SpindleText", "SpindleWire", "SpindleCluster", .nioCore, .nioPosix, .nioSSL,
             .logging, .lifecycle,
         ]),
-        tests("SpindleWebTests", ["SpindleWeb", "SpindleCluster", .nioCore, .nioPosix, .nioHTTP1, .nioEmbedded, .hummingbird, .logging]),
+        tests("SpindleWebTests", [
+            "PythonTools", "SpindleWeb", "SpindleCluster", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioEmbedded, .hummingbird, .logging,
+        ]),
         tests("SpindleClientTests", [
             "SpindleClient", "SpindleWire", "SpindleBroker", "SpindleLog", "SpindleNode", "SpindleCluster", "FakeBroker", .nioCore, .nioPosix, .logging,
         ]),

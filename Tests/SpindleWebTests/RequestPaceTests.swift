@@ -95,7 +95,7 @@ import Testing
 
     private func channel() throws -> EmbeddedChannel {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let channel = EmbeddedChannel(handler: RequestPaceHandler(limits: WebServerLimits(), logger: logger))
+        let channel = EmbeddedChannel(handler: RequestPaceHandler<HTTPServerRequestPart, HTTPServerResponsePart>(limits: WebServerLimits(), logger: logger))
         try channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 80)).wait()
         return channel
     }

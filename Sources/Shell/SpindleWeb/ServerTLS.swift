@@ -1,3 +1,4 @@
+internal import NIOHTTP2
 package import NIOSSL
 internal import Synchronization
 
@@ -35,7 +36,7 @@ package final class ServerTLS: Sendable {
         configuration.minimumTLSVersion = .tlsv12
         configuration.cipherSuiteValues = cipherSuites
         configuration.renegotiationSupport = .none
-        configuration.applicationProtocols = ["http/1.1"]
+        configuration.applicationProtocols = NIOHTTP2SupportedALPNProtocols
         return try NIOSSLContext(configuration: configuration)
     }
 }

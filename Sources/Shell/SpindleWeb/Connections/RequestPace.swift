@@ -37,6 +37,9 @@ package struct RequestPace {
         input = .firstRequest(since: now)
     }
 
+    /// No request came yet.
+    package var isFresh: Bool { if case .firstRequest = input { true } else { false } }
+
     package mutating func head(now: Int64) {
         unanswered += 1
         input = .body(since: now, bytes: 0)

@@ -1,26 +1,28 @@
 package import Logging
 package import NIOCore
-package import NIOHTTP1
 
-/// Closes a connection whose peer is late, as ``RequestPace`` judges it. Its place is behind the decoder of HTTP/1.1.
-package final class RequestPaceHandler: ChannelDuplexHandler {
-    package typealias InboundIn = HTTPServerRequestPart
-    package typealias InboundOut = HTTPServerRequestPart
-    package typealias OutboundIn = HTTPServerResponsePart
-    package typealias OutboundOut = HTTPServerResponsePart
+/// Closes a connection of HTTP/1.1, or a stream of HTTP/2, whose peer is late, as ``RequestPace`` judges it. Its place is behind the decoder.
+package final class RequestPaceHandler<Input: MessagePart, Output: MessagePart>: ChannelDuplexHandler, RemovableChannelHandler {
+    package typealias InboundIn = Input
+    package typealias InboundOut = Input
+    package typealias OutboundIn = Output
+    package typealias OutboundOut = Output
 
     private let limits: WebServerLimits
     private let logger: Logger
+    private let start: NIODeadline?
     private var pace: RequestPace?
     private var timer: (task: Scheduled<Void>, at: Int64)?
 
-    package init(limits: WebServerLimits, logger: Logger) {
+    /// - Parameter start: when the connection began; nil: when this handler is added.
+    package init(limits: WebServerLimits, logger: Logger, start: NIODeadline? = nil) {
         self.limits = limits
         self.logger = logger
+        self.start = start
     }
 
     package func handlerAdded(context: ChannelHandlerContext) {
-        pace = RequestPace(limits: limits, now: Self.now(context))
+        pace = RequestPace(limits: limits, now: start.map { Int64($0.uptimeNanoseconds / 1_000_000) } ?? Self.now(context))
         arm(context)
     }
 
@@ -31,9 +33,9 @@ package final class RequestPaceHandler: ChannelDuplexHandler {
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
+        switch unwrapInboundIn(data).kind {
         case .head: pace?.head(now: Self.now(context))
-        case .body(let bytes): pace?.body(bytes: bytes.readableBytes)
+        case .body(let bytes): pace?.body(bytes: bytes)
         case .end: pace?.endOfRequest(now: Self.now(context))
         }
         arm(context)
@@ -41,7 +43,7 @@ package final class RequestPaceHandler: ChannelDuplexHandler {
     }
 
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let isEnd = if case .end = unwrapOutboundIn(data) { true } else { false }
+        let isEnd = unwrapOutboundIn(data).kind == .end
         context.write(data, promise: promise)
         guard isEnd else { return }
         pace?.endOfAnswer(now: Self.now(context))
@@ -52,6 +54,12 @@ package final class RequestPaceHandler: ChannelDuplexHandler {
         pace?.output(isWritable: context.channel.isWritable, now: Self.now(context))
         arm(context)
         context.fireChannelWritabilityChanged()
+    }
+
+    /// A connection without a request has nothing to finish when the server stops.
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent, pace?.isFresh == true { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
     }
 
     /// Sets the timer, unless one that runs down earlier is set: that one looks again.

@@ -6,7 +6,7 @@ package import NIOHTTP1
 ///
 /// A client that sends a further request before the last one's answer ended is told nothing, since the word would stand in that answer; it
 /// sends its body all the same, a moment later.
-package final class ContinueHandler: ChannelDuplexHandler {
+package final class ContinueHandler: ChannelDuplexHandler, RemovableChannelHandler {
     package typealias InboundIn = HTTPServerRequestPart
     package typealias InboundOut = HTTPServerRequestPart
     package typealias OutboundIn = HTTPServerResponsePart
