@@ -129,7 +129,7 @@ let package = Package(
         // Programs that talk to a broker.
         library("SpindleClient", in: .client, ["SpindleText", "SpindleWire", "CLZ4", .nioCore, .nioPosix, .nioSSL, .logging]),
         library("SpindleWorker", in: .client, ["SpindleClient", .logging, .metrics, .tracing, .lifecycle]),
-        library("SpindleBridge", in: .client, ["SpindleText", "SpindleClient", .hummingbird, .logging, .lifecycle]),
+        library("SpindleBridge", in: .client, ["SpindleText", "SpindleWeb", "SpindleClient", .hummingbird, .logging, .lifecycle]),
 
         // The domain.
         library("SQLStore", in: .domain, ["SpindleText", .grdb]),
@@ -221,7 +221,7 @@ let package = Package(
         ]),
         tests("SpindleWorkerTests", ["SpindleWorker", "SpindleClient", "SpindleWire", "FakeBroker", .logging, .tracing, .lifecycle]),
         tests("SpindleBridgeTests", [
-            "SpindleBridge", "SpindleClient", "SpindleText", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
+            "SpindleBridge", "SpindleWeb", "SpindleClient", "SpindleText", "PythonTools", .hummingbird, .hummingbirdTesting, .logging, .lifecycle,
         ]),
         tests("SQLStoreTests", ["SQLStore", "SpindleText"]),
         tests("OutboxTests", ["Outbox", "SpindleClient", "SQLStore", .logging, .lifecycle]),

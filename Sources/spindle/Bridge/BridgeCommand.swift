@@ -55,7 +55,7 @@ struct BridgeCommand: AsyncParsableCommand {
             logger: process.logger, onPeopleChange: hub.recheckAll)
         let hubs = SignalRHubs(hub: hub, access: domain.access.hubs, logger: process.logger)
         let server = Application(
-            router: router(domain, setup, store, hubs, process, certificates, trust), server: WebChannel.server(tls: tls),
+            router: router(domain, setup, store, hubs, process, certificates, trust), server: WebChannel.server(tls: tls, webSockets: SignalRSockets(hubs: hubs)),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
             onServerRunning: { channel in
                 process.logger.info("web server is ready", metadata: ["port": "\(channel.localAddress?.port ?? web.port)"])
@@ -114,7 +114,7 @@ struct BridgeCommand: AsyncParsableCommand {
         EventRoutes(hub: hubs.hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request, topics in
             try await domain.access.admission(for: request, .topics(topics))
         }.add(to: router)
-        SignalRRoutes(hubs: hubs, hasWebSockets: false).add(to: router)
+        SignalRRoutes(hubs: hubs, hasWebSockets: true).add(to: router)
         router.get("metrics") { _, _ in
             // Without the database the process's own figures are all there is.
             let outbox = (try? await store.outboxFigures()).map {
