@@ -20,7 +20,8 @@ import Testing
 
     @Test func `a first stream: headers, retry, hello, events as published, ping, rotation`() async throws {
         try await BridgeServer.run { configuration in
-            configuration.rotationMilliseconds = 400...500
+            // Long enough for the test to see it connected on a busy machine.
+            configuration.rotationMilliseconds = 3_000...3_100
             configuration.heartbeatMilliseconds = 100
         } body: { server in
             async let answer = server.get("/events/updates")

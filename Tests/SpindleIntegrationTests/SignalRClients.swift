@@ -1,36 +1,55 @@
 import Foundation
 
 /// Two SignalR clients from the Python Package Index, as programs that write what they see into a file, a JSON list a line:
-/// `["open"]`, `["event", target, arguments]`, `["closed"]`, `["reconnected"]`, `["error", text]`.
+/// `["open"]`, `["event", target, arguments]`, `["closed"]`, `["error", text]`.
 enum SignalRClients {
-    /// signalrcore. Arguments: file, URL, token, carrier (`web_sockets`, `server_sent_events`, `long_polling`), whether it negotiates, targets.
+    /// signalrcore. Arguments: file, URL, token, carrier (`web_sockets`, `server_sent_events`, `long_polling`), where new tokens come from, targets.
+    ///
+    /// signalrcore keeps its first token, and gives up after a first try to reconnect that finds no server. So with a place for new tokens, the
+    /// program makes a new connection with a new token whenever it has none.
     static let signalrcore = """
-        import json, sys, threading, time
+        import json, sys, time, urllib.request
         from signalrcore.hub_connection_builder import HubConnectionBuilder
         from signalrcore.types import HttpTransportType
 
-        path, url, token, carrier, negotiates, *targets = sys.argv[1:]
+        path, url, token, carrier, source, *targets = sys.argv[1:]
 
         def say(*words):
             with open(path, "a") as file:
                 file.write(json.dumps(words) + "\\n")
 
-        options = {"access_token_factory": lambda: token, "transport": HttpTransportType[carrier], "skip_negotiation": negotiates == "no"}
-        hub = (
-            HubConnectionBuilder().with_url(url, options=options)
-            .with_automatic_reconnect({"type": "raw", "keep_alive_interval": 2, "reconnect_interval": 1}).build())
-        hub.on_open(lambda: say("open"))
-        hub.on_close(lambda: say("closed"))
-        hub.on_reconnect(lambda: say("reconnected"))
-        hub.on_error(lambda message: say("error", str(message.error)))
-        for target in targets:
-            hub.on(target, lambda arguments, target=target: say("event", target, arguments))
-        try:
+        def access_token():
+            if source == "none":
+                return token
+            body = json.dumps({"hubs": [url.split("/")[-1]]}).encode()
+            headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+            with urllib.request.urlopen(urllib.request.Request(source, body, headers)) as answer:
+                return json.load(answer)["token"]
+
+        def connect():
+            options = {"access_token_factory": access_token, "transport": HttpTransportType[carrier]}
+            hub = HubConnectionBuilder().with_url(url, options=options).build()
+            hub.on_open(lambda: say("open"))
+            hub.on_close(lambda: say("closed"))
+            hub.on_error(lambda message: say("error", str(message.error)))
+            for target in targets:
+                hub.on(target, lambda arguments, target=target: say("event", target, arguments))
             hub.start()
-        except Exception as error:
-            say("error", type(error).__name__ + " " + str(error))
-            sys.exit(1)
-        threading.Event().wait()
+            return hub
+
+        while True:
+            try:
+                hub = connect()
+                began = time.time()
+                # Until the connection is lost, or was not made within five seconds.
+                while hub.transport.is_connected() or hub.transport.is_connecting() and time.time() < began + 5:
+                    time.sleep(0.1)
+            except Exception as error:
+                say("error", type(error).__name__ + " " + str(error))
+            if source == "none":
+                sys.exit(1)
+            # A second between two tries.
+            time.sleep(1)
         """
 
     /// pysignalr. Arguments: file, URL, token, whether it negotiates, targets.
@@ -45,7 +64,9 @@ enum SignalRClients {
                 file.write(json.dumps(words) + "\\n")
 
         async def main():
-            client = SignalRClient(url, headers={"Authorization": "Bearer " + token})
+            headers = {"Authorization": "Bearer " + token}
+            address = url if negotiates == "yes" else url.replace("http", "ws", 1)
+            client = SignalRClient(address, headers=headers)
             client._transport._skip_negotiation = negotiates == "no"
 
             async def opened(): say("open")
@@ -70,7 +91,7 @@ enum SignalRClients {
 
     /// A line of a client's file.
     enum Line: Equatable {
-        case open, closed, reconnected
+        case open, closed
         case error(String)
         /// With its one argument, and the names of all its fields.
         case event(String, fields: Set<String>, nulls: Set<String>)
@@ -81,7 +102,6 @@ enum SignalRClients {
             switch (words.first as? String, words.count) {
             case ("open", _): self = .open
             case ("closed", _): self = .closed
-            case ("reconnected", _): self = .reconnected
             case ("error", 2): self = .error(words[1] as? String ?? "")
             case ("event", 3):
                 guard let target = words[1] as? String, let arguments = words[2] as? [[String: Any]], arguments.count == 1, let fields = arguments.first else {

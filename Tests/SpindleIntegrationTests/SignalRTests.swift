@@ -27,7 +27,7 @@ import Testing
 
     /// Each way of carrying a connection, with a connection token as the access token: each event is one invocation with one argument that
     /// has all fields.
-    @Test(arguments: ["server_sent_events", "long_polling"]) func signalrcoreHearsEvents(carrier: String) async throws {
+    @Test(arguments: ["web_sockets", "server_sent_events", "long_polling"]) func signalrcoreHearsEvents(carrier: String) async throws {
         let roles = try RunningRoles()
         try await roles.startAll(["broker", "bridge"])
         let (routings, jobs) = (roles.directory.path + "/routings", roles.directory.path + "/jobs")
@@ -35,8 +35,8 @@ import Testing
         #expect(first.url == "/hubs/routing")
         let listeners = [
             try ForeignProcess.python(
-                SignalRClients.signalrcore, [routings, Self.hub(roles, "routing"), first.token, carrier, "yes", "routing.created", "routing.approval.changed"]),
-            try ForeignProcess.python(SignalRClients.signalrcore, [jobs, Self.hub(roles, "addin"), second.token, carrier, "yes", "addin.job.created"]),
+                SignalRClients.signalrcore, [routings, Self.hub(roles, "routing"), first.token, carrier, "none", "routing.created", "routing.approval.changed"]),
+            try ForeignProcess.python(SignalRClients.signalrcore, [jobs, Self.hub(roles, "addin"), second.token, carrier, "none", "addin.job.created"]),
         ]
         defer { for listener in listeners { listener.kill() } }
         for file in [routings, jobs] { try await roles.waitUntil("\(carrier) is open") { SignalRClients.lines(file).contains(.open) } }
@@ -62,7 +62,7 @@ import Testing
         for (what, token) in [("nobody's", "wrong-token-0123456789"), ("used", used), ("for another hub", try await Self.token(roles, "addin").token)] {
             let file = roles.directory.path + "/lines-\(what.count)"
             let client = try ForeignProcess.python(
-                SignalRClients.signalrcore, [file, Self.hub(roles, "routing"), token, "server_sent_events", "yes", "routing.created"])
+                SignalRClients.signalrcore, [file, Self.hub(roles, "routing"), token, "server_sent_events", "none", "routing.created"])
             #expect(try await client.end().exitCode == 1, "\(what)")
             guard case .error? = SignalRClients.lines(file).last else {
                 Issue.record("\(what): \(SignalRClients.lines(file))")
@@ -90,6 +90,46 @@ import Testing
         #expect(try await Curl.send("GET", one + "/hubs/routing?id=\(id)").status == 200, "the first poll")
         #expect(try await Curl.send("GET", other + "/hubs/routing?id=\(id)").status == 404, "an id is good once")
         #expect(try await Curl.send("POST", one + "/hubs/routing/negotiate", ["-H", "Authorization: Bearer \(token)"]).status == 401, "a token too")
+        try await roles.stop()
+    }
+
+    /// By a negotiation with a connection token, and without one with the token of a principal.
+    @Test(arguments: ["yes", "no"]) func pysignalrHearsEvents(negotiates: String) async throws {
+        let roles = try RunningRoles()
+        try await roles.startAll(["broker", "bridge"])
+        let file = roles.directory.path + "/lines"
+        let token = negotiates == "yes" ? try await Self.token(roles, "routing").token : try roles.token("admin")
+        let client = try ForeignProcess.python(
+            SignalRClients.pysignalr, [file, Self.hub(roles, "routing"), token, negotiates, "routing.created", "routing.approval.changed"])
+        defer { client.kill() }
+        try await roles.waitUntil("it is open") { SignalRClients.lines(file).contains(.open) }
+        let id = try await Self.routing(roles)
+        _ = try await roles.http("POST", "/api/routings/\(id)/submit", body: "{}")
+        try await roles.waitUntil("it hears of both") {
+            SignalRClients.lines(file).contains(Self.created) && SignalRClients.lines(file).contains(Self.submitted)
+        }
+        #expect(SignalRClients.lines(file).filter { $0 == Self.created }.count == 1, "once")
+        try await roles.stop()
+    }
+
+    /// signalrcore with a new connection token each time, pysignalr by itself with the token of a principal.
+    @Test(arguments: ["signalrcore", "pysignalr"]) func clientsComeBackAfterARestart(name: String) async throws {
+        let roles = try RunningRoles()
+        try await roles.startAll(["broker", "bridge"])
+        let (file, url, token) = (roles.directory.path + "/lines", Self.hub(roles, "routing"), try roles.token("admin"))
+        let client =
+            name == "signalrcore"
+            ? try ForeignProcess.python(SignalRClients.signalrcore, [file, url, token, "web_sockets", "http://127.0.0.1:\(roles.base + 2)/api/connections", "routing.created"])
+            : try ForeignProcess.python(SignalRClients.pysignalr, [file, url, token, "no", "routing.created"])
+        defer { client.kill() }
+        try await roles.waitUntil("it is open") { SignalRClients.lines(file).contains(.open) }
+        try await roles.killAndRestart("bridge")
+        try await roles.waitUntil("the web server is ready") { try await roles.http("GET", "/readyz").status == 200 }
+        // When it is back, only it knows: routings are made until it hears of one.
+        try await roles.waitUntil("it hears events again") {
+            _ = try await Self.routing(roles)
+            return SignalRClients.lines(file).contains(Self.created)
+        }
         try await roles.stop()
     }
 }

@@ -1,6 +1,6 @@
-internal import Foundation
 package import HTTPTypes
-package import Hummingbird
+internal import Hummingbird
+internal import Logging
 package import NIOCore
 internal import ServiceLifecycle
 package import SpindleWeb
