@@ -46,6 +46,7 @@ package struct Features: OptionSet, Sendable {
     package static let severalQueues = Features(rawValue: 1 << 37)
     package static let repeatedSettles = Features(rawValue: 1 << 38)
     package static let deathTopics = Features(rawValue: 1 << 39)
+    package static let explanations = Features(rawValue: 1 << 40)
 
     package static let names: [(name: String, feature: Features)] = [
         ("power-loss", .powerLoss), ("kill", .kill), ("io-errors", .ioErrors), ("full-disk", .fullDisk), ("damage", .damage),
@@ -59,6 +60,7 @@ package struct Features: OptionSet, Sendable {
         ("strangers", .strangers), ("worker-control", .workerControl), ("missing-segments", .missingSegments),
         ("slow-readers", .slowReaders), ("withdrawals", .withdrawals),
         ("several-queues", .severalQueues), ("repeated-settles", .repeatedSettles), ("death-topics", .deathTopics),
+        ("explanations", .explanations),
     ]
 
     /// What there was before later features came: a seed with these alone runs as it did then. Later ones draw nothing where they are off.
@@ -85,7 +87,7 @@ struct Profile {
         case time, jump, expiry, commit, network, loseConnection, halfOpen, die, prepare, checkpoint, mark, repeatPublish
         case pause, purge, cancel, reschedule, redrive, delete, relocate, awaits, browse
         // Later ones come last, so that the table of the others stays as it was.
-        case greedy, retention, bulk, trespass, control, withdraw, repeatSettle
+        case greedy, retention, bulk, trespass, control, withdraw, repeatSettle, why
     }
 
     struct Queue {
@@ -209,6 +211,7 @@ struct Profile {
         case .control: .workerControl
         case .withdraw: .withdrawals
         case .repeatSettle: [.settles, .repeatedSettles]
+        case .why: .explanations
         case .publish, .lease, .leaseDead, .acknowledge, .nack, .extend, .stats, .time, .commit, .die, .prepare, .mark, .repeatPublish: nil
         }
     }
@@ -246,6 +249,7 @@ struct Profile {
         case .control: 2
         case .withdraw: 10
         case .repeatSettle: 6
+        case .why: 8
         }
     }
 }

@@ -180,6 +180,9 @@ package final class SimulatedBroker {
         try node.declareFromConfiguration(queue: queue, policy: policy, now: now)
     }
 
+    /// What WHY would answer; nil where the queue has no such message.
+    package func explain(_ id: UInt64, in queue: String) -> WhyReply? { node.explain(id, in: queue, now: now) }
+
     package func received(_ session: SessionID, _ opcode: Opcode, _ correlationID: UInt32, _ body: RawSpan) {
         let header = FrameHeader(
             length: UInt32(FrameHeader.byteCount + body.byteCount), opcode: opcode.rawValue, correlationID: correlationID)

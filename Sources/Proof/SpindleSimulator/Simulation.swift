@@ -258,6 +258,7 @@ package final class Simulation {
         case .control: control()
         case .withdraw: withdraw()
         case .repeatSettle: repeatSettle(random.below(workers.count))
+        case .why: askWhy()
         }
     }
 

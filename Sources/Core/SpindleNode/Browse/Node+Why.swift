@@ -9,16 +9,17 @@ extension Node {
         let queue = try lookedAtQueue(request, asked.queue)
         let overhead = state.engine.browseOverhead(of: queue)
         work.charge(1 + (overhead.groups + min(overhead.held, QueueEngine.leasesLookedAtMax)) / 16)
-        // As at a turn's beginning: what is due is ready.
-        for gained in state.engine.promote(now: request.now) { becameReady(gained) }
-        guard let reply = explain(asked.id, in: queue, now: request.now) ?? whereabouts(asked.id, since: queue, request.principal) else {
+        guard let reply = explain(asked.id, in: asked.queue, now: request.now) ?? whereabouts(asked.id, since: queue, request.principal) else {
             throw WireError(.noSuchMessage, "there is no message \(String(asked.id, radix: 16)) in '\(asked.queue)', and no result of it (any more)")
         }
         answer(request.session, request.correlationID, .why) { reply.encode(into: &$0) }
     }
 
     /// Why the message is in its state; nil where it isn't in the queue.
-    package mutating func explain(_ id: UInt64, in queue: UInt32, now: UInt64) -> WhyReply? {
+    package mutating func explain(_ id: UInt64, in queue: String, now: UInt64) -> WhyReply? {
+        guard let queue = state.engine.number(of: queue) else { return nil }
+        // As at a turn's beginning: what is due is ready.
+        for gained in state.engine.promote(now: now) { becameReady(gained) }
         guard let explanation = state.engine.explain(id, in: queue, now: now) else { return nil }
         var reply = WhyReply(explanation)
         switch explanation.cause {

@@ -1,0 +1,60 @@
+internal import SpindleNode
+internal import SpindleWire
+
+// Asking why messages are where they are, and letting time go to what is told to come next.
+extension Simulation {
+    /// Messages that are asked for at once.
+    private static let askedMax = 12
+    /// Time is not let go further than this, milliseconds.
+    private static let foresightMax: UInt64 = 120_000
+
+    func askWhy() {
+        guard broker.isAlive, broker.isQuiet, isEverythingAnswered else { return }
+        broker.turn()
+        guard broker.isQuiet, isEverythingAnswered else { return }
+        let known = oracle.messages.indices.filter { oracle.messages[$0].id != 0 && !oracle.messages[$0].fate.isDisjoint(with: .present) }
+        guard !known.isEmpty else { return }
+        for _ in 0..<min(Self.askedMax, known.count) {
+            let (tag, isDead) = pick(known)
+            oracle.explained(tag, isDead: isDead, explanation(of: tag, isDead: isDead), now: now)
+        }
+        foresee(known)
+    }
+
+    /// No request has come to the node whose answer may say what the observer does not know yet.
+    private var isEverythingAnswered: Bool {
+        broker.slow.isEmpty && pending.values.allSatisfy { request in
+            guard request.arrivedAt != nil else { return true }
+            switch request.kind {
+            case .lease(let ask): return ask.waits
+            case .awaits: return true
+            default: return false
+            }
+        }
+    }
+
+    private func pick(_ known: [Int]) -> (tag: Int, isDead: Bool) {
+        let tag = random.pick(known)
+        let fate = oracle.messages[tag].fate
+        return (tag, fate.contains(.dead) && (!fate.contains(.home) || random.chance(1, in: 2)))
+    }
+
+    private func explanation(of tag: Int, isDead: Bool) -> WhyReply? {
+        broker.explain(oracle.messages[tag].id, in: name(Int(oracle.messages[tag].queue), isDead))
+    }
+
+    /// What is told to come next has come when its time is there.
+    private func foresee(_ known: [Int]) {
+        guard frozen == 0, oracle.violation == nil else { return }
+        let (tag, isDead) = pick(known)
+        guard let before = explanation(of: tag, isDead: isDead), before.next != .none, before.nextAtMilliseconds > now,
+            before.nextAtMilliseconds - now <= Self.foresightMax
+        else { return }
+        note("time goes to what is told of message \(tag): \(before.next)")
+        now = before.nextAtMilliseconds
+        broker.turn()
+        // Without room in the log ends are logged later.
+        guard broker.isAlive, broker.node.log.canAppend(payloadCount: SimulatedBroker.logConfiguration.entryBytesMax), !broker.node.hasWorkLeft else { return }
+        oracle.foretold(tag, before, after: explanation(of: tag, isDead: isDead))
+    }
+}
