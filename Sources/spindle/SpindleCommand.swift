@@ -16,7 +16,7 @@ struct SpindleCommand: AsyncParsableCommand {
         version: SpindleClient.version,
         groupedSubcommands: [
             CommandGroup(name: "A cluster on this machine:", subcommands: [UpCommand.self, DownCommand.self, StatusCommand.self, HealthCommand.self, DemoCommand.self]),
-            CommandGroup(name: "Working with a running broker:", subcommands: [QueueCommand.self, MessageCommand.self, WhyCommand.self, TopicCommand.self, OutboxCommand.self, BenchCommand.self]),
+            CommandGroup(name: "Working with a running broker:", subcommands: [QueueCommand.self, MessageCommand.self, WhyCommand.self, TimelineCommand.self, TopicCommand.self, OutboxCommand.self, BenchCommand.self]),
             CommandGroup(name: "People:", subcommands: [UserCommand.self]),
             CommandGroup(name: "Files of routings:", subcommands: [FileCommand.self, CasCommand.self]),
             CommandGroup(name: "Proof:", subcommands: [SimulateCommand.self]),

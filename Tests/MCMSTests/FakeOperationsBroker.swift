@@ -8,6 +8,8 @@ final class FakeOperationsBroker: OperationsBroker {
         var queues: [QueueFigures] = []
         var messages: [String: [QueueMessage]] = [:]
         var workers: [WorkerFigures] = []
+        /// By message; those that are not here have no consumer.
+        var explanations: [String: MessageWhy] = [:]
         /// What every request is answered with, in place of an answer.
         var failure: OperationsError?
         /// What it was told, in order.
@@ -61,6 +63,14 @@ final class FakeOperationsBroker: OperationsBroker {
         try with { state in
             guard let found = try Self.matching(queue, MessageQuery(id: id), state).first else { throw OperationsError.noSuchMessage(queue: queue, id: id) }
             return found
+        }
+    }
+
+    func why(_ id: String, in queue: String) async throws -> MessageWhy {
+        let message = try await message(id, in: queue)
+        return try with { state in
+            if let why = state.explanations[id] { return why }
+            return MessageWhy(queue: queue, id: id, state: message.summary.state, cause: "noConsumer", since: message.summary.publishedAt)
         }
     }
 

@@ -81,6 +81,7 @@ import Testing
         Row(.get, "/api/workers", needs: .readOperations, 200), Row(.post, "/api/workers/x/quiet", "{}", needs: .manageQueues, 404),
         Row(.post, "/api/workers/x/resume", "{}", needs: .manageQueues, 404), Row(.post, "/api/workers/x/terminate", "{}", needs: .manageQueues, 404),
         Row(.get, "/api/outbox", needs: .readOperations, 200), Row(.get, "/api/system", needs: .readOperations, 200),
+        Row(.get, "/api/why/x", needs: .readRoutings, 404), Row(.get, "/api/timeline/x", needs: .readRoutings, 404),
         Row(.get, "/api/files", needs: .readFiles, 200), Row(.get, "/api/files/x", needs: .readFiles, 404),
         Row(.get, "/api/files/x/audit", needs: .readFiles, 404), Row(.get, "/api/files/x/content", needs: .readFiles, 404),
         Row(.post, "/api/files/x/rescan", "{}", needs: .manageFiles, 404), Row(.post, "/api/files/x/release", #"{"reason":"a"}"#, needs: .manageFiles, 404),

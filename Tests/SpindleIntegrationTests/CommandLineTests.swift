@@ -8,7 +8,7 @@ import Testing
         ["up"], ["down"], ["status"], ["demo"], ["queue", "ls"], ["queue", "stats"], ["queue", "declare"], ["queue", "pause"], ["queue", "resume"],
         ["queue", "purge"], ["queue", "delete"], ["queue", "browse"], ["queue", "redrive"], ["queue", "move"], ["queue", "reschedule"],
         ["queue", "cancel"], ["queue", "job"], ["message", "publish"], ["message", "lease"], ["message", "ack"], ["message", "nack"],
-        ["message", "extend"], ["message", "get"], ["message", "cancel"], ["message", "reschedule"], ["message", "await"], ["why"], ["topic", "ls"],
+        ["message", "extend"], ["message", "get"], ["message", "cancel"], ["message", "reschedule"], ["message", "await"], ["why"], ["timeline"], ["topic", "ls"],
         ["topic", "publish"], ["topic", "subscribe"], ["topic", "declare"], ["worker", "run"], ["worker", "ls"], ["worker", "quiet"],
         ["worker", "resume"], ["worker", "terminate"],
         ["bench", "publish"], ["bench", "lease"], ["bench", "rtt"], ["bench", "delivery"], ["config", "check"], ["config", "show"],

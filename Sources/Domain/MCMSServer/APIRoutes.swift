@@ -236,6 +236,7 @@ struct APIRoutes {
         _ request: Request, _ names: (id: String, index: String), _ endpoint: Endpoint, at path: String, _ origin: APIRequest.Origin
     ) async -> Response {
         var known: WebPrincipal?
+        let began = store.clock()
         return await answer(request) { correlationID in
             let principal: WebPrincipal
             if let permission = endpoint.permission {
@@ -260,7 +261,7 @@ struct APIRoutes {
             let by = Caller(
                 actor: origin.notes.actor ?? principal.actor, principal: principal.name, correlationID: correlationID, address: origin.address)
             try await store.audit(
-                "\(request.method.rawValue) /\(path)", subject: request.uri.path, status: status, detail: origin.notes.detail, by: by)
+                "\(request.method.rawValue) /\(path)", subject: request.uri.path, status: status, detail: origin.notes.detail, began: began, by: by)
         }
     }
 

@@ -55,6 +55,7 @@ package struct MCMSServer: Sendable {
             routes.addParts(files)
             routes.addFiles(files)
         }
+        routes.addInsight(store, operations)
         if let operations {
             routes.addQueues(operations, store)
             routes.addWorkers(operations)

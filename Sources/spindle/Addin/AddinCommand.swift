@@ -48,7 +48,7 @@ struct AddinCommand: AsyncParsableCommand {
             workDuration: slow?.duration ?? description.workDuration, failureRatio: fail ? 1 : description.failureRatio, answersTwice: answerTwice,
             death: dieAfter.map { AddinDeath(percent: $0, marker: "\(cluster.dataDirectory)/run/\(process.name).died") })
         let simulator = AddinSimulator(
-            client: client, resultQueue: description.resultQueue, share: share, behaviour: behaviour)
+            name: process.name, client: client, resultQueue: description.resultQueue, share: share, behaviour: behaviour)
         let worker = SpindleWorker(
             client: client,
             configuration: WorkerConfiguration(queues: [.init(description.queue, lease: description.lease)], stopDeadline: RoleProcess.stopDeadline - .seconds(5)),

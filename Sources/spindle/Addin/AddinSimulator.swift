@@ -25,6 +25,8 @@ struct AddinSimulator: TaskHandler {
     private static let stepsMax = 8
     private static let stepMin = Duration.milliseconds(250)
 
+    /// As the timeline tells it.
+    let name: String
     let client: SpindleClient
     let resultQueue: String
     let share: AddinShare
@@ -39,30 +41,31 @@ struct AddinSimulator: TaskHandler {
         } catch {
             return .dead(reason: "the payload of \(taskType) is not understood: \(error)")
         }
+        let lease = TaskLease(attempt: context.attempt, leasedAt: Timestamp.now(), worker: name)
         context.logger.info("generation begins", metadata: ["jobId": "\(command.jobId)", "routingId": "\(command.routingId)"])
-        try await work(on: command, context)
+        try await work(on: command, lease, context)
         let report = try generate(command, context)
-        let result = try message(report, for: command, context)
+        let result = try message(report, for: command, lease, context)
         context.logger.info("generation ends", metadata: ["jobId": "\(command.jobId)", "result": "\(report.resultStatus.rawValue)"])
         return .doneAndPublish([OutgoingMessage](repeating: OutgoingMessage(to: .queue(resultQueue), result), count: behaviour.answersTwice ? 2 : 1))
     }
 
     /// Takes its time. Leases are extended by the worker's runtime meanwhile.
-    private func work(on command: EspritGenerationCommand, _ context: TaskContext) async throws {
+    private func work(on command: EspritGenerationCommand, _ lease: TaskLease, _ context: TaskContext) async throws {
         let steps = max(1, min(Self.stepsMax, Int(behaviour.workDuration / Self.stepMin)))
         for step in 0..<steps {
             let percent = step * 100 / steps
-            try await report(percent: percent, command, context)
+            try await report(percent: percent, command, lease, context)
             behaviour.death?.die(at: percent, logger: context.logger)
             try await Task.sleep(for: behaviour.workDuration / steps)
         }
     }
 
-    private func report(percent: Int, _ command: EspritGenerationCommand, _ context: TaskContext) async throws {
+    private func report(percent: Int, _ command: EspritGenerationCommand, _ lease: TaskLease, _ context: TaskContext) async throws {
         let note = "generating the toolpath"
         context.reportProgress(percent: percent, note: note)
         let running = AddinReport(.running, message: "\(note), \(percent) %", progress: percent)
-        _ = try await client.publish(try message(running, for: command, context), to: resultQueue)
+        _ = try await client.publish(try message(running, for: command, lease, context), to: resultQueue)
     }
 
     private func generate(_ command: EspritGenerationCommand, _ context: TaskContext) throws -> AddinReport {
@@ -72,10 +75,12 @@ struct AddinSimulator: TaskHandler {
         return AddinReport(.completed, message: "generated", outputs: [try share.write(command)])
     }
 
-    private func message(_ report: AddinReport, for command: EspritGenerationCommand, _ context: TaskContext) throws -> Message {
+    private func message(
+        _ report: AddinReport, for command: EspritGenerationCommand, _ lease: TaskLease, _ context: TaskContext
+    ) throws -> Message {
         let document = TaskDocument(
             taskType: MCMSNames.resultTask, taskId: UUID().uuidString.lowercased(), correlationId: context.correlationID, createdAt: Timestamp.now(),
-            payload: AddinJobResultCommand(jobId: command.jobId, routingId: command.routingId, report: report))
+            payload: AddinJobResultCommand(jobId: command.jobId, routingId: command.routingId, report: report, delivery: lease))
         return Message(
             body: Array(try MCMSJSON.encode(document)), correlationID: context.correlationID, contentType: TaskEnvelope.contentType,
             taskType: MCMSNames.resultTask, group: command.jobId)

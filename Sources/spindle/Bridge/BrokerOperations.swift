@@ -38,6 +38,11 @@ struct BrokerOperations: OperationsBroker {
         return try await asking(queue, id) { QueueMessage(try await client.message(number, in: queue), bodyBytesMax: Self.bodyBytesMax) }
     }
 
+    func why(_ id: String, in queue: String) async throws -> MessageWhy {
+        guard let number = MessageID(id) else { throw OperationsError.noSuchMessage(queue: queue, id: id) }
+        return try await asking(queue, id) { MessageWhy(try await client.why(number, in: queue)) }
+    }
+
     func body(of id: String, in queue: String) async throws -> [UInt8] {
         guard let number = MessageID(id) else { throw OperationsError.noSuchMessage(queue: queue, id: id) }
         let stored = try await asking(queue, id) { try await client.message(number, in: queue) }
@@ -244,5 +249,19 @@ extension WorkerFigures {
                     queue: $0.queue, messageId: "\($0.token.messageID)", attempt: $0.attempt, since: Timestamp(milliseconds: $0.leasedAtMilliseconds),
                     leaseUntil: Timestamp(milliseconds: $0.endsAtMilliseconds), percent: $0.percent)
             })
+    }
+}
+
+extension MessageWhy {
+    init(_ told: MessageExplanation) {
+        self.init(
+            queue: told.queue, id: "\(told.id)", state: told.state.rawValue, cause: told.cause.rawValue,
+            since: Timestamp(milliseconds: told.sinceMilliseconds))
+        if let event = told.next, let at = told.nextAtMilliseconds { next = Next(event: event.rawValue, at: Timestamp(milliseconds: at)) }
+        subject = told.subject
+        reason = told.reason
+        count = told.count
+        limit = told.limit
+        first = told.first.map { "\($0)" }
     }
 }

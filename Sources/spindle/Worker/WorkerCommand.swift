@@ -57,7 +57,7 @@ struct WorkerRunCommand: AsyncParsableCommand {
         let handler = AddinResultHandler(
             store: store, share: try cluster.shareDirectory(),
             outputAttemptsMax: cluster.domain?.outputAttemptsMax ?? AddinResultHandler.outputAttemptsDefault)
-        worker.register(AddinResultTask(handler))
+        worker.register(AddinResultTask(handler, worker: process.name))
         let setup = try FilesSetup(cluster, store)
         let scanner = try setup.scanner(logger: process.logger)
         let ingest = try setup.ingest(scanner)

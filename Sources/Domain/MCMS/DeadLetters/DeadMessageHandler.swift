@@ -6,10 +6,13 @@ package struct DeadMessageHandler: Sendable {
     package struct Letter: Sendable {
         package var body: [UInt8]
         package var correlationID: String?
+        /// What became of each attempt.
+        package var attempts: [TaskAttempt]
 
-        package init(body: [UInt8], correlationID: String?) {
+        package init(body: [UInt8], correlationID: String?, attempts: [TaskAttempt] = []) {
             self.body = body
             self.correlationID = correlationID
+            self.attempts = attempts
         }
     }
 
@@ -40,7 +43,16 @@ package struct DeadMessageHandler: Sendable {
         }
         var clue = JobClue(commandMessage: message.queue == MCMSNames.generationQueue ? number : nil)
         // A command's row may not be marked as published yet, and results of the add-in have no row.
-        if try await !store.isKnown(clue), let queue = message.deadLetterQueue, let letter = try await look(number, queue) {
+        let isKnown = try await store.isKnown(clue)
+        var letter: Letter?
+        if let queue = message.deadLetterQueue {
+            do {
+                letter = try await look(number, queue)
+            } catch where isKnown {
+                // Of a known job only the timeline wants to hear more: nothing waits for that.
+            }
+        }
+        if !isKnown, let letter {
             // What is no task still has its header.
             let task = try? MCMSJSON.decode(DeadTask.self, from: letter.body)
             if task?.isProgress == true {
@@ -50,7 +62,7 @@ package struct DeadMessageHandler: Sendable {
             clue.jobID = task?.payload?.jobId
             clue.correlationID = letter.correlationID ?? task?.correlationId
         }
-        return try await store.end(clue, by: message, at: cursor)
+        return try await store.end(clue, by: message, attempts: letter?.attempts ?? [], at: cursor)
     }
 }
 

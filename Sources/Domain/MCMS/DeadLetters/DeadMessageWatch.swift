@@ -1,6 +1,7 @@
 package import Logging
 internal import ServiceLifecycle
 package import SpindleClient
+internal import SpindleText
 
 /// Reads the broker's word of dead messages, and hands each to a ``DeadMessageHandler``. How far it came is in the database: after a restart
 /// it goes on there.
@@ -22,8 +23,9 @@ package struct DeadMessageWatch: Service {
         self.logger = logger
         handler = DeadMessageHandler(store: store, others: others) { id, queue in
             do {
-                let stored = try await client.message(MessageID(rawValue: id), in: queue, parts: .messages)
-                return stored.message.map { .init(body: $0.body, correlationID: $0.correlationID) }
+                let stored = try await client.message(MessageID(rawValue: id), in: queue)
+                let attempts = stored.history?.attempts.map(TaskAttempt.init) ?? []
+                return stored.message.map { .init(body: $0.body, correlationID: $0.correlationID, attempts: attempts) }
             } catch let error as SpindleError where [.noSuchMessage, .noSuchQueue].contains(error.code) {
                 return nil
             }
@@ -99,5 +101,13 @@ package struct DeadMessageWatch: Service {
             try await store.remember(cursor: event.cursor.description, of: event.topic)
         case .nothing, .alreadyHandled: logger.debug("a message died", metadata: metadata)
         }
+    }
+}
+
+extension TaskAttempt {
+    init(_ told: DeadLetterNote.Attempt) {
+        self.init(
+            lease: TaskLease(attempt: told.number, leasedAt: Timestamp(milliseconds: told.leasedAtMilliseconds), worker: told.holder),
+            endedAt: Timestamp(milliseconds: told.endedAtMilliseconds), outcome: "\(told.outcome)", reason: told.reason)
     }
 }

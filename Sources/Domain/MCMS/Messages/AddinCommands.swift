@@ -147,21 +147,25 @@ package struct AddinJobResultCommand: Codable, Hashable, Sendable {
     package var report: AddinReport
     /// Who reported it, when it came in over HTTP. The add-in itself leaves it out.
     package var reportedBy: String?
+    /// Under which lease of the job's command the reporter works: for the timeline. One that is not understood is left out.
+    package var delivery: TaskLease?
 
-    package init(jobId: String, routingId: String?, report: AddinReport, reportedBy: String? = nil) {
+    package init(jobId: String, routingId: String?, report: AddinReport, reportedBy: String? = nil, delivery: TaskLease? = nil) {
         self.jobId = jobId
         self.routingId = routingId
         self.report = report
         self.reportedBy = reportedBy
+        self.delivery = delivery
     }
 
-    private enum Key: String, CodingKey { case jobId, routingId, reportedBy }
+    private enum Key: String, CodingKey { case jobId, routingId, reportedBy, delivery }
 
     package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         jobId = try fields.decode(String.self, forKey: .jobId)
         routingId = try fields.decodeIfPresent(String.self, forKey: .routingId)
         reportedBy = try fields.decodeIfPresent(String.self, forKey: .reportedBy)
+        delivery = try? fields.decodeIfPresent(TaskLease.self, forKey: .delivery)
         report = try AddinReport(from: decoder)
     }
 
@@ -171,5 +175,6 @@ package struct AddinJobResultCommand: Codable, Hashable, Sendable {
         try fields.encode(jobId, forKey: .jobId)
         try fields.encodeIfPresent(routingId, forKey: .routingId)
         try fields.encodeIfPresent(reportedBy, forKey: .reportedBy)
+        try fields.encodeIfPresent(delivery, forKey: .delivery)
     }
 }

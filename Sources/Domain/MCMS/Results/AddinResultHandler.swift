@@ -19,9 +19,10 @@ package struct AddinResultHandler: Sendable {
     /// - Parameters:
     ///   - payload: the envelope's `payload`, as JSON.
     ///   - attempt: which delivery of the message this is, from 1.
+    ///   - lease: of the message, for the timeline.
     /// - Throws: what the database throws (busy for longer than the timeout, disk full): to be retried.
     package func handle(
-        payload: some Sequence<UInt8> & Sendable, message: MessageIdentity, correlationID: String, attempt: Int
+        payload: some Sequence<UInt8> & Sendable, message: MessageIdentity, correlationID: String, attempt: Int, lease: TaskLease? = nil
     ) async throws -> AddinReportOutcome {
         let command: AddinJobResultCommand
         do throws(MalformedJSON) {
@@ -29,11 +30,11 @@ package struct AddinResultHandler: Sendable {
         } catch {
             return .rejected(reason: "the payload of \(MCMSNames.resultTask) is not understood: \(error)")
         }
-        return try await handle(command, message: message, correlationID: correlationID, attempt: attempt)
+        return try await handle(command, message: message, correlationID: correlationID, attempt: attempt, lease: lease)
     }
 
     package func handle(
-        _ command: AddinJobResultCommand, message: MessageIdentity, correlationID: String, attempt: Int
+        _ command: AddinJobResultCommand, message: MessageIdentity, correlationID: String, attempt: Int, lease: TaskLease? = nil
     ) async throws -> AddinReportOutcome {
         let verdict: AddinVerdict?
         switch try await store.check(command, in: message) {
@@ -48,7 +49,7 @@ package struct AddinResultHandler: Sendable {
         }
         let actor = command.reportedBy.map { String(String.UnicodeScalarView($0.unicodeScalars.prefix(TextLimits.actorMax))) } ?? "addin"
         return try await store.record(
-            command, verdict: verdict, in: message, by: Caller(actor: actor, correlationID: correlationID))
+            command, verdict: verdict, in: message, lease: lease, by: Caller(actor: actor, correlationID: correlationID))
     }
 
     private func verify(_ command: AddinJobResultCommand, attempt: Int) async -> Result<AddinVerdict, OutputShareError> {

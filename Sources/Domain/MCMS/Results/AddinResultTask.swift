@@ -1,5 +1,6 @@
 internal import Logging
 internal import SpindleClient
+internal import SpindleText
 package import SpindleWorker
 
 /// Lets a worker of the queue `addin-result` handle `AddinJobResultCommand`:
@@ -7,18 +8,22 @@ package import SpindleWorker
 package struct AddinResultTask: TaskHandler {
     package var taskType: String { MCMSNames.resultTask }
     private let handler: AddinResultHandler
+    private let worker: String?
 
-    package init(_ handler: AddinResultHandler) {
+    /// - Parameter worker: this worker's name, for the timeline.
+    package init(_ handler: AddinResultHandler, worker: String? = nil) {
         self.handler = handler
+        self.worker = worker
     }
 
     package func handle(_ context: TaskContext) async throws -> TaskOutcome {
         guard let payload = context.envelope.payload else { return .dead(reason: "\(taskType) has no payload") }
+        let lease = TaskLease(attempt: context.attempt, leasedAt: Timestamp.now(), worker: worker)
         let outcome = try await handler.handle(
             payload: try MCMSJSON.encode(payload),
             message: MessageIdentity(
                 queue: context.queue, messageID: context.messageID.rawValue, taskID: context.envelope.taskId ?? ""),
-            correlationID: context.correlationID, attempt: context.attempt)
+            correlationID: context.correlationID, attempt: context.attempt, lease: lease)
         context.logger.info("add-in report", metadata: ["outcome": "\(outcome.name)"])
         return Self.taskOutcome(of: outcome)
     }

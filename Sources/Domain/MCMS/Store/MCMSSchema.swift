@@ -19,6 +19,7 @@ internal import SQLStore
 /// alert                           what people were told of
 /// queueHistory                    what queues held, at two steps
 /// topicCursor                     how far this installation has read a topic of the broker
+/// timelineEntry                   see TimelineSchema
 /// outbox                          see Outbox
 /// ```
 ///
@@ -57,6 +58,9 @@ enum MCMSSchema {
         migrations.add("mcms.8.alerts") { try $0.execute(alertTable) }
         migrations.add("mcms.10.auditRetention") { db in
             for statement in auditRetention { try db.execute(statement) }
+        }
+        migrations.add("mcms.11.timeline") { db in
+            for statement in TimelineSchema.statements { try db.execute(statement) }
         }
         return migrations
     }

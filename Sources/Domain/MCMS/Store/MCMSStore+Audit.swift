@@ -1,4 +1,5 @@
 internal import SQLStore
+package import SpindleText
 
 extension AuditEntry {
     init(_ row: SQLRow) throws {
@@ -11,9 +12,13 @@ extension AuditEntry {
 
 extension MCMSStore {
     /// Writes a line of the audit that belongs to no change.
-    package func audit(_ action: String, subject: String? = nil, status: Int? = nil, detail: String? = nil, by caller: Caller) async throws {
+    ///
+    /// - Parameter began: when the request came; nil: now.
+    package func audit(
+        _ action: String, subject: String? = nil, status: Int? = nil, detail: String? = nil, began: Timestamp? = nil, by caller: Caller
+    ) async throws {
         let caller = Caller(actor: caller.actor, principal: caller.principal, correlationID: caller.correlationID, address: caller.address)
-        try await transaction(by: caller) { try $0.audit(action, subject: subject, status: status, detail: detail) }
+        try await transaction(by: caller) { try $0.audit(action, subject: subject, status: status, detail: detail, began: began) }
     }
 
     /// The audit, newest first.

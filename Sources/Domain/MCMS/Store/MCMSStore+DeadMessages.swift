@@ -42,7 +42,9 @@ extension MCMSStore {
 
     /// Fails the job of a dead message, unless it has ended: the badge, the history, the alert, the event, and how far the topic was read, in
     /// one transaction.
-    func end(_ clue: JobClue, by message: DeadMessage, at cursor: String) async throws -> DeadMessageOutcome {
+    ///
+    /// - Parameter attempts: at the message, as the dead letter tells them.
+    func end(_ clue: JobClue, by message: DeadMessage, attempts: [TaskAttempt] = [], at cursor: String) async throws -> DeadMessageOutcome {
         let caller = Caller(actor: "broker", correlationID: clue.correlationID ?? "-")
         return try await transaction(by: caller) { transaction in
             let db = transaction.db
@@ -51,6 +53,7 @@ extension MCMSStore {
             guard var stored = try Self.find(db, clue) else { return .unknown }
             try transaction.markHandled(key)
             try Self.remember(db, cursor: cursor, of: MCMSNames.deadMessageTopic, now: transaction.now.milliseconds)
+            try transaction.noteAttempts(attempts, of: stored.job, queue: message.queue, message: message.number)
             guard !stored.job.status.isFinal else { return .nothing }
             stored.fingerprint = "died/\(message.queue)/\(message.messageId)"
             let named = MCMSTransaction(

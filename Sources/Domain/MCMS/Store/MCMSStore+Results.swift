@@ -85,7 +85,7 @@ extension MCMSStore {
     /// Writes a report's effect, and that its message was handled, in one transaction. The decision is made again inside it: another
     /// worker may have recorded a result since ``check(_:in:)``.
     func record(
-        _ command: AddinJobResultCommand, verdict: AddinVerdict?, in message: MessageIdentity, by caller: Caller
+        _ command: AddinJobResultCommand, verdict: AddinVerdict?, in message: MessageIdentity, lease: TaskLease? = nil, by caller: Caller
     ) async throws -> AddinReportOutcome {
         let fingerprint = try command.report.fingerprint
         return try await transaction(by: caller) { transaction in
@@ -95,10 +95,20 @@ extension MCMSStore {
                 return .rejected(reason: problem.description)
             case .success((var stored, let decision)):
                 let outcome = try Self.apply(transaction, decision, command.report, verdict, fingerprint, to: &stored)
+                try Self.note(transaction, command, in: message, lease: lease, stored.job)
                 try transaction.markHandled(message.key)
                 return outcome
             }
         }
+    }
+
+    /// What the timeline tells: who had the command, who has the report, and that it is done. Of progress only the first of each attempt.
+    private static func note(
+        _ transaction: MCMSTransaction, _ command: AddinJobResultCommand, in message: MessageIdentity, lease: TaskLease?, _ job: AddinJob
+    ) throws {
+        if let delivery = command.delivery { try transaction.noteCommandLease(delivery, of: job) }
+        guard let lease, command.report.resultStatus != .running else { return }
+        try transaction.noteHandled(lease, of: job, command.report.resultStatus.rawValue, in: message)
     }
 
     private static func apply(

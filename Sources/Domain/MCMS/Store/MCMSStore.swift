@@ -47,7 +47,7 @@ package final class MCMSStore: Sendable {
     private static let pruneRowsMax = 10_000
 
     /// Deletes what is remembered only for a time: marks of handled messages, sessions that ran out, keys and marks of connection
-    /// tokens, the queues' past, alerts, the audit.
+    /// tokens, the queues' past, alerts, the audit, what only the timeline tells.
     package func prune() async throws {
         let now = clock()
         try await database.write { db in
@@ -63,6 +63,7 @@ package final class MCMSStore: Sendable {
             try Self.forgetQueueHistory(db, now: now)
             try Self.forgetAlerts(db, now: now)
             try Self.forgetAudit(db)
+            try Self.pruneTimeline(db, now: now)
         }
     }
 }

@@ -46,15 +46,17 @@ package struct MCMSTransaction {
     }
 
     /// Writes a line of the audit.
-    package func audit(_ action: String, subject: String? = nil, status: Int? = nil, detail: String? = nil) throws {
+    ///
+    /// - Parameter began: when the request came; nil: now.
+    package func audit(_ action: String, subject: String? = nil, status: Int? = nil, detail: String? = nil, began: Timestamp? = nil) throws {
         try db.execute(
             """
-            INSERT INTO auditLog (time, action, subject, actor, principal, status, detail, address, correlationId)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            INSERT INTO auditLog (time, action, subject, actor, principal, status, detail, address, correlationId, beganAt)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             """,
             [
                 now, AuditLimits.shortened(action), subject.map(AuditLimits.shortened), AuditLimits.shortened(caller.actor), caller.principal, status,
-                detail.map(AuditLimits.shortened), AuditLimits.shortened(caller.address ?? ""), caller.correlationID,
+                detail.map(AuditLimits.shortened), AuditLimits.shortened(caller.address ?? ""), caller.correlationID, began ?? now,
             ])
     }
 

@@ -12,6 +12,8 @@ package protocol OperationsBroker: Sendable {
     /// Messages in the order of ids. An empty page may have a cursor: the broker looks at a bounded number at a time.
     func messages(in queue: String, where query: MessageQuery, after: String?, max: Int) async throws -> QueueMessagePage
     func message(_ id: String, in queue: String) async throws -> QueueMessage
+    /// Why a message is where it is, and what comes next.
+    func why(_ id: String, in queue: String) async throws -> MessageWhy
     /// The body as it was published.
     func body(of id: String, in queue: String) async throws -> [UInt8]
     func cancel(_ id: String, in queue: String, reason: String) async throws -> CancelAnswer

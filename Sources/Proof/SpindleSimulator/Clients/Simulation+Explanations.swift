@@ -1,3 +1,4 @@
+internal import SpindleLog
 internal import SpindleNode
 internal import SpindleWire
 
