@@ -1,8 +1,10 @@
 import Foundation
+import HTTPTypes
 import MCMS
 import MCMSServer
 import SQLStore
 import SpindleText
+import Synchronization
 import Testing
 
 /// What happened under a correlation id, in its order.

@@ -180,6 +180,9 @@ package final class SimulatedBroker {
         try node.declareFromConfiguration(queue: queue, policy: policy, now: now)
     }
 
+    /// Whether a slow session has answers that it has not taken.
+    package var hasUntaken: Bool { untaken.contains { !$0.value.isEmpty } }
+
     /// What WHY would answer; nil where the queue has no such message.
     package func explain(_ id: UInt64, in queue: String) -> WhyReply? { node.explain(id, in: queue, now: now) }
 
