@@ -198,7 +198,7 @@ package final class Simulation {
     }
 
     /// Turns that one moment may take, at most.
-    private static let turnsPerMomentMax = 1_000
+    static let turnsPerMomentMax = 1_000
 
     /// What is due at one moment is done after some turns: else the broker's loop would go round for ever, and do nothing.
     private func checkIdles() {

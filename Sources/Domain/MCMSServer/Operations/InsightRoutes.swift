@@ -54,7 +54,7 @@ extension APIRoutes {
             guard let operations, let why = try await Self.why(message: call.id, call.query("queue"), operations) else {
                 throw Problem.nothingKnown(of: call.id)
             }
-            return try .json(WhyAnswer(why, in: call.language))
+            return try .json(WhyAnswer(why, in: try call.language()))
         }
         on(.get, "api/timeline/{id}", .readRoutings) { call in
             var timeline = try await store.timeline(of: call.id)
@@ -66,7 +66,7 @@ extension APIRoutes {
                 } catch OperationsError.noSuchMessage, OperationsError.noSuchQueue {
                     continue
                 } catch is OperationsError {
-                    note = WhyText(language: call.language).unreachable
+                    note = WhyText(language: try call.language()).unreachable
                 }
             }
             guard !timeline.items.isEmpty else { throw Problem.nothingKnown(of: call.id) }
@@ -86,7 +86,7 @@ extension APIRoutes {
     private static func why(
         _ place: MCMSStore.CommandPlace, _ store: MCMSStore, _ operations: OperationsServices?, _ call: APIRequest
     ) async throws -> WhyAnswer {
-        let (job, text) = (place.job, WhyText(language: call.language))
+        let (job, text) = (place.job, WhyText(language: try call.language()))
         if job.status.isFinal {
             return WhyAnswer(
                 state: job.status.rawValue, cause: "ended", since: job.finishedAt ?? job.updatedAt, text: text.ended(job), details: ["jobId": job.jobId])
@@ -95,7 +95,7 @@ extension APIRoutes {
         guard let operations else { throw OperationsError.unreachable("this server knows no broker") }
         let id = String(message, radix: 16)
         do {
-            var answer = WhyAnswer(try await operations.broker.why(id, in: MCMSNames.generationQueue), in: call.language)
+            var answer = WhyAnswer(try await operations.broker.why(id, in: MCMSNames.generationQueue), in: try call.language())
             answer.details["jobId"] = job.jobId
             return answer
         } catch OperationsError.noSuchMessage {

@@ -1,14 +1,6 @@
 internal import Foundation
-internal import HTTPTypes
-internal import Hummingbird
 internal import MCMS
 internal import SpindleText
-
-extension APIRequest {
-    var language: HealthLanguage {
-        HealthLanguage(asked: query("language"), accepted: request.headers[.acceptLanguage])
-    }
-}
 
 /// Sentences about why something is where it is. Times are the server's local ones.
 struct WhyText {

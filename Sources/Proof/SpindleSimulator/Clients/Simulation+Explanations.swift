@@ -68,6 +68,12 @@ extension Simulation {
         note("time goes to what is told of message \(tag): \(before.next)")
         now = before.nextAtMilliseconds
         broker.turn()
+        // One turn ends so many leases and times to live as one entry of the log holds.
+        var turns = 1
+        while broker.isAlive, turns < Self.turnsPerMomentMax, let deadline = broker.node.nextDeadline, deadline <= now {
+            broker.turn()
+            turns += 1
+        }
         guard broker.isAlive, hasRoomForAnything, !broker.node.hasWorkLeft else { return }
         oracle.foretold(tag, before, after: explanation(of: tag, isDead: isDead))
     }
