@@ -18,6 +18,11 @@ export function spark(values) {
     drawing("path", {class: "line", d: line(points), "vector-effect": "non-scaling-stroke"}));
 }
 
+// Of which four are told in one unit each: 15, 30, 45 seconds, 1 minute.
+const DURATION_STEPS = [1, 2, 5, 10, 15, 60, 120, 300, 600, 900, 3600, 7200, 10800, 21600, 86400, 172800, 432000];
+
+const durationCeiling = (seconds) => LINES * (DURATION_STEPS.find((step) => step * LINES >= seconds) ?? 86400 * Math.ceil(seconds / LINES / 86400));
+
 // A number that divides well, at or above the value.
 function ceiling(value) {
   if (value <= LINES) return LINES;
@@ -31,7 +36,8 @@ function ceiling(value) {
 export function chart(items, series, {label, isDuration = false}) {
   const {width, height, left, right, top, bottom} = CHART;
   const [first, last] = [new Date(items[0].at).getTime(), new Date(items.at(-1).at).getTime()];
-  const most = ceiling(Math.max(...items.flatMap((item) => series.map((one) => one.value(item) ?? 0))));
+  const highest = Math.max(...items.flatMap((item) => series.map((one) => one.value(item) ?? 0)));
+  const most = isDuration ? durationCeiling(highest) : ceiling(highest);
   const x = (item) => left + (new Date(item.at).getTime() - first) / Math.max(1, last - first) * (width - left - right);
   const y = (value) => height - bottom - value / most * (height - top - bottom);
   const svg = drawing("svg", {viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": label});

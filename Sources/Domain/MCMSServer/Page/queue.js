@@ -129,7 +129,7 @@ function charts({items, stepSeconds}) {
   const pictures = [
     {key: "chart.held", series: [["ready", (item) => item.ready], ["leased", (item) => item.leased]]},
     {key: "chart.age", series: [["oldestAge", (item) => item.oldestAgeSeconds]], isDuration: true},
-    {key: "chart.rates", series: [["publishedPerSecond", perSecond("published")], ["settledPerSecond", perSecond("settled")]]},
+    {key: "chart.rates", series: [["chart.in", perSecond("published")], ["chart.out", perSecond("settled")]]},
   ];
   return pictures.map(({key, series, isDuration}) => {
     const named = series.map(([name, value]) => ({name: text(name), value}));

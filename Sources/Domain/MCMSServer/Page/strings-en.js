@@ -395,5 +395,7 @@ export default {
   "diskFree": "{0} of {1} free",
   "diskFiles": "room for {0} % of its files",
   "endsAt": "expires {0}",
-  "beginsAt": "good only from {0}"
+  "beginsAt": "good only from {0}",
+  "chart.in": "In",
+  "chart.out": "Out"
 };

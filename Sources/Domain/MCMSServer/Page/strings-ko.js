@@ -395,5 +395,7 @@ export default {
   "diskFree": "{1} 중 {0} 남음",
   "diskFiles": "파일 수 여유 {0}%",
   "endsAt": "{0} 만료",
-  "beginsAt": "{0}부터 유효"
+  "beginsAt": "{0}부터 유효",
+  "chart.in": "유입",
+  "chart.out": "처리"
 };
