@@ -2,7 +2,7 @@ package import SpindleText
 
 /// How much of the queues' past is kept.
 package enum QueueHistoryLimits {
-    /// Queues whose past is kept: the ones that were used most. A row has some 50 bytes, so 200 queues need at most 350 MB.
+    /// Queues whose past is kept: the ones that were used most. A row takes some 75 bytes of the file, so 200 queues need at most 520 MB.
     package static let queuesMax = 200
     /// How far back one may ask.
     package static let hoursMax = 90 * 24
