@@ -24,6 +24,7 @@ private struct EventScript {
 
     private static let configuration = {
         var configuration = EventBridgeConfiguration(streams: [.init("a", topics: ["t"]), .init("b", topics: ["t", "u"])])
+        configuration.progress = [.init(topic: "t", subjectField: "j", statusField: "s", statuses: ["p"])]
         configuration.clientsMax = 6
         configuration.ringEventsMax = 4
         configuration.ringBytesMax = 512
@@ -93,13 +94,19 @@ private struct EventScript {
         if ahead { offset &+= UInt64(1 + code & 3) }
         let place = code & 0x80 == 0 && ahead ? TopicCursor(epoch: epoch, offset: offset) : cursor()
         if code & 0x70 == 0x70 { return .gap(cursor: place, reason: "g") }
-        return .event(topic: code & 4 == 0 ? "t" : "u", cursor: place, body: [UInt8](repeating: 0x61, count: code & 8 == 0 ? 10 : 100))
+        let topic = code & 4 == 0 ? "t" : "u"
+        // Of one thing; the last bit says whether it only tells how far the thing is.
+        if code & 0x28 == 0x20 { return .event(topic: topic, cursor: place, body: Array(#"{"j":"x","s":"\#(code & 1 == 0 ? "p" : "e")"}"#.utf8)) }
+        return .event(topic: topic, cursor: place, body: [UInt8](repeating: 0x61, count: code & 8 == 0 ? 10 : 100))
     }
 
     private mutating func connect() throws {
         let code = input.u8()
         let resume: EventHubMachine.Resume = code & 3 == 0 ? .now : code & 3 == 1 ? .unreadable : .after(cursor())
-        switch machine.connect(stream: Int(code >> 7), caller: "kim", resume, rotateAt: now + 900_000, retryMilliseconds: 1000, now: now) {
+        let newcomer = EventHubMachine.Newcomer(
+            caller: "kim", topics: code & 0x80 == 0 ? ["t"] : ["t", "u"], framing: code & 0x40 == 0 ? .serverSentEvents : .jsonLines, resume: resume,
+            rotateAt: now + 900_000, retryMilliseconds: 1000)
+        switch machine.connect(newcomer, now: now) {
         case .client(let id, let effects):
             clients.append(id)
             perform(effects)

@@ -99,6 +99,8 @@ import Testing
         Row(.get, "/hubs/addin", needs: .anyone, 400), Row(.post, "/hubs/addin", needs: .anyone, 400), Row(.delete, "/hubs/addin", needs: .anyone, 400),
         Row(.get, "/hubs/routing", needs: .anyone, 400), Row(.post, "/hubs/routing", needs: .anyone, 400),
         Row(.delete, "/hubs/routing", needs: .anyone, 400),
+        // Without topics.
+        Row(.get, "/events", needs: .anyone, 400),
         Row(.get, "/events/updates", needs: .readRoutings, 503), Row(.get, "/events/alerts", needs: .readRoutings, 503),
         Row(.get, "/events/cursor", needs: .readRoutings, 503),
     ]
@@ -294,6 +296,22 @@ import Testing
         let forAlerts = row.path == "/events/updates" ? 403 : opened
         #expect(try await site.status(row, at: address + alerts, [:]).code == forAlerts, "\(row): a connection token for alerts")
         #expect(try await site.status(row, at: address + Site.token(.admin), [:]).code == expected(row, nil), "\(row): a long-lived token in the address")
+    }
+
+    /// Topics are heard by who may read what they tell about; a person's session, and a token, count alike.
+    @Test(arguments: WebRole.allCases) func topicsAreHeardByWhoMayReadThem(role: WebRole) async throws {
+        let site = try await Site()
+        defer { site.test.remove() }
+        for (topics, needs) in [
+            ("addin.job.*", [Right.readJobs]), ("routing.*", [.readRoutings]), ("notification.alert", [.readRoutings]),
+            ("addin.job.created,routing.created", [.readJobs, .readRoutings]), ("*", [.readJobs, .readRoutings]),
+        ] {
+            let row = Row(.get, "/events?topics=\(topics)", needs: .readRoutings, 503)
+            let isAllowed = needs.allSatisfy { Self.rights[role]?.contains($0) == true }
+            let status = try await site.status(row, [.authorization: "Bearer \(Site.token(role))"]).code
+            #expect(status == (isAllowed ? 503 : 403), "\(role): \(topics)")
+            #expect(try await site.status(row, [:]).code == 401)
+        }
     }
 
     /// Who may say in whose name a routing is changed: a server with pages of its own, nobody else.

@@ -6,6 +6,7 @@ import Logging
 import ServiceLifecycle
 import SpindleBridge
 import SpindleClient
+import SpindleWeb
 import Synchronization
 import Testing
 
@@ -40,12 +41,16 @@ struct BridgeServer: Sendable {
         let hub = EventHub(configuration: configuration, source: topics, logger: logger)
         let revoked = Flag()
         let router = Router()
-        EventRoutes(hub: hub, trustedOrigins: ["https://mcms.example.lan"], logger: logger) { request, _ in
+        let door = EventDoor(hub: hub, trustedOrigins: ["https://mcms.example.lan"], logger: logger) { request, topics in
+            let isForAlerts = request.headers[.cookie]?.contains("session=alerts") == true
+            if isForAlerts { return topics == ["notification.alert"] ? .caller(EventCaller(name: "lee") { true }) : .notPermitted }
             let cookie = request.headers[.cookie]?.contains("session=good") == true
             let bearer = request.headers[.authorization] == "Bearer \(token)"
             return (cookie || bearer) && !revoked.isSet ? .caller(EventCaller(name: "kim") { !revoked.isSet }) : .notAuthenticated
-        }.add(to: router)
-        let application = Application(router: router, services: [hub], logger: logger)
+        }
+        EventRoutes(door: door).add(to: router)
+        let application = Application(
+            router: router, server: WebChannel.server(tls: nil, webSockets: EventSockets(door: door)), services: [hub], logger: logger)
         try await application.test(.ahc(.http)) { client in
             let server = BridgeServer(topics: topics, hub: hub, port: try #require(client.port), client: client, revoked: revoked)
             if ready { try await server.eventually("the hub follows") { hub.cursor != nil } }

@@ -431,4 +431,72 @@ import Testing
             r1 step → read
             """)
     }
+
+    @Test func `a client hears the topics that it names`() throws {
+        var hub = HubScript()
+        try hub.run("""
+            start 1:64
+            connect a addin.job.created
+            connect b notification.*,addin.job.created
+            connect c *
+            connect d orders.* → no such topic
+            connect e routing.created,orders → no such topic
+            event job 1:65
+            event alert 1:66
+            event addin.job.created 1:67
+            take a → hello@1:64 addin.job.created@1:67 wait
+            take b → hello@1:64 alert@1:66 addin.job.created@1:67 wait
+            take c → hello@1:64 job@1:65 alert@1:66 addin.job.created@1:67 wait
+            connect f addin.job.* 1:66              # an id serves whatever topics
+            take f → hello@1:66 addin.job.created@1:67 wait
+            """)
+    }
+
+    @Test func `JSON lines tell what the events tell`() throws {
+        var hub = HubScript()
+        try hub.run(#"""
+            start 1:64
+            connect a json addin.job.updated,notification.*
+            connect b updates
+            take a → {"type":"hello","cursor":"1:64","resumed":false,"heartbeatMilliseconds":20000} wait
+            event job 1:65 [1,\"x\"]
+            event alert 1:66 it's_text
+            gap 1:70 cut
+            take a → {"type":"event","topic":"addin.job.updated","cursor":"1:65","data":"[1,\\\"x\\\"]"} {"type":"event","topic":"notification.alert","cursor":"1:66","data":"it's_text"} {"type":"gap","cursor":"1:70","reason":"cut"} wait
+            take b → hello@1:64 job@1:65([1,\"x\"]) gap@1:70({"reason":"cut"}) wait
+            event job 1:71 {"a":[1,"x"]}
+            take a → {"type":"event","topic":"addin.job.updated","cursor":"1:71","data":{"a":[1,"x"]}} wait
+            clock 20000
+            take a → {"type":"ping","cursor":"1:71"} wait
+            leave a reauthenticate
+            take a → {"type":"reauth"} end reauthenticate
+            """#)
+    }
+
+    @Test func `of progress a client that lags gets the latest`() throws {
+        let progress = EventProgress(topic: "addin.job.updated", subjectField: "job", statusField: "status", statuses: ["leased"])
+        var hub = HubScript {
+            $0.progress = [progress]
+            $0.ringEventsMax = 5
+        }
+        try hub.run(#"""
+            start 1:64
+            connect a updates
+            connect b updates
+            take a → hello@1:64 wait
+            event job 1:65 {"job":"x","status":"leased"}
+            take a → job@1:65({"job":"x","status":"leased"}) wait
+            event job 1:66 {"job":"y","status":"leased"}
+            event job 1:67 {"job":"x","status":"leased","at":2}
+            event job 1:68 {"job":"x","status":"failed"}
+            event job 1:69 {"job":"x","status":"leased","at":3}
+            take a → job@1:66({"job":"y","status":"leased"}) job@1:68({"job":"x","status":"failed"}) job@1:69({"job":"x","status":"leased","at":3}) wait
+            take b → hello@1:64 job@1:66({"job":"y","status":"leased"}) job@1:68({"job":"x","status":"failed"}) job@1:69({"job":"x","status":"leased","at":3}) wait
+            event job 1:70 {"job":"z","status":"leased"}      # 65 is gone, then 66
+            event job 1:71 {"job":"y","status":"leased"}
+            event job 1:72
+            event job 1:73
+            take a → job@1:70({"job":"z","status":"leased"}) job@1:71({"job":"y","status":"leased"}) job@1:72 job@1:73 wait
+            """#)
+    }
 }

@@ -175,6 +175,34 @@ import Testing
         }
     }
 
+    @Test func `topics may be named, as far as the caller may hear them`() async throws {
+        try await BridgeServer.run(Self.short) { server in
+            server.topics.publish("addin.job.created", "{}")
+            server.topics.publish("notification.alert", "{}")
+            server.topics.publish(Self.updated, "{}")
+            try await server.eventually("published") { server.hub.cursor?.offset == 103 }
+            let some = try await server.get("/events?topics=addin.job.c*,notification.alert&lastEventId=1:100")
+            #expect(some.status == .ok)
+            #expect(Array(events(some).prefix(3)) == ["hello@1:100", "addin.job.created@1:101", "alert@1:102"])
+            // An id of one stream serves another.
+            let others = try await server.get("/events?topics=addin.*&lastEventId=1:101")
+            #expect(Array(events(others).prefix(2)) == ["hello@1:101", "job@1:103"])
+            let limited: HTTPFields = [.cookie: "session=alerts"]
+            for (query, headers, status) in [
+                ("?topics=notification.*", limited, HTTPResponse.Status.ok), ("?topics=*", limited, .forbidden),
+                ("?topics=addin.job.created,notification.alert", limited, .forbidden), ("?topics=addin.*", [:], .unauthorized),
+                ("", BridgeServer.authorization, .badRequest), ("?topics=", BridgeServer.authorization, .badRequest),
+                ("?topics=orders.*", BridgeServer.authorization, .badRequest), ("?topics=addin.job.created,orders", BridgeServer.authorization, .badRequest),
+                ("?topics=" + Array(repeating: "*", count: 33).joined(separator: ","), BridgeServer.authorization, .badRequest),
+            ] {
+                let response = try await server.get("/events\(query)", headers)
+                #expect(response.status == status, "\(query)")
+                guard status == .badRequest else { continue }
+                #expect(String(buffer: response.body).contains("There are: addin.job.created, addin.job.updated, routing.approval.changed, notification.alert."))
+            }
+        }
+    }
+
     @Test func `no more than the greatest number of clients`() async throws {
         try await BridgeServer.run { $0.clientsMax = 1 } body: { server in
             let listener = try server.listen("/events/updates")

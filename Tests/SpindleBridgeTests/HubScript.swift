@@ -10,6 +10,7 @@ import Testing
 /// gap 1:70 reason
 /// connect a updates [cursor]     a new client; prints `full`, `full for kim` or `stopping` where it isn't let in
 /// connect a updates kim          of that caller; otherwise each client is a caller of its own
+/// connect a addin.job.* [cursor] of topics instead of a stream; with `json` in front of them as JSON lines, which print as they are
 /// recheck                        tokens have changed
 /// take a → hello@1:64 wait       all it gets until it waits (or a `write` is left hanging, with `hang a`)
 /// hang a                         takes one step, and is stuck in that write
@@ -21,6 +22,7 @@ import Testing
 /// ```
 /// Frames print as `name@id`, with `(data)` where it isn't a topic's `{}`.
 struct HubScript {
+    private let configuration: EventBridgeConfiguration
     private var machine: EventHubMachine
     private var now: Int64 = 0
     private var clients: [String: EventHubMachine.ClientID] = [:]
@@ -31,6 +33,7 @@ struct HubScript {
     init(_ change: (inout EventBridgeConfiguration) -> Void = { _ in }) {
         var configuration = EventBridgeConfiguration(streams: EventBridgeConfiguration.testStreams)
         change(&configuration)
+        self.configuration = configuration
         machine = EventHubMachine(configuration: configuration)
     }
 
@@ -82,16 +85,22 @@ struct HubScript {
 
     private func element(_ words: [String]) throws -> FeedElement {
         if words[0] == "gap" { return .gap(cursor: try cursor(words[1]), reason: words[2...].joined(separator: " ")) }
-        let topic = words[1] == "alert" ? "notification.alert" : "addin.job.updated"
+        let topic = ["alert": "notification.alert", "job": "addin.job.updated"][words[1]] ?? words[1]
         let body = words.count > 3 ? words[3] : "{}"
         return .event(topic: topic, cursor: try cursor(words[2]), body: Array(body.utf8))
     }
 
     private mutating func connect(_ words: [String]) -> String {
-        let stream = words[2] == "alerts" ? 1 : 0
+        var words = words
+        let isJSON = words[2] == "json"
+        if isJSON { words.remove(at: 2) }
         let isCaller = words.count > 3 && words[3] == "kim"
-        switch machine.connect(
-            stream: stream, caller: isCaller ? "kim" : words[1], .init(words.count > 3 && !isCaller ? words[3] : nil), rotateAt: 900_000, retryMilliseconds: 1_000, now: now)
+        let stream = configuration.streams.first { $0.name == words[2] }
+        guard let topics = stream?.topics ?? (try? configuration.topics(matching: words[2])) else { return "no such topic" }
+        let newcomer = EventHubMachine.Newcomer(
+            caller: isCaller ? "kim" : words[1], topics: topics, framing: isJSON ? .jsonLines : .serverSentEvents,
+            resume: .init(words.count > 3 && !isCaller ? words[3] : nil), rotateAt: 900_000, retryMilliseconds: 1_000)
+        switch machine.connect(newcomer, now: now)
         {
         case .client(let id, let effects):
             clients[words[1]] = id
@@ -136,7 +145,8 @@ struct HubScript {
     }
 
     static func frames(_ bytes: [UInt8]) -> [String] {
-        String(decoding: bytes, as: UTF8.self).components(separatedByBlankLine: ()).compactMap { block in
+        if bytes.first == UInt8(ascii: "{") { return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init) }
+        return String(decoding: bytes, as: UTF8.self).components(separatedByBlankLine: ()).compactMap { block in
             var fields: [Substring: String] = [:]
             for line in block.split(separator: "\n") where !line.hasPrefix(":") {
                 let parts = line.split(separator: ":", maxSplits: 1)

@@ -26,9 +26,11 @@ import Testing
 }
 
 @Suite struct EventRingTests {
-    private func ring(events: Int = 100, bytes: Int = 1_000, _ offsets: [UInt64]) -> EventRing {
+    private func ring(events: Int = 100, bytes: Int = 1_000_000, _ offsets: [UInt64]) -> EventRing {
         var ring = EventRing(at: TopicCursor(epoch: 1, offset: 10), eventsMax: events, bytesMax: bytes)
-        for offset in offsets { _ = ring.append(.init(offset: offset, mask: offset % 2 == 0 ? 1 : 2, frame: Array("\(offset) ".utf8))) }
+        for offset in offsets {
+            _ = ring.append(.init(offset: offset, mask: offset % 2 == 0 ? 1 : 2, content: .event(topic: "t", body: Array("{}".utf8))))
+        }
         return ring
     }
 
@@ -36,7 +38,7 @@ import Testing
         // events, bytes, offsets                    → floor, head, count
         (100, 1_000, [11, 12, 15] as [UInt64], 10 as UInt64, 15 as UInt64, 3),
         (2, 1_000, [11, 12, 15], 11, 15, 2),
-        (100, 6, [11, 12, 15], 11, 15, 2),
+        (100, 70, [11, 12, 15], 11, 15, 2),
         (100, 1, [11, 12, 15], 12, 15, 1), // the newest stays whatever its size
         (100, 1_000, [11, 11, 9, 12], 10, 12, 2), // what is not newer is left out
         (100, 1_000, [], 10, 10, 0),
@@ -52,23 +54,27 @@ import Testing
 
     @Test(arguments: [
         // after, mask, limit → text, place
-        (10 as UInt64, 3 as UInt32, 100, "11 12 15 ", 15 as UInt64),
-        (11, 3, 100, "12 15 ", 15),
-        (10, 2, 100, "11 15 ", 15),
-        (10, 1, 100, "12 ", 15), // what it doesn't show is behind it all the same
-        (10, 3, 1, "11 ", 11),
+        (10 as UInt64, 3 as UInt64, 100, "t@1:11 t@1:12 t@1:15", 15 as UInt64),
+        (11, 3, 100, "t@1:12 t@1:15", 15),
+        (10, 2, 100, "t@1:11 t@1:15", 15),
+        (10, 1, 100, "t@1:12", 15), // what it doesn't show is behind it all the same
+        (10, 3, 1, "t@1:11", 11),
         (15, 3, 100, "", 15),
         (99, 3, 100, "", 99),
     ])
-    func `reads on from a place`(_ after: UInt64, _ mask: UInt32, _ limit: Int, _ text: String, _ place: UInt64) {
+    func `reads on from a place`(_ after: UInt64, _ mask: UInt64, _ limit: Int, _ text: String, _ place: UInt64) {
         var bytes: [UInt8] = []
-        let reached = ring([11, 12, 15]).read(after: after, mask: mask, bytesMax: limit, into: &bytes)
-        #expect(String(decoding: bytes, as: UTF8.self) == text)
-        #expect(reached == place)
+        var ring = ring([11, 12, 15])
+        // Twice: written, and as it was written.
+        for _ in 0..<2 {
+            bytes = []
+            #expect(ring.read(after: after, mask: mask, framing: .serverSentEvents, bytesMax: limit, into: &bytes) == place)
+            #expect(HubScript.frames(bytes).joined(separator: " ") == text)
+        }
     }
 
     @Test func `forgets in bulk and still finds its place`() {
-        let ring = ring(events: 10, bytes: 1_000_000, Array(11...5_000))
+        var ring = ring(events: 10, bytes: 1_000_000, Array(11...5_000))
         #expect(ring.count == 10)
         #expect(ring.floor == 4_990)
         #expect(!ring.covers(4_989))
@@ -76,7 +82,7 @@ import Testing
         #expect(ring.covers(5_000))
         #expect(!ring.covers(5_001))
         var bytes: [UInt8] = []
-        #expect(ring.read(after: 4_998, mask: 3, bytesMax: 100, into: &bytes) == 5_000)
-        #expect(String(decoding: bytes, as: UTF8.self) == "4999 5000 ")
+        #expect(ring.read(after: 4_998, mask: 3, framing: .serverSentEvents, bytesMax: 100, into: &bytes) == 5_000)
+        #expect(HubScript.frames(bytes) == ["t@1:4999", "t@1:5000"])
     }
 }

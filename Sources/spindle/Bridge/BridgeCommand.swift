@@ -54,8 +54,12 @@ struct BridgeCommand: AsyncParsableCommand {
             store: store, files: files, operations: operations, health: health, authenticator: tokens, access: setup.access, hasher: hasher,
             logger: process.logger, onPeopleChange: hub.recheckAll)
         let hubs = SignalRHubs(hub: hub, access: domain.access.hubs, logger: process.logger)
+        let door = EventDoor(hub: hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request, topics in
+            try await domain.access.admission(for: request, .topics(topics))
+        }
+        let sockets = WebSocketRouters([SignalRSockets(hubs: hubs), EventSockets(door: door)])
         let server = Application(
-            router: router(domain, setup, store, hubs, process, certificates, trust), server: WebChannel.server(tls: tls, webSockets: SignalRSockets(hubs: hubs)),
+            router: router(domain, setup, store, hubs, door, process, certificates, trust), server: WebChannel.server(tls: tls, webSockets: sockets),
             configuration: .init(address: .hostname(web.listen, port: web.port), serverName: "spindle"),
             onServerRunning: { channel in
                 process.logger.info("web server is ready", metadata: ["port": "\(channel.localAddress?.port ?? web.port)"])
@@ -104,16 +108,14 @@ struct BridgeCommand: AsyncParsableCommand {
     }
 
     private func router(
-        _ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hubs: SignalRHubs, _ process: RoleProcess, _ certificates: CertificateWatch,
-        _ trust: TrustSetup
+        _ domain: MCMSServer, _ setup: WebServerSetup, _ store: MCMSStore, _ hubs: SignalRHubs, _ door: EventDoor, _ process: RoleProcess,
+        _ certificates: CertificateWatch, _ trust: TrustSetup
     ) -> Router<WebContext> {
         let router = Router(context: WebContext.self)
         router.add(middleware: SecurityHeaders(isSecure: setup.isSecure))
         domain.addRoutes(to: router)
         trust.routes.add(to: router)
-        EventRoutes(hub: hubs.hub, trustedOrigins: setup.access.trustedOrigins, logger: process.logger) { request, topics in
-            try await domain.access.admission(for: request, .topics(topics))
-        }.add(to: router)
+        EventRoutes(door: door).add(to: router)
         SignalRRoutes(hubs: hubs, hasWebSockets: true).add(to: router)
         router.get("metrics") { _, _ in
             // Without the database the process's own figures are all there is.
@@ -144,6 +146,10 @@ extension EventBridgeConfiguration {
             Stream("alerts", topics: ["notification.alert"]),
         ])
         configuration.hubs = EventHubName.allCases.map { hub in Stream(hub.rawValue, topics: hub.topics.map(\.rawValue)) }
+        configuration.progress = [
+            EventProgress(
+                topic: MCMSNames.jobUpdatedTopic, subjectField: "jobId", statusField: "status", statuses: [AddinJobStatus.leased.rawValue])
+        ]
         configuration.namespace = "mcms"
         return configuration
     }

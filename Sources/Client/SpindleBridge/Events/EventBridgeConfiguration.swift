@@ -1,3 +1,5 @@
+import SpindleText
+
 /// What the bridge serves, and its limits.
 package struct EventBridgeConfiguration: Sendable {
     /// One path below `/events/`, and the topics that it shows.
@@ -11,10 +13,14 @@ package struct EventBridgeConfiguration: Sendable {
         }
     }
 
-    /// At most 32, with the hubs.
+    /// Short names for topics that go together. Streams and hubs have at most ``topicsMax`` topics.
     package var streams: [Stream]
     /// SignalR hubs below `/hubs/`. Their numbers follow those of the streams.
     package var hubs: [Stream]
+    /// Topics of which a client that lags gets the latest only.
+    package var progress: [EventProgress] = []
+    /// Patterns that a client may name at once.
+    package var patternsMax = 32
     /// The realm of its authentication, and the name space of the types of its problems.
     package var namespace = "spindle"
     /// A `ping` after this long without another event.
@@ -47,25 +53,53 @@ package struct EventBridgeConfiguration: Sendable {
     /// How often timers are looked at.
     package var tickMilliseconds: Int64 = 1_000
 
+    /// A topic is a bit of a mask.
+    package static let topicsMax = 64
+
     package init(streams: [Stream], hubs: [Stream] = []) {
-        precondition(streams.count + hubs.count <= 32, "a stream is a bit of a 32-bit mask")
         self.streams = streams
         self.hubs = hubs
+        precondition(topics.count <= Self.topicsMax, "a topic is a bit of a 64-bit mask")
     }
 
     /// Streams and hubs, by their numbers.
     var all: [Stream] { streams + hubs }
 
-    /// All topics of all streams, for one subscription.
-    package var pattern: String {
+    /// All topics of all streams and hubs: what a client may ask for.
+    package var topics: [String] {
         var topics: [String] = []
         for topic in all.flatMap(\.topics) where !topics.contains(topic) { topics.append(topic) }
-        return topics.joined(separator: ",")
+        return topics
     }
 
-    /// Bit n: stream n shows the topic.
-    func mask(of topic: String) -> UInt32 {
-        let all = all
-        return all.indices.reduce(0) { all[$1].topics.contains(topic) ? $0 | 1 << UInt32($1) : $0 }
+    /// For one subscription to all of them.
+    package var pattern: String { topics.joined(separator: ",") }
+
+    /// Bit n: topic n.
+    func mask(of names: [String]) -> UInt64 {
+        topics.enumerated().reduce(0) { names.contains($1.element) ? $0 | 1 << UInt64($1.offset) : $0 }
+    }
+
+    /// Reads the topics that a client asks for: names or patterns, with commas between.
+    package func topics(matching text: String) throws(TopicsUnknown) -> [String] {
+        let patterns = text.split(separator: ",", omittingEmptySubsequences: false)
+        guard patterns.count <= patternsMax else {
+            throw TopicsUnknown(what: "\(patterns.count) topics are named, and at most \(patternsMax) can be")
+        }
+        let topics = self.topics
+        var found: Set<String> = []
+        for text in patterns {
+            guard let pattern = NamePattern(checked: String(text)) else {
+                throw TopicsUnknown(what: "“\(text.prefix(100))” is neither a topic's name nor a pattern with *")
+            }
+            let matching = topics.filter { pattern.matches($0) }
+            guard !matching.isEmpty else { throw TopicsUnknown(what: "there is no topic “\(pattern)” here") }
+            found.formUnion(matching)
+        }
+        return topics.filter { found.contains($0) }
+    }
+
+    package struct TopicsUnknown: Error {
+        let what: String
     }
 }

@@ -151,20 +151,35 @@ package final class EventHub: Service, Sendable {
         case stopping
     }
 
+    /// Connects a client of a stream or a hub.
+    ///
     /// - Parameters:
     ///   - stream: its number in the configuration; hubs follow the streams.
     ///   - caller: who listens.
     ///   - lastEventID: as the client sent it.
     package func connect(stream: Int, caller: EventCaller, lastEventID: String?) -> Connection {
-        let now = clock()
         // A client of a hub can't go on where it was: it stays.
         let isHub = stream >= configuration.streams.count
-        let rotateAt = isHub ? Int64.max / 2 : now + Int64.random(in: configuration.rotationMilliseconds)
-        let retry = Int64.random(in: configuration.retryMilliseconds)
+        return connect(topics: configuration.all[stream].topics, caller: caller, lastEventID: lastEventID, staysConnected: isHub)
+    }
+
+    /// Connects a client.
+    ///
+    /// - Parameters:
+    ///   - topics: of the configuration's.
+    ///   - caller: who listens, and may listen to these.
+    ///   - lastEventID: as the client sent it.
+    ///   - staysConnected: its connection does not end by plan.
+    package func connect(
+        topics: [String], framing: EventFraming = .serverSentEvents, caller: EventCaller, lastEventID: String?, staysConnected: Bool = false
+    ) -> Connection {
+        let now = clock()
+        let newcomer = EventHubMachine.Newcomer(
+            caller: caller.name, topics: topics, framing: framing, resume: EventHubMachine.Resume(lastEventID),
+            rotateAt: staysConnected ? Int64.max / 2 : now + Int64.random(in: configuration.rotationMilliseconds),
+            retryMilliseconds: Int64.random(in: configuration.retryMilliseconds))
         return state.withLock { state in
-            switch state.machine.connect(
-                stream: stream, caller: caller.name, EventHubMachine.Resume(lastEventID), rotateAt: rotateAt, retryMilliseconds: retry, now: now)
-            {
+            switch state.machine.connect(newcomer, now: now) {
             case .full: return .full
             case .callerFull: return .callerFull
             case .stopping: return .stopping

@@ -38,6 +38,27 @@ extension EventHubMachine {
         case left
     }
 
+    /// A client that wants in.
+    package struct Newcomer: Sendable {
+        package let caller: String
+        /// Of the configuration's.
+        package let topics: [String]
+        package let framing: EventFraming
+        package let resume: Resume
+        /// When it should end by plan.
+        package let rotateAt: Int64
+        package let retryMilliseconds: Int64
+
+        package init(caller: String, topics: [String], framing: EventFraming, resume: Resume, rotateAt: Int64, retryMilliseconds: Int64) {
+            self.caller = caller
+            self.topics = topics
+            self.framing = framing
+            self.resume = resume
+            self.rotateAt = rotateAt
+            self.retryMilliseconds = retryMilliseconds
+        }
+    }
+
     /// What a client's task does next.
     package enum Step: Sendable, Equatable {
         case write([UInt8])
@@ -85,7 +106,9 @@ extension EventHubMachine {
         }
 
         let caller: String
-        let stream: UInt32
+        /// The topics it hears.
+        let mask: UInt64
+        let framing: EventFraming
         var place: Place
         /// Frames that go out before anything else.
         var notices: [UInt8]

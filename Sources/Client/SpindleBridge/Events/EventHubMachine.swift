@@ -41,10 +41,10 @@ package struct EventHubMachine {
         case .event(_, let cursor, _) where ring?.epoch != cursor.epoch:
             restart(at: cursor, reason: "the broker has other data")
         case .event(let topic, let cursor, let body):
-            add(.init(offset: cursor.offset, mask: configuration.mask(of: topic), frame: frame(topic, cursor, body)))
+            add(entry(topic, cursor, body))
         case .gap(let cursor, let reason):
             if let ring, ring.epoch == cursor.epoch, cursor.offset > ring.head {
-                add(.init(offset: cursor.offset, mask: .max, frame: Self.gap(cursor, reason)))
+                add(.init(offset: cursor.offset, mask: .max, content: .gap(reason: reason)))
             } else {
                 restart(at: cursor, reason: reason)
             }
@@ -54,14 +54,14 @@ package struct EventHubMachine {
     private mutating func add(_ entry: EventRing.Entry) -> [Effect] {
         guard ring?.append(entry) == true else { return [] }
         var effects: [Effect] = []
-        for (id, client) in clients where client.end == nil && entry.mask & client.stream != 0 {
+        for (id, client) in clients where client.end == nil && entry.mask & client.mask != 0 {
             guard case .live = client.place else { continue }
             guard client.isWriting else {
                 effects.append(.wake(id))
                 continue
             }
-            clients[id]?.backlogBytes += entry.frame.count
-            if client.backlogBytes + entry.frame.count > configuration.clientBacklogBytesMax { effects += end(id, .slow) }
+            clients[id]?.backlogBytes += entry.content.bytes
+            if client.backlogBytes + entry.content.bytes > configuration.clientBacklogBytesMax { effects += end(id, .slow) }
         }
         return effects
     }
@@ -88,27 +88,23 @@ package struct EventHubMachine {
 
     // MARK: Clients
 
-    /// - Parameters:
-    ///   - stream: its index in the configuration.
-    ///   - caller: who listens.
-    ///   - rotateAt: when it should end by plan.
-    package mutating func connect(stream: Int, caller: String, _ resume: Resume, rotateAt: Int64, retryMilliseconds: Int64, now: Int64) -> Connected {
-        precondition(configuration.all.indices.contains(stream), "no such stream")
+    package mutating func connect(_ newcomer: Newcomer, now: Int64) -> Connected {
         guard !isStopping else { return .stopping }
         guard clients.count < configuration.clientsMax else { return .full }
-        guard clientsByCaller[caller, default: 0] < configuration.clientsPerCallerMax else { return .callerFull }
-        clientsByCaller[caller, default: 0] += 1
+        guard clientsByCaller[newcomer.caller, default: 0] < configuration.clientsPerCallerMax else { return .callerFull }
+        clientsByCaller[newcomer.caller, default: 0] += 1
         lastNumber += 1
         let id = ClientID(number: lastNumber)
         clients[id] = Client(
-            caller: caller, stream: 1 << UInt32(stream), place: .starting(resume), notices: ServerSentEvent.retry(milliseconds: retryMilliseconds),
-            heartbeatAt: now + configuration.heartbeatMilliseconds, recheckAt: now + configuration.recheckMilliseconds, rotateAt: rotateAt)
+            caller: newcomer.caller, mask: configuration.mask(of: newcomer.topics), framing: newcomer.framing, place: .starting(newcomer.resume),
+            notices: newcomer.framing.bytes(.retry(milliseconds: newcomer.retryMilliseconds)), heartbeatAt: now + configuration.heartbeatMilliseconds,
+            recheckAt: now + configuration.recheckMilliseconds, rotateAt: newcomer.rotateAt)
         guard ring != nil else {
             // It learns its place later; something must come at once all the same, or proxies hold the headers back.
-            clients[id]?.notices += Self.ping(nil)
+            clients[id]?.notices += newcomer.framing.bytes(.ping(nil))
             return .client(id, [])
         }
-        return .client(id, place(id, resume))
+        return .client(id, place(id, newcomer.resume))
     }
 
     /// Finds the place of a client that is new or goes on. The ring is there.
@@ -116,7 +112,7 @@ package struct EventHubMachine {
         guard let ring else { return [] }
         switch resume {
         case .now:
-            notify(id, hello(ring.headCursor, resumed: false))
+            greet(id, ring.headCursor, resumed: false)
             clients[id]?.place = .live(after: ring.head)
             return []
         case .unreadable:
@@ -127,17 +123,20 @@ package struct EventHubMachine {
             return []
         case .after(let cursor):
             // Whether one ahead of the ring is the broker's is not known yet: it may be of other data, and end in a gap.
-            notify(id, hello(cursor, resumed: cursor.offset <= ring.head))
+            greet(id, cursor, resumed: cursor.offset <= ring.head)
             return goOn(id, after: cursor.offset)
         }
     }
 
-    private mutating func notify(_ id: ClientID, _ frame: [UInt8]) { clients[id]?.notices += frame }
+    private mutating func greet(_ id: ClientID, _ cursor: TopicCursor, resumed: Bool) {
+        guard let framing = clients[id]?.framing else { return }
+        clients[id]?.notices += framing.bytes(.hello(cursor, resumed: resumed, heartbeatMilliseconds: configuration.heartbeatMilliseconds))
+    }
 
     /// A gap, and on with what is new.
     private mutating func rebase(_ id: ClientID, _ reason: String) {
-        guard let ring else { return }
-        clients[id]?.gap = Self.gap(ring.headCursor, reason)
+        guard let ring, let framing = clients[id]?.framing else { return }
+        clients[id]?.gap = framing.bytes(.gap(ring.headCursor, reason: reason))
         clients[id]?.place = .live(after: ring.head)
     }
 
@@ -185,7 +184,7 @@ package struct EventHubMachine {
         clients[id] = client
         let effects = read(id, into: &bytes)
         guard let end = clients[id]?.end else {
-            if bytes.isEmpty, now >= client.heartbeatAt { bytes = Self.ping(caughtUp(id)) }
+            if bytes.isEmpty, now >= client.heartbeatAt { bytes = client.framing.bytes(.ping(caughtUp(id))) }
             if !bytes.isEmpty {
                 clients[id]?.heartbeatAt = now + configuration.heartbeatMilliseconds
                 clients[id]?.writingSince = now
@@ -201,28 +200,30 @@ package struct EventHubMachine {
 
     /// Reads on from the client's place.
     private mutating func read(_ id: ClientID, into bytes: inout [UInt8]) -> [Effect] {
-        guard let ring, let client = clients[id] else { return [] }
+        guard let floor = ring?.floor, let client = clients[id] else { return [] }
         switch client.place {
         case .starting:
             return []
         case .live(let after):
             // More came at once than the ring holds: it reads on from the broker.
-            guard after >= ring.floor else { return goOn(id, after: after) }
-            clients[id]?.place = .live(
-                after: ring.read(after: after, mask: client.stream, bytesMax: configuration.batchBytesMax, into: &bytes))
+            guard after >= floor else { return goOn(id, after: after) }
+            let place = ring?.read(after: after, mask: client.mask, framing: client.framing, bytesMax: configuration.batchBytesMax, into: &bytes)
+            clients[id]?.place = .live(after: place ?? after)
             return []
         case .replaying(let replayID, let after):
-            guard let replay = replays[replayID], after >= replay.ring.floor else {
+            guard let held = replays[replayID]?.ring.floor, after >= held else {
                 // The others that share it are faster: it gets one of its own.
                 return leaveReplay(id, replayID) + goOn(id, after: after)
             }
-            let place = replay.ring.read(after: after, mask: client.stream, bytesMax: configuration.batchBytesMax, into: &bytes)
+            let place = replays[replayID]?.ring.read(
+                after: after, mask: client.mask, framing: client.framing, bytesMax: configuration.batchBytesMax, into: &bytes)
+            guard let place, let replay = replays[replayID] else { return [] }
             clients[id]?.place = .replaying(replayID, after: place)
             guard place >= replay.ring.head else { return [] }
             guard replay.isComplete else { return [.wakeReplay(replayID)] }
             var effects = leaveReplay(id, replayID)
             let reached = max(place, replay.until)
-            if reached >= ring.floor {
+            if reached >= floor {
                 // Even where the hub has yet to hear of what the broker told the replay.
                 clients[id]?.place = .live(after: reached)
             } else {
@@ -239,8 +240,8 @@ package struct EventHubMachine {
     }
 
     private mutating func finish(_ id: ClientID, _ end: End) -> (Step, [Effect]) {
+        let farewell = end == .reauthenticate ? clients[id]?.framing.bytes(.reauthenticate) ?? [] : []
         let effects = gone(id)
-        let farewell = end == .reauthenticate ? ServerSentEvent.encode(name: "reauth", data: "{}".utf8) : []
         return (.end(end, farewell: farewell), effects)
     }
 
@@ -314,8 +315,7 @@ package struct EventHubMachine {
             replay.events += 1
             if replay.events > configuration.replayEventsMax { return abandonReplay(id, "too many events were missed") }
             if cursor.offset <= replay.until {
-                _ = replay.ring.append(.init(
-                    offset: cursor.offset, mask: configuration.mask(of: topic), frame: frame(topic, cursor, body)))
+                _ = replay.ring.append(entry(topic, cursor, body))
             }
             replay.isComplete = cursor.offset >= replay.until
         case .gap(let cursor, let reason):
@@ -325,7 +325,7 @@ package struct EventHubMachine {
             // What is left behind a gap that goes this far, lies in the hub's ring.
             replay.until = max(replay.until, cursor.offset)
             replay.isComplete = cursor.offset >= replay.until
-            let entry = EventRing.Entry(offset: max(cursor.offset, replay.ring.head + 1), mask: .max, frame: Self.gap(cursor, reason))
+            let entry = EventRing.Entry(offset: max(cursor.offset, replay.ring.head + 1), mask: .max, content: .gap(reason: reason))
             _ = replay.ring.append(entry)
         }
         replays[id] = replay
@@ -352,28 +352,19 @@ package struct EventHubMachine {
         return [.stopReplay(id)]
     }
 
-    // MARK: Frames
+    // MARK: Events
 
-    private func frame(_ topic: String, _ cursor: TopicCursor, _ body: [UInt8]) -> [UInt8] {
+    private func entry(_ topic: String, _ cursor: TopicCursor, _ body: [UInt8]) -> EventRing.Entry {
+        let mask = configuration.mask(of: [topic])
         guard body.count <= configuration.eventBytesMax else {
-            return Self.gap(cursor, "an event of \(body.count) bytes is too large for this stream")
+            let reason = "an event of \(body.count) bytes is too large for this stream"
+            return EventRing.Entry(offset: cursor.offset, mask: mask, content: .gap(reason: reason))
         }
-        guard String(validating: body, as: UTF8.self) != nil else { return Self.gap(cursor, "an event is not UTF-8 text") }
-        return ServerSentEvent.encode(id: cursor.description, name: topic, data: body)
-    }
-
-    private func hello(_ cursor: TopicCursor, resumed: Bool) -> [UInt8] {
-        let data = #"{"resumed":\#(resumed),"heartbeatMilliseconds":\#(configuration.heartbeatMilliseconds)}"#
-        return ServerSentEvent.encode(id: cursor.description, name: "hello", data: data.utf8)
-    }
-
-    /// Comment and event: proxies count the one, scripts see the other.
-    private static func ping(_ cursor: TopicCursor?) -> [UInt8] {
-        ServerSentEvent.comment("ping") + ServerSentEvent.encode(id: cursor?.description, name: "ping", data: "{}".utf8)
-    }
-
-    private static func gap(_ cursor: TopicCursor, _ reason: String) -> [UInt8] {
-        ServerSentEvent.encode(id: cursor.description, name: "gap", data: JSONText.object([("reason", reason)]).utf8)
+        guard String(validating: body, as: UTF8.self) != nil else {
+            return EventRing.Entry(offset: cursor.offset, mask: mask, content: .gap(reason: "an event is not UTF-8 text"))
+        }
+        let subject = configuration.progress.first { $0.topic == topic }?.subject(body)
+        return EventRing.Entry(offset: cursor.offset, mask: mask, content: .event(topic: topic, body: body), subject: subject)
     }
 }
 

@@ -25,7 +25,7 @@ struct EventProblem: Error {
         headers: [.retryAfter: "10"])
     static let callerFull = EventProblem(
         status: .tooManyRequests, type: "busy", title: "Too many streams",
-        detail: "As many streams as one caller may have are open under this token. Close some, or use one stream for all tabs.",
+        detail: "As many streams as one person or token may have are open. Close some, or use one stream for all tabs.",
         headers: [.retryAfter: "10"])
     static let stopping = EventProblem(
         status: .serviceUnavailable, type: "busy", title: "Stopping", detail: "This server is stopping. Connect again.",
@@ -36,6 +36,19 @@ struct EventProblem: Error {
     static let callerUnknown = EventProblem(
         status: .serviceUnavailable, type: "busy", title: "Busy",
         detail: "Who is asking could not be found out now. Try again in a moment.", headers: [.retryAfter: "2"])
+
+    static func noTopics(_ topics: [String]) -> EventProblem {
+        EventProblem(
+            status: .badRequest, type: "malformed-request", title: "No topics",
+            detail: "The request names no topics. Add “?topics=” with names or patterns, with commas between. "
+                + "There are: \(topics.joined(separator: ", ")).")
+    }
+
+    static func unknownTopics(_ unknown: EventBridgeConfiguration.TopicsUnknown, _ topics: [String]) -> EventProblem {
+        EventProblem(
+            status: .badRequest, type: "malformed-request", title: "Unknown topic",
+            detail: "\(unknown.what.prefix(1).uppercased() + unknown.what.dropFirst()). There are: \(topics.joined(separator: ", ")).")
+    }
 
     static let noConnectionID = EventProblem(
         status: .badRequest, type: "malformed-request", title: "No connection",

@@ -13,3 +13,18 @@ package protocol WebSocketRouter: Sendable {
     /// Answers one request for an upgrade. Returns nil if no WebSocket lives at this path: the request goes on as ordinary HTTP.
     func answer(_ request: HTTPRequest, from peer: SocketAddress?) async -> WebSocketAnswer?
 }
+
+/// Routers of which each has its own paths.
+package struct WebSocketRouters: WebSocketRouter {
+    private let routers: [any WebSocketRouter]
+
+    package init(_ routers: [any WebSocketRouter]) { self.routers = routers }
+
+    /// Answers with the first router that knows the path.
+    package func answer(_ request: HTTPRequest, from peer: SocketAddress?) async -> WebSocketAnswer? {
+        for router in routers {
+            if let answer = await router.answer(request, from: peer) { return answer }
+        }
+        return nil
+    }
+}
