@@ -21,6 +21,13 @@ final class Nginx {
         return (blocks[0], blocks[1], blocks[2])
     }
 
+    /// The server's block with the lines that put it under `/mcms/`.
+    static func underPath(_ server: String) throws -> String {
+        let atRoot = "    location / {\n        proxy_pass http://127.0.0.1:7402;\n"
+        try #require(server.contains(atRoot))
+        return server.replacing(atRoot, with: try documented().underPath)
+    }
+
     /// - Parameter change: of the server's block that the document shows.
     init(at port: Int, before webPort: Int, change: (String) throws -> String = { $0 }) throws {
         directory = try TemporaryDirectory()

@@ -96,11 +96,7 @@ import Testing
         let origin = "https://mcms.example.lan:\(port)"
         let roles = try RunningRoles { $0.replacing("    signInVisitors: true\n", with: "    origins: [\"\(origin)\"]\n") }
         try await roles.startAll(FileTools.roles)
-        let proxy = try Nginx(at: port, before: roles.base + 2) { server in
-            let atRoot = "    location / {\n        proxy_pass http://127.0.0.1:7402;\n"
-            try #require(server.contains(atRoot))
-            return server.replacing(atRoot, with: try Nginx.documented().underPath)
-        }
+        let proxy = try Nginx(at: port, before: roles.base + 2) { try Nginx.underPath($0) }
         let (health, options) = (proxy.url + "/mcms/healthz", proxy.options)
         try await roles.waitUntil("nginx answers") { try await Curl.send("GET", health, options).status == 200 }
         #expect(try await proxy.send("GET", "/healthz").status == 404, "only the path is ours")
@@ -116,6 +112,38 @@ import Testing
         try await roles.waitUntil("the event comes") { stream.count(of: "routing.created") == 1 }
         let login = try FileTools.login(roles)
         try await FileRelay.sendAndFetch(roles, origin, path: "/mcms", proxy.options + login, name: "path")
+        try await roles.stop()
+    }
+
+    /// The page as people see it there: it finds its files, signs in, hears of events.
+    @Test(.enabled(if: Nginx.isInstalled && WebDriver.isInstalled, "needs nginx, chromium and chromium-driver")) func thePageWorksUnderAPath() async throws {
+        let port = try FreePorts.base()
+        let origin = "https://mcms.example.lan:\(port)"
+        let roles = try RunningRoles { $0.replacing("    signInVisitors: true\n", with: "    origins: [\"\(origin)\"]\n") }
+        let proxy = try Nginx(at: port, before: roles.base + 2) { try Nginx.underPath($0) }
+        try await roles.startAll(["broker", "bridge"])
+        let (health, options) = (proxy.url + "/mcms/healthz", proxy.options)
+        try await roles.waitUntil("nginx answers") { try await Curl.send("GET", health, options).status == 200 }
+        let password = "correct horse battery"
+        let added = try await Spindle.run(["user", "add", "kim", "--role", "approver", "--password-file", "-", "--data", roles.data], input: password)
+        #expect(added.exitCode == 0, "\(added.errors)")
+
+        let browser = try await WebDriver(arguments: ["--host-resolver-rules=MAP mcms.example.lan 127.0.0.1", "--ignore-certificate-errors"])
+        try await browser.open(origin + "/mcms/")
+        try await roles.waitUntil("the page asks who one is") { try await browser.evaluate("document.getElementById('sign-in').open") == "true" }
+        try await browser.type("kim", in: "#sign-in-name")
+        try await browser.type(password, in: "#sign-in-password")
+        _ = try await browser.evaluate("document.getElementById('sign-in-submit').click()")
+        try await roles.waitUntil("the page is live") {
+            try await browser.evaluate("document.getElementById('link').dataset.state") == "connected"
+        }
+        #expect(try await roles.http("POST", "/api/routings", body: #"{"name": "from elsewhere"}"#).status == 201)
+        try await roles.waitUntil("the page hears of it") {
+            try await browser.evaluate("document.getElementById('routing-rows').innerText").contains("from elsewhere")
+        }
+        let strangers = "performance.getEntriesByType('resource').map((one) => new URL(one.name).pathname).filter((one) => !one.startsWith('/mcms/')).join()"
+        #expect(try await browser.evaluate(strangers) == "", "everything is below the path")
+        try await browser.close()
         try await roles.stop()
     }
 }
