@@ -1,5 +1,5 @@
 import Foundation
-@testable import MCMSServer
+import MCMSServer
 import SpindleText
 import Testing
 

@@ -1,4 +1,4 @@
-@testable import MCMSServer
+import MCMSServer
 import SpindleText
 import Synchronization
 import Testing

@@ -1,4 +1,4 @@
-@testable import MCMS
+import MCMS
 import SQLStore
 import SpindleText
 import Testing
@@ -10,13 +10,12 @@ import Testing
         defer { flow.test.remove() }
         let store = flow.test.store
         let long = Timestamp(milliseconds: 0)
-        #expect(
-            try await store.workFigures(failedSince: long)
-                == WorkFigures(
-                    jobsRunning: 0, jobsWaiting: 1, oldestWaitSince: try await store.job(flow.jobID).createdAt, jobsFailed: 0,
-                    outbox: .init(waiting: 0, dead: 0, oldestSince: nil, oldestError: "")))
-        _ = try await flow.report(AddinReport(.running, progress: 10), message: 1)
         var figures = try await store.workFigures(failedSince: long)
+        #expect([figures.jobsRunning, figures.jobsWaiting, figures.jobsFailed] == [0, 1, 0])
+        #expect(figures.oldestWaitSince == (try await store.job(flow.jobID).createdAt))
+        #expect(figures.outbox.waiting == 0 && figures.outbox.dead == 0 && figures.outbox.oldestSince == nil && figures.outbox.oldestError.isEmpty)
+        _ = try await flow.report(AddinReport(.running, progress: 10), message: 1)
+        figures = try await store.workFigures(failedSince: long)
         #expect([figures.jobsRunning, figures.jobsWaiting] == [1, 0])
         #expect(figures.oldestWaitSince == nil)
         #expect(figures.outbox.waiting > 0 && figures.outbox.oldestSince != nil && figures.outbox.oldestError.isEmpty)

@@ -1,7 +1,6 @@
 import Foundation
+import QRCode
 import Testing
-
-@testable import QRCode
 
 /// The encoder against the tables and examples of ISO/IEC 18004, and against a reader that shares no code with it.
 @Suite struct QRCodeTests {

@@ -6,10 +6,9 @@ import NIOCore
 import NIOEmbedded
 import NIOPosix
 import SpindleCluster
+import SpindleWeb
 import Synchronization
 import Testing
-
-@testable import SpindleWeb
 
 /// How people come to trust the authority: `/trust` over HTTPS, and the port in the clear.
 @Suite struct TrustTests {

@@ -5,7 +5,9 @@ package struct QRCode: Sendable, Equatable {
     /// The longest text, in bytes of UTF-8.
     package static let textBytesMax = QRVersion.all.last.map(\.textBytesMax) ?? 0
 
-    package struct TooLong: Error, Sendable, Equatable {}
+    package struct TooLong: Error, Sendable, Equatable {
+        package init() {}
+    }
 
     /// Modules at each side, without the quiet zone.
     package let side: Int
@@ -18,7 +20,7 @@ package struct QRCode: Sendable, Equatable {
     }
 
     /// - Parameter data: as many codewords as the version has.
-    init(_ data: [UInt8], _ version: QRVersion) {
+    package init(_ data: [UInt8], _ version: QRVersion) {
         var matrix = QRMatrix(version)
         matrix.draw(Self.interleaved(data, version))
         let best = (0..<8).map { mask -> QRMatrix in
@@ -37,7 +39,7 @@ package struct QRCode: Sendable, Equatable {
     }
 
     /// Mode (bytes), length, text, terminator, padding.
-    static func data(_ text: [UInt8], _ version: QRVersion) -> [UInt8] {
+    package static func data(_ text: [UInt8], _ version: QRVersion) -> [UInt8] {
         var bits: [Bool] = []
         func append(_ value: Int, _ count: Int) { bits += (0..<count).reversed().map { value >> $0 & 1 == 1 } }
         append(0b0100, 4)
@@ -54,7 +56,7 @@ package struct QRCode: Sendable, Equatable {
     }
 
     /// The data cut into blocks, each with its error correction, and their codewords alternately.
-    static func interleaved(_ data: [UInt8], _ version: QRVersion) -> [UInt8] {
+    package static func interleaved(_ data: [UInt8], _ version: QRVersion) -> [UInt8] {
         let generator = ReedSolomon.generator(degree: version.correctionPerBlock)
         var blocks: [ArraySlice<UInt8>] = []
         var start = 0

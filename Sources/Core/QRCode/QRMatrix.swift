@@ -1,13 +1,13 @@
 /// The modules of a QR code while it is drawn: first the patterns by which it is found, then the data, then a mask over the data.
-struct QRMatrix {
-    let version: QRVersion
+package struct QRMatrix {
+    package let version: QRVersion
     private(set) var isDark: [Bool]
     /// Modules that no data and no mask touches.
     private var isFixed: [Bool]
 
     private var side: Int { version.side }
 
-    init(_ version: QRVersion) {
+    package init(_ version: QRVersion) {
         self.version = version
         isDark = Array(repeating: false, count: version.side * version.side)
         isFixed = isDark
@@ -59,7 +59,7 @@ struct QRMatrix {
     }
 
     /// Level and mask, twice, with their own error correction.
-    mutating func drawFormat(mask: Int) {
+    package mutating func drawFormat(mask: Int) {
         let bits = Self.formatBits(mask: mask)
         func bit(_ index: Int) -> Bool { bits >> index & 1 == 1 }
         for index in 0...5 { fix(8, index, bit(index)) }
@@ -73,7 +73,7 @@ struct QRMatrix {
     }
 
     /// The level M is 00.
-    static func formatBits(mask: Int) -> Int {
+    package static func formatBits(mask: Int) -> Int {
         var remainder = mask
         for _ in 0..<10 { remainder = remainder << 1 ^ (remainder >> 9) * 0x537 }
         return (mask << 10 | remainder) ^ 0x5412
@@ -89,7 +89,7 @@ struct QRMatrix {
     }
 
     /// Nil: sizes up to 6 don't say which they are.
-    static func versionBits(_ number: Int) -> Int? {
+    package static func versionBits(_ number: Int) -> Int? {
         guard number >= 7 else { return nil }
         var remainder = number
         for _ in 0..<12 { remainder = remainder << 1 ^ (remainder >> 11) * 0x1f25 }
@@ -99,7 +99,7 @@ struct QRMatrix {
     // MARK: Data
 
     /// In columns of two modules, from the right, alternately up and down.
-    mutating func draw(_ codewords: [UInt8]) {
+    package mutating func draw(_ codewords: [UInt8]) {
         var index = 0
         for right in stride(from: side - 1, through: 1, by: -2).map({ $0 <= 6 ? $0 - 1 : $0 }) {
             let isUpward = (right + 1) & 2 == 0
@@ -114,7 +114,7 @@ struct QRMatrix {
     }
 
     /// Turns modules of data over, so that no large areas are alike. Doing it again undoes it.
-    mutating func apply(mask: Int) {
+    package mutating func apply(mask: Int) {
         for y in 0..<side {
             for x in 0..<side where !isFixed[y * side + x] && Self.inverts(mask, x, y) { isDark[y * side + x].toggle() }
         }
@@ -136,7 +136,7 @@ struct QRMatrix {
     // MARK: Choosing the mask
 
     /// How hard the code is to read: rows of one colour, blocks of one colour, what looks like a finder, and an imbalance.
-    var penalty: Int {
+    package var penalty: Int {
         let rows = (0..<side).map { y in (0..<side).map { self[$0, y] } }
         let columns = (0..<side).map { x in (0..<side).map { self[x, $0] } }
         let lines = (rows + columns).reduce(0) { $0 + Self.penalty(ofLine: $1) }

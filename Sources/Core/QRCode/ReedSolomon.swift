@@ -1,7 +1,7 @@
 /// Error correction over the field of 256 elements with the polynomial x⁸ + x⁴ + x³ + x² + 1, as QR codes use it.
-enum ReedSolomon {
+package enum ReedSolomon {
     /// The coefficients of the generator, without the leading 1, highest power first.
-    static func generator(degree: Int) -> [UInt8] {
+    package static func generator(degree: Int) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: degree)
         result[degree - 1] = 1
         var root: UInt8 = 1
@@ -16,7 +16,7 @@ enum ReedSolomon {
     }
 
     /// What follows `data` so that the whole is a multiple of the generator.
-    static func correction(of data: some Sequence<UInt8>, generator: [UInt8]) -> [UInt8] {
+    package static func correction(of data: some Sequence<UInt8>, generator: [UInt8]) -> [UInt8] {
         var remainder = [UInt8](repeating: 0, count: generator.count)
         for byte in data {
             let factor = byte ^ remainder[0]

@@ -8,7 +8,7 @@ package enum TimeOrderedID {
     }
 
     /// 48 bits of milliseconds, 4 bits of version, 12 random bits, 2 bits of variant, 62 random bits.
-    static func make(at time: Timestamp, random: inout some RandomNumberGenerator) -> String {
+    package static func make(at time: Timestamp, random: inout some RandomNumberGenerator) -> String {
         let milliseconds = UInt64(clamping: time.milliseconds) & 0xFFFF_FFFF_FFFF
         let high = milliseconds << 16 | 0x7000 | random.next() & 0x0FFF
         let low = 0x8000_0000_0000_0000 | random.next() & 0x3FFF_FFFF_FFFF_FFFF
@@ -22,7 +22,7 @@ package enum TimeOrderedID {
     }
 
     /// What no id of that moment or a later one is below.
-    static func lowest(at time: Timestamp) -> String {
+    package static func lowest(at time: Timestamp) -> String {
         let digits = hexadecimal(UInt64(clamping: time.milliseconds) & 0xFFFF_FFFF_FFFF).suffix(12)
         return "\(digits.prefix(8))-\(digits.suffix(4))-"
     }

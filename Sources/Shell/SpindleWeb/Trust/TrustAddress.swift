@@ -1,14 +1,14 @@
 /// Where a browser reached the server, by the authority of its request: what it may be sent to, and what is printed on a page.
-struct TrustAddress: Equatable {
+package struct TrustAddress: Equatable {
     private static let bytesMax = 255
 
     /// A name, an IPv4 address, or an IPv6 address in brackets.
-    let host: String
+    package let host: String
     /// With the port, where the request named one.
-    let authority: String
+    package let authority: String
 
     /// Nil: no such address, or one that could mean something else in a page or a header.
-    init?(authority: String?) {
+    package init?(authority: String?) {
         guard let authority, (1...Self.bytesMax).contains(authority.utf8.count) else { return nil }
         let bytes = Array(authority.utf8)
         let end: Int

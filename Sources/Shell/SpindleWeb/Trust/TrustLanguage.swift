@@ -1,12 +1,12 @@
 /// The languages of `/trust`.
-enum TrustLanguage: String, CaseIterable {
+package enum TrustLanguage: String, CaseIterable {
     case english = "en"
     case korean = "ko"
 
     /// - Parameters:
     ///   - asked: what the address says (`?language=ko`).
     ///   - accepted: the header Accept-Language. The language that it likes best and that is known here; English where it names none.
-    init(asked: String?, accepted: String?) {
+    package init(asked: String?, accepted: String?) {
         if let asked = asked.flatMap(TrustLanguage.init(rawValue:)) {
             self = asked
             return

@@ -1,34 +1,34 @@
 /// What `/trust` says, in one language. What stands between two backquotes is shown as code.
-struct TrustText: Sendable {
+package struct TrustText: Sendable {
     /// A kind of device or browser: its steps, in their order.
-    struct Guide: Sendable {
-        let system: TrustSystem
-        let title: String
-        let steps: [String]
+    package struct Guide: Sendable {
+        package let system: TrustSystem
+        package let title: String
+        package let steps: [String]
     }
 
-    let title: String
-    let introduction: String
-    let checkTitle: String
-    let check: [String]
-    let nameLabel: String
-    let endLabel: String
-    let sha1Label: String
-    let downloadTitle: String
-    let certificate: String
-    let profile: String
-    let pem: String
-    let guides: [Guide]
-    let consoleTitle: String
-    let console: String
-    let codeTitle: String
-    let otherLanguage: String
-    let noAuthorityTitle: String
-    let noAuthority: String
+    package let title: String
+    package let introduction: String
+    package let checkTitle: String
+    package let check: [String]
+    package let nameLabel: String
+    package let endLabel: String
+    package let sha1Label: String
+    package let downloadTitle: String
+    package let certificate: String
+    package let profile: String
+    package let pem: String
+    package let guides: [Guide]
+    package let consoleTitle: String
+    package let console: String
+    package let codeTitle: String
+    package let otherLanguage: String
+    package let noAuthorityTitle: String
+    package let noAuthority: String
 
-    static func of(_ language: TrustLanguage) -> TrustText { language == .korean ? korean : english }
+    package static func of(_ language: TrustLanguage) -> TrustText { language == .korean ? korean : english }
 
-    static let english = TrustText(
+    package static let english = TrustText(
         title: "Trust this server",
         introduction: """
             The console is encrypted with a certificate of your company's own authority. Browsers do not know that authority yet, so they \
@@ -94,7 +94,7 @@ struct TrustText: Sendable {
             authority. If your browser warns, ask your administrator.
             """)
 
-    static let korean = TrustText(
+    package static let korean = TrustText(
         title: "이 서버를 신뢰하기",
         introduction: """
             콘솔은 회사 자체 인증 기관의 인증서로 암호화됩니다. 브라우저는 아직 이 인증 기관을 모르기 때문에 경고를 표시합니다. \
@@ -162,11 +162,11 @@ struct TrustText: Sendable {
 }
 
 /// What a guide is for.
-enum TrustSystem: String, Sendable, CaseIterable {
+package enum TrustSystem: String, Sendable, CaseIterable {
     case windows, macOS, iOS, android, firefox, linux
 
     /// Which guides a browser is shown open, by what it calls itself. None where that says nothing.
-    static func of(userAgent: String) -> Set<TrustSystem> {
+    package static func of(userAgent: String) -> Set<TrustSystem> {
         var systems: Set<TrustSystem> = []
         if userAgent.contains("Firefox/") { systems.insert(.firefox) }
         let marks: [(String, TrustSystem)] = [

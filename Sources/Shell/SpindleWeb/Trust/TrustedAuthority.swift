@@ -22,7 +22,7 @@ package struct TrustedAuthority: Sendable, Equatable {
 
     /// A configuration profile, by which iPhones, iPads and Macs install it. Its identifiers come from the fingerprint: the same
     /// authority is installed once.
-    var profile: String {
+    package var profile: String {
         let digits = sha256.filter { $0 != ":" }
         func identifier(_ start: Int) -> String {
             let part = digits.dropFirst(start).prefix(32).padding(32)
