@@ -51,17 +51,22 @@ function render() {
 
 const offset = (milliseconds) => (milliseconds < 1000 ? `+${milliseconds} ms` : `+${(milliseconds / 1000).toFixed(milliseconds < 100000 ? 2 : 0)} s`);
 
+// What the history calls an event in the reader's language, with the message that it carries.
+function words(one) {
+  const name = "history." + (one.details.event ?? one.text);
+  return hasText(name) ? text(name) + one.text.slice((one.details.event ?? one.text).length) : one.text;
+}
+
 function item(one, milliseconds) {
   const {details} = one;
-  const tone = one.kind === "result" && details.status === "failed" ? "bad" : TONES[one.kind] ?? "idle";
-  const words = hasText("history." + one.text) ? text("history." + one.text) : one.text;
+  const tone = details.event === "AddinJobFailed" ? "bad" : TONES[one.kind] ?? "idle";
   const place = details.queue && details.messageId
     ? make("a", {href: messageAddress(details.queue, details.messageId), data: {action: "message"}}, `${details.queue} · ${details.messageId}`)
     : details.queue ? make("a", {href: queueAddress(details.queue), data: {action: "queue"}}, details.queue)
     : details.topic ? make("span", {}, details.topic)
     : details.routingId ? make("a", {href: routingAddress(details.routingId), data: {action: "routing"}}, routingName(details.routingId)) : null;
   return make("li", {data: {tone}}, icon(tone === "idle" ? "idle" : tone),
-    make("div", {className: "row"}, make("span", {}, make("span", {className: "title"}, text("timeline." + one.kind)), " ", words),
+    make("div", {className: "row"}, make("span", {}, make("span", {className: "title"}, text("timeline." + one.kind)), " ", words(one)),
       make("span", {className: "sub row"}, make("span", {}, offset(milliseconds)), make("time", {datetime: one.at}, time(one.at, true)))),
     make("div", {className: "sub row"}, make("span", {}, one.who ? personName(one.who) : ""), place));
 }
