@@ -49,7 +49,7 @@ export function samples() {
   return [
     pauseQueue(odd, odd), pauseQueue("-dash"), pauseQueue("plain", ""), resumeQueue(odd), queueStats(odd), listQueues(), browseQueue(odd, filter),
     browseQueue("plain"), redriveQueue(odd, filter), redriveQueue("plain"), showMessage(odd, "17"), cancelMessage(odd, "17", odd),
-    explainMessage(odd, "17"), listWorkers(),
+    explainMessage(odd, "17"), showTimeline("0b5e-1"), listWorkers(),
     ...["quiet", "resume", "terminate"].map((action) => controlWorker(action, "4", odd)), listOutbox(), redriveOutbox("-1"), ...systemStatus(),
     addPerson("kim", "김철수", "approver"), addPerson("", "", "viewer"), setPassword("kim"), setRole("kim", "operator"),
     disablePerson("kim"), enablePerson("kim"),
