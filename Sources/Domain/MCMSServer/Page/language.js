@@ -25,11 +25,11 @@ export function text(key, ...values) {
 
 export const hasText = (key) => key in STRINGS[current];
 
-// Of today the clock, of other days the date too; the log shows seconds.
+// Of today the clock, as the server writes it, of other days the date too; the log shows seconds.
 export function time(value, withSeconds = false) {
   const date = new Date(value);
   if (isNaN(date)) return "";
-  const clock = {hour: "numeric", minute: "2-digit"};
+  const clock = {hour: "2-digit", minute: "2-digit", hourCycle: "h23"};
   if (withSeconds) clock.second = "2-digit";
   const isToday = date.toDateString() === new Date().toDateString();
   return date.toLocaleString(current, isToday ? clock : {month: "short", day: "numeric", ...clock});
