@@ -26,26 +26,26 @@ import Testing
             let listener = try Self.python(server, """
                 with open_socket('?topics=addin.job.*,notification.alert') as s:
                     for _ in range(4): show(s)
-                with open_socket('?topics=*&cursor=1:101') as s:
+                with open_socket('?topics=*&cursor=1:65') as s:
                     for _ in range(3): show(s)
                 with open_socket('?topics=*&cursor=7:1') as s:
                     show(s)
                 """)
-            await listener.see("hello  1:100 false\n")
+            await listener.see("hello  1:64 false\n")
             server.topics.publish("addin.job.updated", "{\"a\":1,\r\n \"b\":\"가\"}")
             server.topics.publish("routing.approval.changed", "{}")
             server.topics.publish("notification.alert", "plain \"text\"\n")
             server.topics.publish("addin.job.created", "[]")
             #expect(await listener.end() == 0)
             #expect(listener.text == """
-                hello  1:100 false
-                event addin.job.updated 1:101 {"a": 1, "b": "\\uac00"}
-                event notification.alert 1:103 "plain \\"text\\"\\n"
-                event addin.job.created 1:104 []
-                hello  1:101 true
-                event routing.approval.changed 1:102 {}
-                event notification.alert 1:103 "plain \\"text\\"\\n"
-                gap  1:104 "the last event id belongs to other data"
+                hello  1:64 false
+                event addin.job.updated 1:65 {"a": 1, "b": "\\uac00"}
+                event notification.alert 1:67 "plain \\"text\\"\\n"
+                event addin.job.created 1:68 []
+                hello  1:65 true
+                event routing.approval.changed 1:66 {}
+                event notification.alert 1:67 "plain \\"text\\"\\n"
+                gap  1:68 "the last event id belongs to other data"
 
                 """)
             try await server.eventually("all have left") { server.hub.clientCount == 0 }
@@ -76,8 +76,8 @@ import Testing
                 403 Not allowed
                 400 Unknown topic
                 400 No topics
-                hello  1:100 false
-                hello  1:100 false
+                hello  1:64 false
+                hello  1:64 false
 
                 """)
         }

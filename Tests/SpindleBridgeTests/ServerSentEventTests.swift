@@ -53,12 +53,12 @@ import Testing
     }
 
     @Test(arguments: [
-        // after, mask, limit → text, place
-        (10 as UInt64, 3 as UInt64, 100, "t@1:11 t@1:12 t@1:15", 15 as UInt64),
-        (11, 3, 100, "t@1:12 t@1:15", 15),
-        (10, 2, 100, "t@1:11 t@1:15", 15),
-        (10, 1, 100, "t@1:12", 15), // what it doesn't show is behind it all the same
-        (10, 3, 1, "t@1:11", 11),
+        // after, mask, limit → text with places in hexadecimal, place
+        (10 as UInt64, 3 as UInt64, 100, "t@1:b t@1:c t@1:f", 15 as UInt64),
+        (11, 3, 100, "t@1:c t@1:f", 15),
+        (10, 2, 100, "t@1:b t@1:f", 15),
+        (10, 1, 100, "t@1:c", 15), // what it doesn't show is behind it all the same
+        (10, 3, 1, "t@1:b", 11),
         (15, 3, 100, "", 15),
         (99, 3, 100, "", 99),
     ])
@@ -83,6 +83,6 @@ import Testing
         #expect(!ring.covers(5_001))
         var bytes: [UInt8] = []
         #expect(ring.read(after: 4_998, mask: 3, framing: .serverSentEvents, bytesMax: 100, into: &bytes) == 5_000)
-        #expect(HubScript.frames(bytes) == ["t@1:4999", "t@1:5000"])
+        #expect(HubScript.frames(bytes) == ["t@1:1387", "t@1:1388"])
     }
 }
