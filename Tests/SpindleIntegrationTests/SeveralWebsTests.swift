@@ -131,7 +131,8 @@ private actor PersistentListener {
         if let lastID { request.headers.add(name: "last-event-id", value: lastID) }
         let response = try await client.execute(request, deadline: .distantFuture)
         guard response.status == .ok else { return }
-        server = response.headers.first(name: "x-served-by")
+        // nginx names those that it tried in vain before.
+        server = response.headers.first(name: "x-served-by")?.components(separatedBy: ", ").last
         var pending = ""
         for try await buffer in response.body {
             pending += String(buffer: buffer)
