@@ -33,7 +33,7 @@ package struct Explanation: Equatable, Sendable {
         case groupOrder(group: String, first: UInt64)
         case groupConcurrency(Limit)
         case groupRate(Limit)
-        /// Its time to live is over, and the log has no room for its end yet.
+        /// It has expired. It leaves the queue when the log has room for that entry.
         case timeToLiveEnded
         /// Nothing holds the queue's deliveries back, but another message is next; 0: one that ends just now.
         case behind(first: UInt64)

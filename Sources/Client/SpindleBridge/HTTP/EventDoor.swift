@@ -90,7 +90,7 @@ package struct EventDoor: Sendable {
         }
     }
 
-    /// A browser sends the cookie whoever's page asks; a token is sent only on purpose.
+    /// A browser sends its cookie with requests of any page. A token is sent only on purpose, and then the cookie does not count.
     private func isOurPage(_ request: Request) -> Bool {
         if request.headers[.authorization] != nil || request.uri.queryParameters["access_token"] != nil { return true }
         if let origin = request.headers[.origin] {

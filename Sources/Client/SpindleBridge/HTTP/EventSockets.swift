@@ -8,7 +8,7 @@ package import SpindleWeb
 /// Events over a WebSocket: `GET /ws?topics=a,b.*`.
 ///
 /// Each message is a JSON object: `hello` (or `gap`) first, then the topics' `event`s, `ping` while nothing happens, `gap` where history is
-/// missing, `reauth` before the end because the caller's right has ended. `cursor` in the query, or `lastEventId`, goes on behind it.
+/// missing, `reauth` when the caller may no longer listen. A client resumes after the event whose cursor it sends as `cursor` or `lastEventId`.
 package struct EventSockets: WebSocketRouter {
     private static let path = "/ws"
 

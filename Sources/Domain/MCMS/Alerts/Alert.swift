@@ -31,7 +31,7 @@ package enum AlertParameter: String, CaseIterable, Sendable {
     case routing, routingId, jobId
     /// The file's name and id, its size, and its place on the share.
     case file, fileId, bytes, path, uploader
-    /// In the words of whoever found out: the add-in, the scanner, a store.
+    /// Text of the add-in, the scanner or a store, in its own language.
     case message, reason
     case revision, files, missing, parts
 }

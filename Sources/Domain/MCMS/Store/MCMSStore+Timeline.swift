@@ -80,7 +80,7 @@ extension MCMSTransaction {
             attempt: lease.attempt, mark: mark)
     }
 
-    /// Somebody has the job's command: whoever had it before ended without a result.
+    /// Notes that the job's command was leased. Earlier attempts ended without a result.
     func noteCommandLease(_ lease: TaskLease, of job: AddinJob) throws {
         let queue = MCMSNames.generationQueue
         if lease.attempt > 1 {

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// How full a file system is.
 package struct FileSystemFigures: Hashable, Sendable {
-    /// The same for all paths on one file system.
+    /// Identifies the file system: equal for all its paths.
     package let device: UInt64
     package let isReadOnly: Bool
     /// For those who are not root. Both are zero where the file system does not say how large it is.
